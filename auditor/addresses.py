@@ -1,0 +1,68 @@
+"""Address sets, and the scope: the only maker of probe targets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import ip_network
+
+from netaddr import IPNetwork, IPSet
+
+from auditor.errors import AuditorError
+from auditor.model.inventory import Scope
+from auditor.model.words import Address, Network, Trust
+
+# RFC 1918, RFC 6598, RFC 4193; loopback and link-local of RFC 1122, 3927, 4291.
+PRIVATE = tuple(map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")))
+_LOCAL = tuple(map(ip_network, ("127.0.0.0/8", "169.254.0.0/16", "::1/128", "fe80::/10")))
+_MOST_TRUSTED = {4: 256, 6: 2**80}  # addresses: 256 of IPv4, one /48 of IPv6
+
+
+class OutOfScopeError(AuditorError):
+    """Something asked to probe an address that the inventory's scope does not allow."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeTarget:
+    """An address that may be probed. Only `probe_target` makes one; commands that send packets accept nothing else."""
+
+    address: Address
+
+
+def probe_target(address: Address, scope: Scope) -> ProbeTarget:
+    """The probe target for an address that the scope allows. Raises OutOfScopeError for any other."""
+    if not in_scope(address, scope):
+        raise OutOfScopeError(f"{address} is outside the inventory's scope; nothing outside it is ever probed")
+    return ProbeTarget(address)
+
+
+def in_scope(address: Address, scope: Scope) -> bool:
+    """Whether the scope allows the address. Deny wins."""
+    return contains(scope.allow, address) and not contains(scope.deny, address)
+
+
+def contains(networks: Iterable[Network], address: Address) -> bool:
+    return any(address in network for network in networks if network.version == address.version)
+
+
+def difference(networks: Iterable[Network], without: Iterable[Network] = ()) -> tuple[Network, ...]:
+    """The addresses of `networks` that are not in `without`, as the fewest disjoint networks, sorted."""
+    return _networks(_set(networks) - _set(without))
+
+
+def trust_of(networks: Iterable[Network]) -> Trust:
+    """Untrusted where the public part of a source set exceeds 256 IPv4 addresses or one IPv6 /48."""
+    public = _set(networks) - _set(PRIVATE) - _set(_LOCAL)
+    sizes = {4: 0, 6: 0}
+    for cidr in public.iter_cidrs():
+        sizes[cidr.version] += cidr.size
+    wide = any(size > _MOST_TRUSTED[version] for version, size in sizes.items())
+    return Trust.UNTRUSTED if wide else Trust.TRUSTED
+
+
+def _set(networks: Iterable[Network]) -> IPSet:
+    return IPSet([IPNetwork(str(network)) for network in networks])
+
+
+def _networks(addresses: IPSet) -> tuple[Network, ...]:
+    return tuple(ip_network(str(cidr)) for cidr in addresses.iter_cidrs())

@@ -1,0 +1,58 @@
+"""Differences between what was expected and what was observed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from auditor.model.expectation import Expectation, LeftOut
+from auditor.model.observation import Observation, Scan
+from auditor.model.ports import PortSet
+from auditor.model.inventory import Service, Viewpoint
+from auditor.model.words import Address, Family, Kind, Profile, Result
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of some ports of one expectation that were all observed alike.
+
+    `kind` is set where the result is `drifted`; `reason` always says why in words. `observation` is None where there is
+    none.
+    """
+
+    expectation: Expectation
+    ports: PortSet
+    result: Result
+    reason: str
+    kind: Kind | None = None
+    observation: Observation | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """One drift before grading: everything of one (kind, viewpoint, host, interface, family, service or port).
+
+    `outcomes` are its endpoints; for `all-ports-open` they are evidence only and counted as unverified. `address` is
+    set for the kinds that are about a whole address. `port` is set for an undeclared port.
+    """
+
+    kind: Kind
+    viewpoint: Viewpoint
+    host: str
+    interface: str | None
+    family: Family
+    outcomes: tuple[Outcome, ...]
+    service: Service | None = None
+    address: Address | None = None
+    family_gap: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One viewpoint compared. `outcomes` has every endpoint of the coverage exactly once."""
+
+    viewpoint: Viewpoint
+    profile: Profile
+    scan: Scan
+    outcomes: tuple[Outcome, ...]
+    drifts: tuple[Drift, ...]
+    left_out: tuple[LeftOut, ...] = ()

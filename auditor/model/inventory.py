@@ -1,0 +1,169 @@
+"""The inventory after loading: names resolved, roles applied, every value typed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from auditor.model.ports import PortSet
+from auditor.model.words import Address, Boundary, Family, Network, Protocol, ServiceClass, Trust, ViewpointKind
+
+LOOPBACK = "loopback"  # the built-in interface: 127.0.0.0/8 and ::1 of the host itself, never probed
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Location:
+    """A place in an inventory file; line and column count from 1."""
+
+    file: str
+    line: int
+    column: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class InventoryFile:
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What may be probed. Deny wins. Only `addresses.Gate` turns this into probe targets."""
+
+    allow: tuple[Network, ...]
+    deny: tuple[Network, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRange:
+    """Client addresses that a service is meant for: disjoint networks, `except` already taken out.
+
+    `name` is the range's name, or the literal CIDR or address as written.
+    """
+
+    name: str
+    networks: tuple[Network, ...]
+    trust: Trust
+
+    def __contains__(self, address: Address) -> bool:
+        return any(address in network for network in self.networks if network.version == address.version)
+
+
+@dataclass(frozen=True, slots=True)
+class LocalVia:
+    """Run commands on this machine."""
+
+    def __str__(self) -> str:
+        return "local"
+
+
+@dataclass(frozen=True, slots=True)
+class NetnsVia:
+    """Run commands in a named network namespace of this machine (ip-netns(8))."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"netns {self.name}"
+
+
+Via = LocalVia | NetnsVia
+
+
+@dataclass(frozen=True, slots=True)
+class Canary:
+    """An address, or one endpoint of it, that should answer: proof of the path. `protocol` and `port` come together."""
+
+    address: Address
+    protocol: Protocol | None = None
+    port: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Viewpoint:
+    """A named place that probes leave from. `rate` is packets a second leaving it."""
+
+    name: str
+    kind: ViewpointKind
+    addresses: tuple[Address, ...]
+    targets: tuple[Network, ...]
+    nat: bool = False
+    canaries: tuple[Canary, ...] = ()
+    boundary: Boundary = Boundary.ANY
+    rate: int = 5000
+    via: Via = LocalVia()
+    location: Location | None = None
+
+    @property
+    def untrusted(self) -> bool:
+        return self.kind is ViewpointKind.PUBLIC
+
+    def address_of(self, family: Family) -> Address | None:
+        return next((address for address in self.addresses if Family.of(address) is family), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    name: str
+    addresses: tuple[Address, ...]
+
+    @property
+    def families(self) -> frozenset[Family]:
+        return frozenset(Family.of(address) for address in self.addresses)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A declared listener. `interfaces` may include `loopback`; `behind` is `NAME` or `HOST.NAME` of another service."""
+
+    name: str
+    tcp: PortSet
+    udp: PortSet
+    interfaces: tuple[str, ...]
+    sources: tuple[SourceRange, ...]
+    families: frozenset[Family] = frozenset(Family)
+    declared_class: ServiceClass | None = None
+    protocol: str | None = None
+    optional: bool = False
+    answers: bool = True
+    behind: str | None = None
+    owner: str | None = None
+    reason: str | None = None
+    register: Mapping[str, str] = field(default_factory=dict)  # ticket, approved_by, patching, review_by
+    location: Location | None = None
+
+    def ports(self, protocol: Protocol) -> PortSet:
+        return self.tcp if protocol is Protocol.TCP else self.udp
+
+    def admits(self, address: Address) -> bool:
+        return any(address in source for source in self.sources)
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A declared machine. `members` names the hosts behind a floating, load-balanced or translated address."""
+
+    name: str
+    interfaces: Mapping[str, Interface]
+    services: tuple[Service, ...]
+    owner: str | None = None
+    tags: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+    members: tuple[str, ...] = ()
+    firewall: tuple[str, ...] = ()
+    location: Location | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """Everything declared. Hosts and viewpoints are in sorted order of their names."""
+
+    name: str
+    scope: Scope
+    ranges: Mapping[str, SourceRange]
+    viewpoints: Mapping[str, Viewpoint]
+    hosts: Mapping[str, Host]
+    files: tuple[InventoryFile, ...] = ()

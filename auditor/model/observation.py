@@ -1,0 +1,92 @@
+"""What a scan saw from one viewpoint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from auditor.model.ports import PortSet
+from auditor.model.words import Address, PortState, Protocol, Technique
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What nmap says answers on an open port. Every text in it comes from the network and is hostile.
+
+    `method` is nmap's: `probed` where the service was recognised by what it said, `table` where it is a guess from the
+    port number and no identity at all. `tunnel` is `ssl` where the service was found inside TLS.
+    """
+
+    name: str
+    method: str
+    product: str = ""
+    version: str = ""
+    extra: str = ""
+    tunnel: str = ""
+    banner: str = ""
+
+    @property
+    def probed(self) -> bool:
+        return self.method == "probed"
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """The state of the `ports` of one address, as nmap reported it, and nmap's reason.
+
+    `reply_from` is the address that sent the deciding reply where it is not the probed address itself (an ICMP error
+    from a router); `ttl` that reply's TTL, 0 where there was no reply or the scanner's own machine made the state,
+    None where nmap collapsed the ports and said neither. `attempts` counts independent probes that agreed.
+    """
+
+    address: Address
+    protocol: Protocol
+    ports: PortSet
+    state: PortState
+    reason: str
+    at: datetime
+    ttl: int | None = None
+    reply_from: Address | None = None
+    identity: Identity | None = None
+    attempts: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Evidence that an address lives, apart from its ports: nmap's host status reason (`echo-reply`, `arp-response`)."""
+
+    address: Address
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Ports that were asked about and never properly answered for: timed out, truncated, probe failed, refused to ask."""
+
+    address: Address
+    protocol: Protocol
+    ports: PortSet
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """All that one viewpoint's scan gave.
+
+    Observations are disjoint: one state per endpoint. `failures` may overlap nothing observed. `failure` is set when
+    the viewpoint as a whole could not look (transport broken, wrong source address): nothing of it can be trusted, and
+    every endpoint is unverified for that reason. `canaries` are observations outside the coverage, kept apart since they
+    only prove paths. `probe_failures` are open endpoints whose version probe broke, with the reason.
+    """
+
+    viewpoint: str
+    technique: Technique
+    nmap_version: str
+    observations: tuple[Observation, ...] = ()
+    replies: tuple[Reply, ...] = ()
+    canaries: tuple[Observation, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    probe_failures: tuple[Failure, ...] = ()
+    failure: str | None = None
+    commands: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()

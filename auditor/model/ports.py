@@ -1,0 +1,90 @@
+"""A set of port numbers that stays small and fast at 65,535 members."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+_RUN = re.compile("1+")
+
+
+@dataclass(frozen=True, slots=True)
+class PortSet:
+    """An immutable set of port numbers 0 to 65535, held as the bits of one integer.
+
+    nmap collapses thousands of ports into one line; one integer of 8 KB holds any of those, and union, intersection
+    and difference are single operations on it.
+    """
+
+    bits: int = 0
+
+    @classmethod
+    def of(cls, *ports: int) -> PortSet:
+        bits = 0
+        for port in ports:
+            bits |= 1 << port
+        return cls(bits)
+
+    @classmethod
+    def span(cls, first: int, last: int) -> PortSet:
+        """Every port from `first` to `last`, both included."""
+        return cls(((1 << (last - first + 1)) - 1) << first)
+
+    @classmethod
+    def union(cls, sets: Iterable[PortSet]) -> PortSet:
+        bits = 0
+        for ports in sets:
+            bits |= ports.bits
+        return cls(bits)
+
+    @classmethod
+    def parse(cls, text: str) -> PortSet:
+        """Read nmap's notation, `22,80-90`; the empty string is the empty set. Raises ValueError."""
+        bits = 0
+        for part in filter(None, text.split(",")):
+            first, dash, last = part.partition("-")
+            low, high = int(first), int(last) if dash else int(first)
+            if not 0 <= low <= high <= 65535:
+                raise ValueError(f"not a port range: {part}")
+            bits |= ((1 << (high - low + 1)) - 1) << low
+        return cls(bits)
+
+    def ranges(self) -> Iterator[tuple[int, int]]:
+        """The runs of consecutive ports, each as (first, last), ascending."""
+        for run in _RUN.finditer(format(self.bits, "b")[::-1]):
+            if self.bits:
+                yield run.start(), run.end() - 1
+
+    def __iter__(self) -> Iterator[int]:
+        for first, last in self.ranges():
+            yield from range(first, last + 1)
+
+    def __contains__(self, port: int) -> bool:
+        return bool(self.bits >> port & 1)
+
+    def __len__(self) -> int:
+        return self.bits.bit_count()
+
+    def __bool__(self) -> bool:
+        return bool(self.bits)
+
+    def __or__(self, other: PortSet) -> PortSet:
+        return PortSet(self.bits | other.bits)
+
+    def __and__(self, other: PortSet) -> PortSet:
+        return PortSet(self.bits & other.bits)
+
+    def __sub__(self, other: PortSet) -> PortSet:
+        return PortSet(self.bits & ~other.bits)
+
+    def __str__(self) -> str:
+        return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in self.ranges())
+
+    @property
+    def first(self) -> int:
+        """The lowest port; -1 for the empty set."""
+        return (self.bits & -self.bits).bit_length() - 1
+
+
+ALL_PORTS = PortSet.span(1, 65535)

@@ -1,0 +1,138 @@
+"""The closed vocabularies: every word that the inventory, the code and the reports share."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+
+class Family(StrEnum):
+    IPV4 = "ipv4"
+    IPV6 = "ipv6"
+
+    @classmethod
+    def of(cls, address: Address | Network) -> Family:
+        return cls.IPV4 if address.version == 4 else cls.IPV6
+
+
+class Protocol(StrEnum):
+    TCP = "tcp"
+    UDP = "udp"
+
+
+class PortState(StrEnum):
+    """nmap's six states, spelled as nmap does (https://nmap.org/book/man-port-scanning-basics.html)."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+    FILTERED = "filtered"
+    UNFILTERED = "unfiltered"
+    OPEN_FILTERED = "open|filtered"
+    CLOSED_FILTERED = "closed|filtered"
+
+
+class ServiceClass(StrEnum):
+    PUBLIC_WEB = "public-web"
+    REMOTE_ADMIN = "remote-admin"
+    DATA_STORE = "data-store"
+    DEV_DEBUG = "dev-debug"
+    DIAGNOSTICS = "diagnostics"
+    UDP = "udp"
+    UNCLASSIFIED = "unclassified"
+
+
+class Severity(StrEnum):
+    """Most severe first; `rank` counts from 1."""
+
+    DIRECT_COMPROMISE = "direct-compromise"
+    CONTROL_BYPASS = "control-bypass"
+    DATA_EXPOSURE = "data-exposure"
+    INTERNAL_RECON = "internal-recon"
+    LATERAL_MOVEMENT = "lateral-movement"
+    OPERATIONAL_DRIFT = "operational-drift"
+
+    @property
+    def rank(self) -> int:
+        return list(Severity).index(self) + 1
+
+
+class Kind(StrEnum):
+    """The drift kinds that a scan or saved nmap XML can give."""
+
+    HOST_UNREACHABLE = "host-unreachable"
+    SERVICE_REFUSED = "service-refused"
+    SERVICE_FILTERED = "service-filtered"
+    WRONG_SERVICE = "wrong-service"
+    ALL_PORTS_OPEN = "all-ports-open"
+    WRONG_FAMILY = "wrong-family"
+    OUTSIDE_SOURCE_RANGE = "outside-source-range"
+    WRONG_INTERFACE = "wrong-interface"
+    UNDECLARED_PORT = "undeclared-port"
+    BOUNDARY_LEAK = "boundary-leak"
+    UNKNOWN_HOST = "unknown-host"
+
+
+class Trust(StrEnum):
+    TRUSTED = "trusted"
+    UNTRUSTED = "untrusted"
+
+
+class ViewpointKind(StrEnum):
+    PUBLIC = "public"
+    VPN = "vpn"
+    INTERNAL = "internal"
+    CONTAINER = "container"
+    CLOUD = "cloud"
+
+
+class Boundary(StrEnum):
+    """What `blocked` has to look like: closed or filtered will do, or only filtered."""
+
+    ANY = "any"
+    FILTERED = "filtered"
+
+
+class Profile(StrEnum):
+    QUICK = "quick"
+    STANDARD = "standard"
+    FULL = "full"
+    COMPARE = "compare"  # coverage is what the saved evidence asked; never chosen by a person
+
+
+class ExpectedState(StrEnum):
+    REACHABLE = "reachable"
+    PERMITTED = "permitted"
+    BLOCKED = "blocked"
+
+
+class Basis(StrEnum):
+    """Why an endpoint is expected to be as it is."""
+
+    DECLARED = "declared"  # reachable or permitted
+    OTHER_FAMILY = "declared on this interface for the other family only"
+    OUTSIDE_SOURCES = "declared on this interface, viewpoint outside its source ranges"
+    OTHER_INTERFACE = "declared on other interfaces only"
+    UNDECLARED = "declared nowhere on the host"
+
+
+class Result(StrEnum):
+    """What became of an expected endpoint: exactly one of these for every endpoint of the coverage."""
+
+    VERIFIED = "verified"
+    DRIFTED = "drifted"
+    SILENT = "silent"
+    UNVERIFIED = "unverified"
+
+
+class Technique(StrEnum):
+    SYN = "syn"
+    CONNECT = "connect"
+
+
+class Confidence(StrEnum):
+    CONFIRMED = "confirmed"  # seen twice
+    OBSERVED = "observed"
+    INFERRED = "inferred"

@@ -1,0 +1,17 @@
+"""Data files that ship with the program: found in the wheel, and beside the package in an editable install."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+
+def schema_text(name: str) -> str:
+    """The text of a JSON schema, `inventory` or `report`."""
+    return _schemas().joinpath(f"{name}.schema.json").read_text(encoding="utf-8")
+
+
+def _schemas() -> Path:
+    package = Path(str(files("auditor")))
+    shipped = package / "schemas"
+    return shipped if shipped.is_dir() else package.parent / "schemas"
