@@ -1,1 +1,5 @@
+"""Expected × observed → drifts. Pure: no clock, no I/O, no order of input shows in the output."""
 
+from auditor.drift.compare import compare
+
+__all__ = ["compare"]

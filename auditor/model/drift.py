@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from auditor.model.expectation import Expectation, LeftOut
+from auditor.model.inventory import Service, Viewpoint
 from auditor.model.observation import Observation, Scan
 from auditor.model.ports import PortSet
-from auditor.model.inventory import Service, Viewpoint
 from auditor.model.words import Address, Family, Kind, Profile, Result
 
 

@@ -117,7 +117,7 @@ class Interface:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A declared listener. `interfaces` may include `loopback`; `behind` is `NAME` or `HOST.NAME` of another service."""
+    """A declared listener. `interfaces` may include `loopback`; `behind` is another service, `NAME` or `HOST.NAME`."""
 
     name: str
     tcp: PortSet

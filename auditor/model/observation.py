@@ -53,7 +53,7 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Evidence that an address lives, apart from its ports: nmap's host status reason (`echo-reply`, `arp-response`)."""
+    """Evidence that an address lives, apart from its ports: nmap's host status reason, such as `echo-reply`."""
 
     address: Address
     reason: str
@@ -61,7 +61,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Ports that were asked about and never properly answered for: timed out, truncated, probe failed, refused to ask."""
+    """Ports that were asked about and never properly answered for: timed out, truncated, probe failed."""
 
     address: Address
     protocol: Protocol
@@ -73,10 +73,10 @@ class Failure:
 class Scan:
     """All that one viewpoint's scan gave.
 
-    Observations are disjoint: one state per endpoint. `failures` may overlap nothing observed. `failure` is set when
-    the viewpoint as a whole could not look (transport broken, wrong source address): nothing of it can be trusted, and
-    every endpoint is unverified for that reason. `canaries` are observations outside the coverage, kept apart since they
-    only prove paths. `probe_failures` are open endpoints whose version probe broke, with the reason.
+    Observations are disjoint: one state per endpoint. `failure` is set when the viewpoint as a whole could not look
+    (transport broken, wrong source address): nothing of it can be trusted, and every endpoint is unverified for that
+    reason. `canaries` are observations outside the coverage, kept apart since they only prove paths. `probe_failures`
+    are open endpoints whose version probe broke, with the reason. An empty `nmap_version` means that no nmap was found.
     """
 
     viewpoint: str

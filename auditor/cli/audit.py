@@ -1,0 +1,42 @@
+"""`auditor audit`: look from viewpoints and compare with the inventory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from auditor import pipeline
+from auditor.cli import options
+from auditor.cli.judged import judge, judging
+from auditor.inventory import load
+from auditor.model.words import Profile
+
+
+@click.command("audit")
+@options.inventory
+@options.viewpoints
+@options.profile
+@judging
+def command(*, inventory_path: Path, viewpoints: tuple[str, ...], profile: str, **rest: Any) -> int:
+    """Scan from viewpoints, compare with the inventory, and write HTML and JSON reports.
+
+    Only addresses in the inventory's scope are probed. `auditor plan` shows what would be sent.
+
+    Exit codes: 0 as declared, 1 drift, 2 no verdict, 3 something could not be verified.
+
+    \b
+    Examples:
+      auditor audit inventories/practice -V all
+      auditor audit inventories/practice -V public --profile quick --host web-1
+      auditor audit inventories/practice -V public --fail-on data-exposure --format json=drift.json
+    """
+    declared = load(inventory_path)
+    chosen = options.pick_viewpoints(declared, viewpoints)
+    return judge(
+        declared,
+        Profile(profile),
+        lambda request, context, run: pipeline.audit(declared, chosen, request, context, run),
+        **rest,
+    )

@@ -1,0 +1,64 @@
+"""`auditor compare`: the same verdict from saved evidence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from auditor import pipeline
+from auditor.cli import options
+from auditor.cli.judged import judge, judging
+from auditor.errors import UsageError
+from auditor.inventory import load
+from auditor.model.inventory import Inventory
+from auditor.model.words import Profile
+
+
+@click.command("compare")
+@options.inventory
+@click.option(
+    "--nmap-xml",
+    "files",
+    multiple=True,
+    required=True,
+    metavar="[VIEWPOINT=]FILE",
+    help="nmap's XML output, plain or gzip, and the viewpoint it was made from; repeats.",
+)
+@judging
+def command(*, inventory_path: Path, files: tuple[str, ...], **rest: Any) -> int:
+    """Compare saved nmap XML with the inventory. Sends no packet.
+
+    The coverage is what the files asked, and every declared endpoint in the viewpoint's targets. The source address is
+    taken as declared.
+
+    Exit codes: 0 as declared, 1 drift, 2 no verdict, 3 something could not be verified.
+
+    \b
+    Example:
+      auditor compare inventories/practice --nmap-xml public=scan4.xml --nmap-xml public=scan6.xml
+    """
+    declared = load(inventory_path)
+    paths = _by_viewpoint(declared, files)
+    chosen = {viewpoint: paths[viewpoint.name] for viewpoint in declared.viewpoints.values() if viewpoint.name in paths}
+    return judge(
+        declared,
+        Profile.COMPARE,
+        lambda request, context, _run: pipeline.compare_evidence(declared, chosen, request, context),
+        **rest,
+    )
+
+
+def _by_viewpoint(declared: Inventory, files: tuple[str, ...]) -> dict[str, list[Path]]:
+    paths: dict[str, list[Path]] = {}
+    for item in files:
+        name, equals, path = item.partition("=")
+        named = bool(equals) and name in declared.viewpoints
+        if equals and not named and not Path(item).exists():
+            raise UsageError(
+                f"--nmap-xml {item}: no viewpoint is named {name}; there are {', '.join(declared.viewpoints)}"
+            )
+        (viewpoint,) = options.pick_viewpoints(declared, (name,) if named else ())
+        paths.setdefault(viewpoint.name, []).append(Path(path if named else item))
+    return paths

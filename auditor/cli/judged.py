@@ -1,0 +1,103 @@
+"""What `audit` and `compare` share: their options, the run's folder, and the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from random import SystemRandom
+
+import click
+
+from auditor import rundir
+from auditor.cli import options
+from auditor.cli.output import Log, Style, summary
+from auditor.errors import UsageError
+from auditor.grade import FAIL_ON_WORDS
+from auditor.model.audit import Audit
+from auditor.model.context import Context
+from auditor.model.inventory import Inventory
+from auditor.model.words import Kind, Profile, Severity
+from auditor.pipeline import Request
+from auditor.report import FORMATS, document
+
+_Judge = Callable[[Request, Context, rundir.RunDir], Audit]
+
+
+def judging(command: Callable[..., int]) -> Callable[..., int]:
+    """The options of commands that give a verdict."""
+    for option in (
+        options.hosts,
+        options.tags,
+        options.reports_dir,
+        options.formats,
+        click.option(
+            "--fail-on",
+            multiple=True,
+            metavar="WORD",
+            help="What exits 1: a severity (it and all above), or kinds (repeats), or none. Default: any finding.",
+        ),
+        click.option("--allow-unverified", is_flag=True, help="Exit 0 though something could not be verified."),
+        options.common,
+    ):
+        command = option(command)
+    return command
+
+
+def judge(
+    inventory: Inventory,
+    profile: Profile,
+    act: _Judge,
+    *,
+    hosts: tuple[str, ...],
+    tags: tuple[str, ...],
+    reports: Path,
+    formats: tuple[str, ...],
+    fail_on: tuple[str, ...],
+    allow_unverified: bool,
+    style: Style,
+) -> int:
+    """Run `act` and write its reports; the exit code of its verdict."""
+    _check_fail_on(fail_on)
+    wanted = options.parse_formats(formats)
+    random = SystemRandom()
+    request = Request(
+        id=f"{random.getrandbits(128):032x}",
+        started_at=datetime.now(UTC),
+        profile=profile,
+        hosts=hosts,
+        tags=tags,
+        fail_on=fail_on,
+        allow_unverified=allow_unverified,
+        options=_given(hosts=hosts, tags=tags, fail_on=fail_on, allow_unverified=allow_unverified),
+    )
+    with Log(style) as log:
+        run = rundir.RunDir(reports, inventory.name, request.id, request.started_at)
+        with run.discarded_on_error():
+            audit = act(request, Context(lambda: datetime.now(UTC), random, log.emit), run)
+    report = document(audit)
+    for name in ("json", "html"):
+        run.write(f"report.{name}", FORMATS[name](report))
+    run.publish()
+    if not options.write_formats(report, wanted):
+        click.echo(summary(report, style), nl=False)
+    if style.verbosity >= 0:
+        click.echo(
+            f"\nReport: {run.path / 'report.html'}\n        {run.path / 'report.json'}", err=None in wanted.values()
+        )
+    return audit.verdict.exit_code
+
+
+def _given(**given: object) -> dict[str, object]:
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in given.items() if value}
+
+
+def _check_fail_on(words: tuple[str, ...]) -> None:
+    unknown = sorted(set(words) - set(FAIL_ON_WORDS))
+    if unknown:
+        raise UsageError(
+            f"--fail-on {unknown[0]}: not a severity, a kind or none; there are {', '.join(FAIL_ON_WORDS)}"
+        )
+    if len(words) > 1 and not set(words) <= set(Kind):
+        single = next(word for word in words if word == "none" or word in set(Severity))
+        raise UsageError(f"--fail-on {single}: a severity or none stands alone; only kinds repeat")

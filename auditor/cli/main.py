@@ -1,0 +1,100 @@
+"""The command `auditor`: its subcommands, and the one place where exceptions become exit codes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from auditor import __version__
+from auditor.cli import audit, compare, doctor, expect, plan, render, validate
+from auditor.cli.output import clean
+from auditor.errors import AuditorError
+
+NO_VERDICT, INTERRUPTED, CLOSED_PIPE, TERMINATED = 2, 130, 141, 143
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived. Not an Exception, so that nothing on the way takes it for a fault and carries on."""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="auditor")
+def cli() -> None:
+    """Compare what your hosts expose, seen from a viewpoint, with the inventory of what they should expose.
+
+    \b
+    Examples:
+      auditor validate inventories/practice
+      auditor plan inventories/practice -V public
+      auditor audit inventories/practice -V all -o reports/
+      auditor compare inventories/practice --nmap-xml public=scan.xml
+
+    \b
+    Exit codes of audit and compare:
+      0  everything looked at is as declared
+      1  drift: a finding at or above --fail-on
+      2  no verdict: bad usage, bad inventory, nmap missing, a crash
+      3  incomplete: something could not be verified
+    """
+
+
+for module in (audit, compare, validate, expect, plan, render, doctor):
+    cli.add_command(module.command)
+
+
+def main() -> NoReturn:
+    """Run the command line and exit with a code of the table; never 1 without a verdict."""
+    signal.signal(signal.SIGTERM, _terminate)
+    code = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        code = CLOSED_PIPE
+    if code == CLOSED_PIPE:  # the interpreter flushes stdout once more on its way out
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
+
+
+def run(arguments: list[str]) -> int:
+    """The exit code of one command line. click's own `main` would answer 1 to Ctrl-C, crashes and closed pipes."""
+    try:
+        with cli.make_context("auditor", arguments) as context:
+            result = cli.invoke(context)
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as error:
+        error.show()
+        return NO_VERDICT
+    except AuditorError as error:
+        click.echo("\n".join(f"auditor: {clean(line)}" for line in str(error).splitlines()), err=True)
+        return NO_VERDICT
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("auditor: interrupted; the reports of earlier runs are as they were", err=True)
+        return INTERRUPTED
+    except Terminated:
+        click.echo("auditor: terminated; the reports of earlier runs are as they were", err=True)
+        return TERMINATED
+    except BrokenPipeError:
+        return CLOSED_PIPE
+    except Exception as error:  # noqa: BLE001 -- the outermost frame: a crash must exit 2, since 1 would read as drift
+        return _crashed(error)
+    return result if isinstance(result, int) else 0
+
+
+def _crashed(error: Exception) -> int:
+    click.echo(f"auditor: internal error, no verdict: {type(error).__name__}: {clean(str(error))}", err=True)
+    if os.environ.get("AUDITOR_TRACEBACK"):
+        click.echo(clean("".join(traceback.format_exception(error))), err=True)
+    else:
+        click.echo("auditor: this is a defect; AUDITOR_TRACEBACK=1 shows where it happened", err=True)
+    return NO_VERDICT
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise Terminated

@@ -1,0 +1,156 @@
+"""Options that commands share, and reading their defaults from `--config`."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Sequence
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from auditor.cli.output import Style
+from auditor.errors import UsageError
+from auditor.model.inventory import Inventory, Viewpoint
+from auditor.model.words import Profile
+from auditor.report import FORMATS
+from auditor.rundir import write_whole
+
+
+def common(command: Callable[..., int]) -> Callable[..., int]:
+    """The options that every command has, given to it as one `style`."""
+
+    @wraps(command)
+    def styled(*, quiet: bool, verbose: bool, color: str, **rest: Any) -> int:
+        return command(style=Style(int(verbose) - int(quiet), color), **rest)
+
+    for option in (
+        click.option("-q", "--quiet", is_flag=True, help="Only warnings on stderr."),
+        click.option("-v", "--verbose", is_flag=True, help="Every step on stderr."),
+        click.option(
+            "--color",
+            type=click.Choice(["auto", "always", "never"]),
+            default="auto",
+            show_default=True,
+            help="Colour; auto is on a terminal, unless NO_COLOR is set.",
+        ),
+        click.option(
+            "--config",
+            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            is_eager=True,
+            expose_value=False,
+            callback=_read_config,
+            metavar="FILE",
+            help="Defaults for options, TOML: a table for each command.",
+        ),
+    ):
+        styled = option(styled)
+    return styled
+
+
+inventory = click.argument("inventory_path", metavar="INVENTORY", type=click.Path(path_type=Path))
+viewpoints = click.option(
+    "-V",
+    "--viewpoint",
+    "viewpoints",
+    multiple=True,
+    metavar="NAME",
+    help="Where to look from; repeats; `all` is every one. May be left out where only one is declared.",
+)
+hosts = click.option("--host", "hosts", multiple=True, metavar="NAME", help="Only this host; repeats.")
+tags = click.option("--tag", "tags", multiple=True, metavar="TAG", help="Only hosts with this tag; repeats.")
+profile = click.option(
+    "--profile",
+    type=click.Choice([Profile.QUICK, Profile.STANDARD, Profile.FULL]),
+    default=Profile.STANDARD,
+    show_default=True,
+    help="quick: declared and usual ports; standard: all TCP ports, declared and usual UDP ports; full: more UDP.",
+)
+reports_dir = click.option(
+    "-o",
+    "--output",
+    "reports",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("reports"),
+    show_default=True,
+    metavar="DIR",
+    help="Folder that gets a folder for this run.",
+)
+formats = click.option(
+    "--format",
+    "formats",
+    multiple=True,
+    metavar="F[=PATH]",
+    help=f"Also write this format ({', '.join(FORMATS)}) to PATH, or to stdout in place of the summary; repeats.",
+)
+
+
+def _read_config(context: click.Context, _parameter: click.Parameter, path: Path | None) -> None:
+    if path is None:
+        return
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise click.BadParameter(f"{path}: {error}", context) from error
+    root = context.find_root().command
+    commands = set(root.commands) if isinstance(root, click.Group) else set()
+    unknown = sorted(set(tables) - commands)
+    if unknown:
+        raise click.BadParameter(
+            f"{path}: unknown table {unknown[0]}; there are {', '.join(sorted(commands))}", context
+        )
+    mine = tables.get(context.command.name or "", {})
+    by_long_name = {
+        option.removeprefix("--"): parameter.name
+        for parameter in context.command.params
+        if isinstance(parameter, click.Option)
+        for option in parameter.opts
+        if option.startswith("--")
+    }
+    if not isinstance(mine, dict) or (strangers := sorted(set(mine) - set(by_long_name))):
+        wrong = strangers[0] if isinstance(mine, dict) else context.command.name
+        raise click.BadParameter(f"{path}: {wrong}: no such option of `{context.command.name}`", context)
+    context.default_map = {by_long_name[key]: value for key, value in mine.items()}
+
+
+def pick_viewpoints(declared: Inventory, names: Sequence[str]) -> tuple[Viewpoint, ...]:
+    """The viewpoints that `-V` names, in sorted order. Raises UsageError."""
+    known = declared.viewpoints
+    if not known:
+        raise UsageError("the inventory declares no viewpoint; add one under `viewpoints`")
+    if not names and len(known) > 1:
+        raise UsageError(f"several viewpoints are declared: choose with -V, one of {', '.join(known)}, or all")
+    unknown = sorted(set(names) - set(known) - {"all"})
+    if unknown:
+        raise UsageError(f"no viewpoint is named {unknown[0]}; there are {', '.join(known)}")
+    chosen = set(known) if not names or "all" in names else set(names)
+    return tuple(viewpoint for name, viewpoint in sorted(known.items()) if name in chosen)
+
+
+def parse_formats(wanted: Sequence[str]) -> dict[str, Path | None]:
+    """`F[=PATH]`, each format at most once and at most one to stdout. Raises UsageError."""
+    parsed: dict[str, Path | None] = {}
+    for item in wanted:
+        name, equals, path = item.partition("=")
+        if name not in FORMATS:
+            raise UsageError(f"--format {item}: no format is named {name}; there are {', '.join(FORMATS)}")
+        if name in parsed:
+            raise UsageError(f"--format {item}: {name} is asked for twice")
+        if equals and not path:
+            raise UsageError(f"--format {item}: the path after = is empty")
+        parsed[name] = Path(path) if equals and path != "-" else None
+    if sum(path is None for path in parsed.values()) > 1:
+        raise UsageError("only one --format can go to stdout; give the others a path, as in html=report.html")
+    return parsed
+
+
+def write_formats(document: dict[str, Any], wanted: dict[str, Path | None]) -> bool:
+    """Write every format that was asked for; whether one of them went to stdout. Raises RunError."""
+    for name, path in wanted.items():
+        text = FORMATS[name](document)
+        if path is None:
+            click.echo(text, nl=not text.endswith("\n"))
+        else:
+            write_whole(path, text)
+    return None in wanted.values()

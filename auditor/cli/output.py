@@ -1,0 +1,97 @@
+"""What a person sees: log lines and the progress bar on stderr, data on stdout."""
+
+from __future__ import annotations
+
+import os
+import sys
+import unicodedata
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from auditor.model.context import Event
+from auditor.report import text
+
+_LEVELS = ("warning", "info", "debug")
+
+
+def clean(text: str) -> str:
+    """Text without control, formatting and bidirectional characters, which could rewrite a terminal; lines stay."""
+    return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Cs"))
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How a command talks. `verbosity` is -1 for warnings only, 0 for messages, 1 for everything."""
+
+    verbosity: int
+    color: str  # auto, always, never
+
+    @property
+    def forced_color(self) -> bool | None:
+        """True or False where the user or NO_COLOR (https://no-color.org) decided; None leaves it to the terminal."""
+        if self.color != "auto":
+            return self.color == "always"
+        return False if os.environ.get("NO_COLOR") else None
+
+    def console(self, *, stderr: bool = False) -> Console:
+        """A console as wide as its terminal, or 120 columns where there is none."""
+        forced, stream = self.forced_color, sys.stderr if stderr else sys.stdout
+        width = None if stream.isatty() else 120
+        return Console(stderr=stderr, no_color=forced is False, force_terminal=True if forced else None, width=width)
+
+
+def summary(document: dict[str, Any], style: Style) -> str:
+    """The terminal summary of a report."""
+    forced = style.forced_color
+    color = sys.stdout.isatty() if forced is None else forced
+    return text(document, color=color, width=style.console().width)
+
+
+class Log:
+    """Takes the stages' events. A progress bar where stderr is a terminal, plain lines otherwise."""
+
+    def __init__(self, style: Style) -> None:
+        self._levels = _LEVELS[: style.verbosity + 2]
+        self._console = style.console(stderr=True)
+        self._progress: Progress | None = None
+        self._tasks: dict[str, TaskID] = {}
+        if sys.stderr.isatty() and style.verbosity >= 0:
+            columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
+            times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+            self._progress = Progress(*columns, *times, console=self._console, transient=True)
+
+    def __enter__(self) -> Log:
+        if self._progress:
+            self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._progress:
+            self._progress.stop()
+
+    def emit(self, event: Event) -> None:
+        """Show one event. Text in it may be hostile."""
+        if event.done is not None and event.total is not None:
+            self._advance(event, event.done, event.total)
+        elif event.level in self._levels:
+            where = f"{event.viewpoint}: " if event.viewpoint else ""
+            line = clean(f"auditor: {where}{event.message}")
+            if self._progress:
+                self._console.print(line, markup=False, highlight=False)
+            else:
+                click.echo(line, err=True)
+
+    def _advance(self, event: Event, done: float, total: float) -> None:
+        if self._progress is None:
+            return
+        name = event.viewpoint or event.stage
+        if name not in self._tasks:
+            self._tasks[name] = self._progress.add_task(clean(name), total=total)
+        self._progress.update(self._tasks[name], completed=done, total=total)

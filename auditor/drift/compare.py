@@ -1,0 +1,130 @@
+"""One viewpoint: every endpoint of the coverage gets exactly one outcome, and drifted ones are gathered into drifts."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import TypeVar
+
+from auditor.drift.gather import gather
+from auditor.drift.replies import Replies
+from auditor.drift.rows import Facts, decide
+from auditor.model.drift import Comparison, Outcome
+from auditor.model.expectation import Expectation, Expectations
+from auditor.model.observation import Failure, Observation, Scan
+from auditor.model.ports import PortSet
+from auditor.model.words import Address, Basis, ExpectedState, PortState, Protocol, Result
+
+_Key = tuple[Address, Protocol]
+_Item = TypeVar("_Item", Observation, Failure)
+
+
+def compare(expectations: Expectations, scan: Scan) -> Comparison:
+    """Compare what one viewpoint should see with what its scan saw."""
+    if scan.failure:
+        outcomes = tuple(Outcome(e, e.ports, Result.UNVERIFIED, scan.failure) for e in expectations.expectations)
+        return Comparison(expectations.viewpoint, expectations.profile, scan, outcomes, (), expectations.left_out)
+    replies = Replies(expectations.viewpoint, scan)
+    observed = _by_key(scan.observations)
+    failed = _by_key(scan.failures)
+    facts = Facts(
+        replies=replies,
+        boundary=expectations.viewpoint.boundary,
+        unreachable=_unreachable(expectations, observed, failed, replies),
+        all_open=_all_open(expectations, observed),
+        probe_failures={(f.address, f.protocol, port): f.reason for f in scan.probe_failures for port in f.ports},
+    )
+    outcomes = tuple(
+        outcome
+        for expectation in expectations.expectations
+        for outcome in _outcomes(expectation, observed, failed, facts)
+    )
+    drifts = gather(expectations, outcomes, facts)
+    return Comparison(expectations.viewpoint, expectations.profile, scan, outcomes, drifts, expectations.left_out)
+
+
+def _outcomes(
+    expectation: Expectation,
+    observed: Mapping[_Key, list[Observation]],
+    failed: Mapping[_Key, list[Failure]],
+    facts: Facts,
+) -> Iterator[Outcome]:
+    key = expectation.address, expectation.protocol
+    rest = expectation.ports
+    for observation in observed.get(key, ()):
+        ports = rest & observation.ports
+        if not ports:
+            continue
+        rest -= ports
+        for part in _parts(observation, ports):
+            row = decide(expectation, observation, part, facts)
+            seen = replace(observation, ports=part)
+            yield Outcome(expectation, part, row.result, row.reason, row.kind, seen)
+    for failure in failed.get(key, ()):
+        ports = rest & failure.ports
+        if ports:
+            rest -= ports
+            yield Outcome(expectation, ports, Result.UNVERIFIED, failure.reason)
+    if rest:
+        yield Outcome(expectation, rest, Result.UNVERIFIED, "not answered for")
+
+
+def _parts(observation: Observation, ports: PortSet) -> Iterator[PortSet]:
+    """Open ports one by one, since each may be another service; all others together."""
+    if observation.state is not PortState.OPEN:
+        yield ports
+        return
+    for port in ports:
+        yield PortSet.of(port)
+
+
+def _unreachable(
+    expectations: Expectations,
+    observed: Mapping[_Key, list[Observation]],
+    failed: Mapping[_Key, list[Failure]],
+    replies: Replies,
+) -> frozenset[Address]:
+    """Addresses that should serve something over TCP, were asked to the end on a proved path and show no life."""
+    wanted = {
+        e.address
+        for e in expectations.expectations
+        if e.state is ExpectedState.REACHABLE and e.protocol is Protocol.TCP
+    }
+    asked = expectations.coverage()
+    return frozenset(
+        address
+        for address in wanted
+        if replies.path_proved(address)
+        and not replies.alive(address)
+        and not replies.prohibited_at(address)
+        and not any(replies.made_here(o) for o in observed.get((address, Protocol.TCP), ()))
+        and not failed.get((address, Protocol.TCP))
+        and not asked[address, Protocol.TCP] - PortSet.union(o.ports for o in observed.get((address, Protocol.TCP), ()))
+    )
+
+
+def _all_open(expectations: Expectations, observed: Mapping[_Key, list[Observation]]) -> frozenset[_Key]:
+    """Where over 90 % of at least 50 undeclared ports look open: no host does that, a middlebox does."""
+    undeclared: dict[_Key, PortSet] = {}
+    for expectation in expectations.expectations:
+        if expectation.basis is Basis.UNDECLARED:
+            key = expectation.address, expectation.protocol
+            undeclared[key] = undeclared.get(key, PortSet()) | expectation.ports
+    found = set()
+    for key, ports in undeclared.items():
+        seen = [(len(o.ports & ports), o.state) for o in observed.get(key, ())]
+        asked = sum(count for count, _ in seen)
+        opened = sum(count for count, state in seen if state is PortState.OPEN)
+        if asked >= 50 and opened > 0.9 * asked:
+            found.add(key)
+    return frozenset(found)
+
+
+def _by_key(items: Iterable[_Item]) -> dict[_Key, list[_Item]]:
+    grouped: dict[_Key, list[_Item]] = defaultdict(list)
+    for item in items:
+        grouped[item.address, item.protocol].append(item)
+    for group in grouped.values():
+        group.sort(key=lambda item: item.ports.first)
+    return grouped

@@ -1,0 +1,136 @@
+"""Drifted outcomes → drifts: one for each (kind, host, interface, family, service or undeclared port or address)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+
+from auditor.drift.rows import Facts
+from auditor.model.drift import Drift, Outcome
+from auditor.model.expectation import Expectations
+from auditor.model.inventory import Service, Viewpoint
+from auditor.model.ports import PortSet
+from auditor.model.words import Address, Family, Kind, PortState, Protocol, Result
+
+_OF_ADDRESS = frozenset({Kind.HOST_UNREACHABLE, Kind.ALL_PORTS_OPEN, Kind.UNKNOWN_HOST})
+_Verified = Mapping[tuple[str, str | None, Family, Protocol], PortSet]
+
+
+def gather(expectations: Expectations, outcomes: tuple[Outcome, ...], facts: Facts) -> tuple[Drift, ...]:
+    """The drifts of one viewpoint, sorted by kind, host, interface, family, service, address and port."""
+    viewpoint = expectations.viewpoint
+    groups: dict[tuple[object, ...], list[Outcome]] = defaultdict(list)
+    for kind, outcome in _drifted(outcomes, facts):
+        groups[_key(kind, outcome)].append(outcome)
+    verified = _verified(outcomes) if len(viewpoint.addresses) == 2 else {}
+    drifts = [_drift(viewpoint, members, verified) for members in groups.values()]
+    drifts += _unknown_hosts(expectations, outcomes, facts)
+    return tuple(sorted(drifts, key=_order))
+
+
+def _drifted(outcomes: tuple[Outcome, ...], facts: Facts) -> Iterator[tuple[Kind, Outcome]]:
+    for outcome in outcomes:
+        if outcome.kind is not None:
+            yield outcome.kind, outcome
+        elif _absorbed(outcome, facts):
+            yield Kind.ALL_PORTS_OPEN, outcome
+
+
+def _absorbed(outcome: Outcome, facts: Facts) -> bool:
+    place = outcome.expectation.address, outcome.expectation.protocol
+    opened = outcome.observation is not None and outcome.observation.state is PortState.OPEN
+    return opened and outcome.result is Result.UNVERIFIED and place in facts.all_open
+
+
+def _key(kind: Kind, outcome: Outcome) -> tuple[object, ...]:
+    expectation = outcome.expectation
+    place = (kind, expectation.host, expectation.interface, Family.of(expectation.address))
+    if kind in _OF_ADDRESS:
+        return *place, expectation.address
+    if kind is Kind.BOUNDARY_LEAK:
+        return place
+    if kind is Kind.UNDECLARED_PORT or expectation.service is None:
+        return *place, expectation.protocol, outcome.ports.first
+    return *place, expectation.service.name
+
+
+def _drift(viewpoint: Viewpoint, members: list[Outcome], verified: _Verified) -> Drift:
+    members.sort(key=lambda m: (m.expectation.address.packed, m.expectation.protocol, m.ports.first))
+    first = members[0].expectation
+    family = Family.of(first.address)
+    kind = members[0].kind or Kind.ALL_PORTS_OPEN
+    return Drift(
+        kind=kind,
+        viewpoint=viewpoint,
+        host=first.host,
+        interface=first.interface,
+        family=family,
+        outcomes=tuple(members),
+        service=_service(kind, members),
+        address=first.address if kind in _OF_ADDRESS else None,
+        family_gap=all(_verified_in_other_family(member, verified) for member in members),
+    )
+
+
+def _service(kind: Kind, members: list[Outcome]) -> Service | None:
+    if kind in _OF_ADDRESS or kind in (Kind.BOUNDARY_LEAK, Kind.UNDECLARED_PORT):
+        return None
+    return members[0].expectation.service
+
+
+def _verified(outcomes: tuple[Outcome, ...]) -> _Verified:
+    """Ports verified on every address that an interface has of a family."""
+    by_address: dict[tuple[str, str | None, Address, Protocol], PortSet] = {}
+    for outcome in outcomes:
+        e = outcome.expectation
+        key = e.host, e.interface, e.address, e.protocol
+        ports = outcome.ports if outcome.result is Result.VERIFIED else PortSet()
+        by_address[key] = by_address.get(key, PortSet()) | ports
+    verified: dict[tuple[str, str | None, Family, Protocol], PortSet] = {}
+    for (host, interface, address, protocol), ports in by_address.items():
+        place = host, interface, Family.of(address), protocol
+        verified[place] = verified.get(place, ports) & ports
+    return verified
+
+
+def _verified_in_other_family(outcome: Outcome, verified: _Verified) -> bool:
+    e = outcome.expectation
+    other = Family.IPV6 if e.address.version == 4 else Family.IPV4
+    there = verified.get((e.host, e.interface, other, e.protocol), PortSet())
+    return bool(there) and not outcome.ports - there
+
+
+def _unknown_hosts(expectations: Expectations, outcomes: tuple[Outcome, ...], facts: Facts) -> Iterator[Drift]:
+    """Live addresses that no host declares; a canary is expected to live. What answered there is the evidence."""
+    viewpoint = expectations.viewpoint
+    known = {canary.address for canary in viewpoint.canaries}
+    undeclared = {e.address for e in expectations.expectations if e.interface is None} - known
+    evidence: dict[Address, list[Outcome]] = defaultdict(list)
+    for outcome in outcomes:
+        address, seen = outcome.expectation.address, outcome.observation
+        if address in undeclared and seen is not None and facts.replies.answered(seen):
+            evidence[address].append(outcome)
+    for address in undeclared:
+        if facts.replies.alive(address):
+            yield Drift(
+                kind=Kind.UNKNOWN_HOST,
+                viewpoint=viewpoint,
+                host=str(address),
+                interface=None,
+                family=Family.of(address),
+                outcomes=tuple(evidence[address]),
+                address=address,
+            )
+
+
+def _order(drift: Drift) -> tuple[object, ...]:
+    first = drift.outcomes[0] if drift.outcomes else None
+    return (
+        drift.kind,
+        drift.host,
+        drift.interface or "",
+        drift.family,
+        drift.service.name if drift.service else "",
+        drift.address.packed if drift.address else b"",
+        (first.expectation.protocol, first.ports.first) if first else ("", 0),
+    )

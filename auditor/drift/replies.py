@@ -1,0 +1,106 @@
+"""Who answered, and which paths that proves.
+
+A perfect firewall and a broken scanner look the same. So silence counts only where, in this audit, a reply reached the
+viewpoint from an address in the same `targets` entry. nmap's reasons are those of its portreasons.cc.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from auditor.addresses import contains
+from auditor.model.inventory import Viewpoint
+from auditor.model.observation import Observation, Scan
+from auditor.model.words import Address, Network, Technique
+
+_ANSWERS = frozenset({"syn-ack", "split-handshake-syn", "reset", "conn-refused", "udp-response", "tcp-response"})
+_HOST_REPLIES = _ANSWERS | frozenset(
+    {
+        "echo-reply",
+        "timestamp-reply",
+        "addressmask-reply",
+        "port-unreach",
+        "proto-unreach",
+        "proto-response",
+        "init-ack",
+        "abort",
+    }
+)
+_LINK_REPLIES = frozenset({"arp-response", "nd-response"})  # it lives, but no IP packet has come back
+_PROHIBITED = frozenset({"admin-prohibited", "host-prohibited", "net-prohibited", "failed-policy"})
+_ICMP_ERRORS = _PROHIBITED | frozenset(
+    {
+        "net-unreach",
+        "host-unreach",
+        "proto-unreach",
+        "port-unreach",
+        "dest-unreach",
+        "no-route",
+        "addr-unreach",
+        "beyond-scope",
+        "reject-route",
+        "unreach",
+        "time-exceeded",
+        "ttl-exceeded",
+        "param-problem",
+    }
+)
+
+
+class Replies:
+    """Everything that came back to one viewpoint, asked about one address or one endpoint at a time."""
+
+    def __init__(self, viewpoint: Viewpoint, scan: Scan) -> None:
+        self._viewpoint = viewpoint
+        self._technique = scan.technique
+        seen = (*scan.observations, *scan.canaries)
+        sources = {source for observation in seen if (source := self._source(observation)) is not None}
+        sources |= {reply.address for reply in scan.replies if reply.reason in _HOST_REPLIES}
+        self._proved = tuple(entry for entry in viewpoint.targets if _any_in(entry, sources))
+        self._alive = {observation.address for observation in seen if self.answered(observation)}
+        self._alive |= {reply.address for reply in scan.replies if reply.reason in _HOST_REPLIES | _LINK_REPLIES}
+        self._prohibited = {observation.address for observation in seen if self.prohibited(observation)}
+
+    def path_proved(self, address: Address) -> bool:
+        """Whether a reply came from an address in a targets entry that holds this address too."""
+        return contains(self._proved, address)
+
+    def answered(self, observation: Observation) -> bool:
+        """Whether the probed address itself replied."""
+        return self._source(observation) == observation.address
+
+    def prohibited(self, observation: Observation) -> bool:
+        """Whether somebody on the way said that the endpoint is administratively prohibited."""
+        return observation.reason in _PROHIBITED and not self.made_here(observation)
+
+    def made_here(self, observation: Observation) -> bool:
+        """Whether the scanner's own machine made this state: no packet left, so it says nothing of the endpoint.
+
+        A connect scan reports the kernel's error and no TTL, so it cannot tell a router's word from our own.
+        """
+        if observation.reason not in _ICMP_ERRORS:
+            return False
+        if observation.reply_from in self._viewpoint.addresses and observation.address not in self._viewpoint.addresses:
+            return True
+        return observation.ttl == 0 or (observation.ttl is None and self._technique is Technique.CONNECT)
+
+    def alive(self, address: Address) -> bool:
+        """Whether anything shows that the address lives."""
+        return address in self._alive
+
+    def prohibited_at(self, address: Address) -> bool:
+        return address in self._prohibited
+
+    def _source(self, observation: Observation) -> Address | None:
+        """Who sent the deciding reply; None where there was none or where nmap does not say who."""
+        if observation.reason in _ANSWERS:
+            return observation.address
+        if observation.reason not in _ICMP_ERRORS or self.made_here(observation):
+            return None
+        if observation.reply_from is None and observation.ttl is None:  # collapsed: nmap keeps no sender
+            return None
+        return observation.reply_from or observation.address
+
+
+def _any_in(entry: Network, addresses: Iterable[Address]) -> bool:
+    return any(address in entry for address in addresses if address.version == entry.version)

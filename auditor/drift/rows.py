@@ -1,0 +1,124 @@
+"""The table of outcomes: one endpoint's expectation and observation → what became of it.
+
+The first row that fits, from the top, holds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from auditor import catalogue
+from auditor.drift.replies import Replies
+from auditor.model.expectation import Expectation
+from auditor.model.observation import Observation
+from auditor.model.ports import PortSet
+from auditor.model.words import Address, Basis, Boundary, ExpectedState, Kind, PortState, Protocol, Result
+
+_EXPOSED = {
+    Basis.OTHER_FAMILY: Kind.WRONG_FAMILY,
+    Basis.OUTSIDE_SOURCES: Kind.OUTSIDE_SOURCE_RANGE,
+    Basis.OTHER_INTERFACE: Kind.WRONG_INTERFACE,
+    Basis.UNDECLARED: Kind.UNDECLARED_PORT,
+}
+_CANNOT_TELL = {
+    PortState.OPEN_FILTERED: "no answer: open and filtered look the same here",
+    PortState.UNFILTERED: "reached, but this kind of scan cannot tell open from closed",
+    PortState.CLOSED_FILTERED: "this kind of scan cannot tell closed from filtered",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A result with its reason in words, and the drift kind where the result is `drifted`."""
+
+    result: Result
+    reason: str
+    kind: Kind | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of a viewpoint beyond single endpoints."""
+
+    replies: Replies
+    boundary: Boundary
+    unreachable: frozenset[Address]
+    all_open: frozenset[tuple[Address, Protocol]]
+    probe_failures: dict[tuple[Address, Protocol, int], str]
+
+
+def decide(expectation: Expectation, observation: Observation, ports: PortSet, facts: Facts) -> Row:
+    """The row for `ports`, all of them expected alike and observed alike."""
+    unproved = _untrustworthy(observation, facts.replies)
+    if unproved:
+        return Row(Result.UNVERIFIED, unproved)
+    if observation.state is PortState.OPEN:
+        return _open(expectation, observation, ports, facts)
+    if expectation.state is ExpectedState.PERMITTED and observation.state in (
+        PortState.CLOSED,
+        PortState.FILTERED,
+        PortState.OPEN_FILTERED,
+    ):
+        return Row(Result.VERIFIED, f"optional, and {observation.state}")
+    if expectation.address in facts.unreachable:
+        return _at_unreachable_host(expectation, observation)
+    if expectation.state is ExpectedState.REACHABLE:
+        return _missing(expectation, observation)
+    return _blocked(expectation, observation, facts.boundary)
+
+
+def _untrustworthy(observation: Observation, replies: Replies) -> str | None:
+    if replies.made_here(observation):
+        return f"the scanner's own machine said {observation.reason}: nothing reached the address"
+    if replies.path_proved(observation.address) or replies.answered(observation) or replies.prohibited(observation):
+        return None
+    return "path not proved: no reply came from any address in the same targets entry"
+
+
+def _open(expectation: Expectation, observation: Observation, ports: PortSet, facts: Facts) -> Row:
+    identity = observation.identity
+    probed = identity is not None and identity.probed
+    if (expectation.address, expectation.protocol) in facts.all_open and not probed:
+        return Row(Result.UNVERIFIED, "all ports of the address look open: something answers in place of the host")
+    if expectation.state is ExpectedState.BLOCKED:
+        return Row(Result.DRIFTED, f"open, {expectation.basis.value}", _EXPOSED[expectation.basis])
+    failed = facts.probe_failures.get((expectation.address, expectation.protocol, ports.first))
+    if failed:
+        return Row(Result.UNVERIFIED, f"open, but the version probe failed: {failed}")
+    service = expectation.service
+    contradiction = service and catalogue.contradiction(
+        expectation.protocol, ports.first, identity, service.declared_class, service.protocol
+    )
+    if contradiction:
+        return Row(Result.DRIFTED, contradiction, Kind.WRONG_SERVICE)
+    return Row(Result.VERIFIED, "open as declared")
+
+
+def _at_unreachable_host(expectation: Expectation, observation: Observation) -> Row:
+    if (expectation.state, expectation.protocol) == (ExpectedState.REACHABLE, Protocol.TCP):
+        return Row(Result.DRIFTED, "no reply of any kind from the address", Kind.HOST_UNREACHABLE)
+    return Row(Result.UNVERIFIED, f"host unreachable: {observation.state} there tells nothing of this port")
+
+
+def _missing(expectation: Expectation, observation: Observation) -> Row:
+    match observation.state:
+        case PortState.CLOSED:
+            return Row(Result.DRIFTED, "closed: refused", Kind.SERVICE_REFUSED)
+        case PortState.FILTERED:
+            return Row(Result.DRIFTED, "filtered: no answer or refused on the way", Kind.SERVICE_FILTERED)
+        case PortState.OPEN_FILTERED if expectation.service is not None and not expectation.service.answers:
+            return Row(Result.SILENT, "declared not to answer")
+        case state:
+            return Row(Result.UNVERIFIED, _CANNOT_TELL.get(state, state.value))
+
+
+def _blocked(expectation: Expectation, observation: Observation, boundary: Boundary) -> Row:
+    match observation.state:
+        case PortState.CLOSED if boundary is Boundary.FILTERED:
+            return Row(Result.DRIFTED, "closed where the boundary should filter", Kind.BOUNDARY_LEAK)
+        case PortState.CLOSED | PortState.FILTERED:
+            return Row(Result.VERIFIED, f"{observation.state}, as it should be")
+        case PortState.OPEN_FILTERED if expectation.protocol is Protocol.UDP:
+            return Row(Result.SILENT, "no answer over UDP: the listeners on the host could settle it")
+        case state:
+            return Row(Result.UNVERIFIED, _CANNOT_TELL.get(state, state.value))

@@ -1,0 +1,49 @@
+"""The verdict and the exit code of an audit: the only place that decides either."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from auditor.model.audit import StageError, Verdict
+from auditor.model.drift import Comparison
+from auditor.model.finding import Finding
+from auditor.model.words import Kind, Result, Severity
+
+CLEAN, DRIFT, NO_VERDICT, INCOMPLETE = 0, 1, 2, 3
+
+
+def verdict(
+    findings: Sequence[Finding],
+    comparisons: Sequence[Comparison],
+    errors: Sequence[StageError],
+    *,
+    fail_on: Collection[str] = (),
+    allow_unverified: bool = False,
+) -> Verdict:
+    """Judge an audit.
+
+    `fail_on` is empty (any finding fails), or `none`, or one severity (it and all above it fail), or kinds. Drift
+    outweighs incompleteness.
+    """
+    unverified = any(o.result is Result.UNVERIFIED for c in comparisons for o in c.outcomes)
+    unseen = any(not c.outcomes for c in comparisons)  # a viewpoint with nothing to look at has verified nothing
+    complete = not (unverified or unseen or errors)
+    if any(_fails(finding, fail_on) for finding in findings):
+        exit_code = DRIFT
+    elif not complete and not allow_unverified:
+        exit_code = INCOMPLETE
+    else:
+        exit_code = CLEAN
+    result = "drift" if findings else "clean" if complete else "incomplete"
+    return Verdict(result, complete, tuple(sorted(fail_on)), exit_code)
+
+
+def _fails(finding: Finding, fail_on: Collection[str]) -> bool:
+    if not fail_on:
+        return True
+    if finding.drift.kind in fail_on:
+        return True
+    return any(finding.severity.rank <= Severity(word).rank for word in fail_on if word in set(Severity))
+
+
+FAIL_ON_WORDS = ("none", *Severity, *Kind)

@@ -1,0 +1,94 @@
+"""The whole program on one screen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from auditor import __version__
+from auditor.drift import compare
+from auditor.errors import TransportError
+from auditor.grade import grade, verdict
+from auditor.inventory import expect
+from auditor.model.audit import Audit, StageError
+from auditor.model.context import Context
+from auditor.model.expectation import Expectations
+from auditor.model.inventory import Inventory, Viewpoint
+from auditor.model.observation import Scan
+from auditor.model.words import Profile
+from auditor.scan import EvidenceSink, observe, read_evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the user asked for. `options` goes into the report for the record."""
+
+    id: str
+    started_at: datetime
+    profile: Profile
+    hosts: Sequence[str] = ()
+    tags: Sequence[str] = ()
+    fail_on: Sequence[str] = ()
+    allow_unverified: bool = False
+    options: Mapping[str, object] = field(default_factory=dict)
+
+
+def audit(
+    inventory: Inventory,
+    viewpoints: Sequence[Viewpoint],
+    request: Request,
+    context: Context,
+    evidence: EvidenceSink | None = None,
+) -> Audit:
+    """Look from the viewpoints and judge what is seen. Raises AuditorError where no verdict can be had."""
+    expected = [expect(inventory, v, request.profile, hosts=request.hosts, tags=request.tags) for v in viewpoints]
+    scans = asyncio.run(observe(expected, inventory.scope, context=context, evidence=evidence))
+    if not any(scan.nmap_version for scan in scans):
+        raise TransportError("; ".join(sorted({scan.failure or "nmap was not found" for scan in scans})))
+    return _judge(inventory, expected, scans, request, context)
+
+
+def compare_evidence(
+    inventory: Inventory, files: Mapping[Viewpoint, Sequence[Path]], request: Request, context: Context
+) -> Audit:
+    """Judge saved nmap XML. No packet is sent. Raises AuditorError where no verdict can be had."""
+    saved = {viewpoint: read_evidence(paths) for viewpoint, paths in files.items()}
+    expected = [
+        expect(inventory, viewpoint, Profile.COMPARE, hosts=request.hosts, tags=request.tags, asked=evidence.asked)
+        for viewpoint, evidence in saved.items()
+    ]
+    return _judge(inventory, expected, [e.scan(v.name) for v, e in saved.items()], request, context)
+
+
+def _judge(
+    inventory: Inventory,
+    expected: Iterable[Expectations],
+    scans: Iterable[Scan],
+    request: Request,
+    context: Context,
+) -> Audit:
+    comparisons = tuple(map(compare, expected, scans))
+    findings = grade(comparisons, inventory.hosts)
+    errors = tuple(StageError("scan", f"{c.viewpoint.name}: {error}") for c in comparisons for error in _errors(c.scan))
+    return Audit(
+        id=request.id,
+        started_at=request.started_at,
+        finished_at=context.now(),
+        auditor_version=__version__,
+        profile=request.profile,
+        inventory=inventory,
+        comparisons=comparisons,
+        findings=findings,
+        verdict=verdict(
+            findings, comparisons, errors, fail_on=request.fail_on, allow_unverified=request.allow_unverified
+        ),
+        errors=errors,
+        options=request.options,
+    )
+
+
+def _errors(scan: Scan) -> tuple[str, ...]:
+    return (*((scan.failure,) if scan.failure else ()), *scan.errors)

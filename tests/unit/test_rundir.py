@@ -1,0 +1,109 @@
+"""Run folders: whole files, private files, and a `latest` that moves last."""
+
+from __future__ import annotations
+
+import gzip
+import stat
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from auditor.errors import RunError
+from auditor.rundir import RunDir, write_whole
+
+STARTED = datetime(2026, 1, 1, 2, 0, tzinfo=UTC)
+
+
+def make(tmp_path, audit_id="0123456789abcdef"):
+    return RunDir(tmp_path / "reports", "estate", audit_id, STARTED)
+
+
+def names(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def test_the_folder_is_named_by_time_inventory_and_id(tmp_path):
+    """The name sorts by time and cannot collide with another run."""
+    assert make(tmp_path).path.name == "20260101T020000Z-estate-01234567"
+
+
+def test_files_are_private(tmp_path):
+    """Reports say where a network is weak: only their owner reads them."""
+    path = make(tmp_path).write("report.json", "{}")
+
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
+    """Text that cannot be encoded stands in for a full disk: it fails inside the write."""
+    path = tmp_path / "report.json"
+    write_whole(path, "good")
+    with pytest.raises(UnicodeEncodeError):
+        write_whole(path, "\ud800")
+
+    assert (path.read_text(), names(tmp_path)) == ("good", ["report.json"])
+
+
+def test_a_place_that_cannot_be_written_is_a_clear_error():
+    """The error names the file and says what the system said."""
+    with pytest.raises(RunError, match=r"cannot write /dev/full/report\.json: Not a directory"):
+        write_whole(Path("/dev/full/report.json"), "x")
+
+
+def test_evidence_appears_when_its_writer_is_done(tmp_path):
+    """Half a file is never taken for evidence."""
+    run = make(tmp_path)
+    with run.open("public.xml") as file:
+        file.write(b"<nmaprun/>")
+        during = [path.name for path in (run.path / "evidence").glob("public*")]
+
+    assert during == []
+    assert gzip.decompress((run.path / "evidence/public.xml.gz").read_bytes()) == b"<nmaprun/>"
+
+
+def test_interrupted_evidence_leaves_nothing(tmp_path):
+    """An interrupt inside the writer takes the part file with it."""
+    run = make(tmp_path)
+    with pytest.raises(KeyboardInterrupt), run.open("public.xml") as file:
+        file.write(b"<nmaprun>")
+        raise KeyboardInterrupt
+
+    assert names(run.path) == ["evidence"]
+
+
+def test_latest_moves_to_the_newest(tmp_path):
+    """`latest` is a relative link, replaced in one step."""
+    first, second = make(tmp_path, "a" * 32), make(tmp_path, "b" * 32)
+    first.publish()
+    second.publish()
+
+    assert (tmp_path / "reports/latest").readlink().name == second.path.name
+    assert not [path for path in (tmp_path / "reports").iterdir() if path.name.startswith(".latest")]
+
+
+def test_latest_that_is_a_folder_is_left_alone(tmp_path):
+    """Somebody's own folder named `latest` is not ours to replace."""
+    run = make(tmp_path)
+    (tmp_path / "reports/latest").mkdir()
+    with pytest.raises(RunError, match="cannot move"):
+        run.publish()
+
+    assert names(tmp_path / "reports") == sorted([run.path.name, "latest"])
+
+
+def test_a_run_that_saw_nothing_leaves_no_folder(tmp_path):
+    """An error before the first packet leaves no empty folder behind."""
+    run = make(tmp_path)
+    with pytest.raises(ValueError, match="no"), run.discarded_on_error():
+        raise ValueError("no")
+
+    assert not run.path.exists()
+
+
+def test_a_reports_folder_that_cannot_be_made(tmp_path):
+    """A file stands where the folder should be."""
+    (tmp_path / "reports").write_text("")
+    with pytest.raises(RunError, match="cannot create"):
+        make(tmp_path)
