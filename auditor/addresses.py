@@ -45,13 +45,41 @@ def contains(networks: Iterable[Network], address: Address) -> bool:
     return any(address in network for network in networks if network.version == address.version)
 
 
+class Members:
+    """Networks by prefix length: whether they hold an address takes one look-up a length, however many there are."""
+
+    __slots__ = ("_prefixes",)
+
+    def __init__(self, networks: Iterable[Network]) -> None:
+        self._prefixes: dict[int, dict[int, set[int]]] = {4: {}, 6: {}}  # version, bits of the host part, prefixes
+        for network in networks:
+            shift = network.max_prefixlen - network.prefixlen
+            self._prefixes[network.version].setdefault(shift, set()).add(int(network.network_address) >> shift)
+
+    def __contains__(self, item: Address | Network) -> bool:
+        """Whether one of the networks holds the address, or the whole of the network."""
+        first = item if isinstance(item, Address) else item.network_address
+        bits = 0 if isinstance(item, Address) else item.max_prefixlen - item.prefixlen
+        number = int(first)
+        prefixes = self._prefixes[first.version].items()
+        return any(number >> shift in known for shift, known in prefixes if shift >= bits)
+
+
 def difference(networks: Iterable[Network], without: Iterable[Network] = ()) -> tuple[Network, ...]:
     """The addresses of `networks` that are not in `without`, as the fewest disjoint networks, sorted."""
-    return _networks(_set(networks) - _set(without))
+    remaining = _set(networks)
+    without = tuple(without)
+    return _networks(remaining - _set(without) if without else remaining)
 
 
 def trust_of(networks: Iterable[Network]) -> Trust:
     """Untrusted where the public part of a source set exceeds 256 IPv4 addresses or one IPv6 /48."""
+    networks = tuple(networks)
+    if all(
+        sum(network.num_addresses for network in networks if network.version == version) <= most
+        for version, most in _MOST_TRUSTED.items()
+    ):
+        return Trust.TRUSTED  # too few whatever they are; spares most source sets the arithmetic below
     public = _set(networks) - _set(PRIVATE) - _set(_LOCAL)
     sizes = {4: 0, 6: 0}
     for cidr in public.iter_cidrs():

@@ -11,15 +11,17 @@ from pathlib import Path
 from auditor import __version__
 from auditor.drift import compare
 from auditor.errors import TransportError
-from auditor.grade import grade, verdict
+from auditor.grade import grade
+from auditor.grade.verdict import verdict
 from auditor.inventory import expect
 from auditor.model.audit import Audit, StageError
 from auditor.model.context import Context
 from auditor.model.expectation import Expectations
-from auditor.model.inventory import Inventory, Viewpoint
+from auditor.model.inventory import Inventory, LocalVia, Viewpoint
 from auditor.model.observation import Scan
 from auditor.model.words import Profile
-from auditor.scan import EvidenceSink, observe, read_evidence
+from auditor.scan import Check, EvidenceStore, Plan, examine, plan, probe_abilities, read_evidence, scan
+from auditor.transport import SystemTransport
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +43,11 @@ def audit(
     viewpoints: Sequence[Viewpoint],
     request: Request,
     context: Context,
-    evidence: EvidenceSink | None = None,
+    evidence: EvidenceStore | None = None,
 ) -> Audit:
     """Look from the viewpoints and judge what is seen. Raises AuditorError where no verdict can be had."""
-    expected = [expect(inventory, v, request.profile, hosts=request.hosts, tags=request.tags) for v in viewpoints]
-    scans = asyncio.run(observe(expected, inventory.scope, context=context, evidence=evidence))
+    expected = _expect(inventory, viewpoints, request)
+    scans = asyncio.run(_scan(inventory, expected, context, evidence))
     if not any(scan.nmap_version for scan in scans):
         raise TransportError("; ".join(sorted({scan.failure or "nmap was not found" for scan in scans})))
     return _judge(inventory, expected, scans, request, context)
@@ -61,6 +63,41 @@ def compare_evidence(
         for viewpoint, evidence in saved.items()
     ]
     return _judge(inventory, expected, [e.scan(v.name) for v, e in saved.items()], request, context)
+
+
+def plans(inventory: Inventory, viewpoints: Sequence[Viewpoint], request: Request) -> list[Plan]:
+    """What an audit would send. Sends nothing; raises UsageError where the request cannot be."""
+    return asyncio.run(_plan(inventory, _expect(inventory, viewpoints, request)))
+
+
+def checks(inventory: Inventory | None, viewpoints: Sequence[Viewpoint]) -> list[Check]:
+    """Whether audits can run from these viewpoints; without an inventory, from this machine. Sends nothing."""
+    return asyncio.run(_examine(inventory, viewpoints))
+
+
+async def _examine(inventory: Inventory | None, viewpoints: Sequence[Viewpoint]) -> list[Check]:
+    transport = SystemTransport()
+    if inventory is None:
+        return list(await examine(transport, LocalVia()))
+    expected = [expect(inventory, viewpoint, Profile.QUICK) for viewpoint in viewpoints]
+    asked = [(e.viewpoint, sorted({a for a, _ in e.coverage()}, key=str)) for e in expected]
+    return [check for v, addresses in asked for check in await examine(transport, v.via, v, addresses)]
+
+
+def _expect(inventory: Inventory, viewpoints: Sequence[Viewpoint], request: Request) -> list[Expectations]:
+    return [expect(inventory, v, request.profile, hosts=request.hosts, tags=request.tags) for v in viewpoints]
+
+
+async def _plan(inventory: Inventory, expected: Sequence[Expectations]) -> list[Plan]:
+    transport = SystemTransport()
+    return [plan(e, inventory.scope, await probe_abilities(transport, e.viewpoint.via)) for e in expected]
+
+
+async def _scan(
+    inventory: Inventory, expected: Sequence[Expectations], context: Context, evidence: EvidenceStore | None
+) -> tuple[Scan, ...]:
+    planned = await _plan(inventory, expected)
+    return await scan(planned, transport=SystemTransport(), context=context, evidence=evidence)
 
 
 def _judge(

@@ -1,1 +1,24 @@
+"""Services, classes, playbooks: what the program knows, as data, and how it is looked up."""
 
+from __future__ import annotations
+
+from auditor.catalogue.contradiction import contradiction
+from auditor.catalogue.entry import Entry, entries
+from auditor.catalogue.lookup import Classification, classify
+from auditor.catalogue.ports import PRINTER_PORTS, top_udp_ports, usual_ports
+from auditor.catalogue.texts import PLAYBOOK_KEYS, firewalls, kinds, playbooks
+
+__all__ = [
+    "PLAYBOOK_KEYS",
+    "PRINTER_PORTS",
+    "Classification",
+    "Entry",
+    "classify",
+    "contradiction",
+    "entries",
+    "firewalls",
+    "kinds",
+    "playbooks",
+    "top_udp_ports",
+    "usual_ports",
+]

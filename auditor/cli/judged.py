@@ -13,7 +13,7 @@ from auditor import rundir
 from auditor.cli import options
 from auditor.cli.output import Log, Style, summary
 from auditor.errors import UsageError
-from auditor.grade import FAIL_ON_WORDS
+from auditor.grade.verdict import FAIL_ON_WORDS
 from auditor.model.audit import Audit
 from auditor.model.context import Context
 from auditor.model.inventory import Inventory

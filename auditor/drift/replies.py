@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from auditor.addresses import contains
 from auditor.model.inventory import Viewpoint
 from auditor.model.observation import Observation, Scan
-from auditor.model.words import Address, Network, Technique
+from auditor.model.words import Address, Network
 
 _ANSWERS = frozenset({"syn-ack", "split-handshake-syn", "reset", "conn-refused", "udp-response", "tcp-response"})
 _HOST_REPLIES = _ANSWERS | frozenset(
@@ -52,7 +52,6 @@ class Replies:
 
     def __init__(self, viewpoint: Viewpoint, scan: Scan) -> None:
         self._viewpoint = viewpoint
-        self._technique = scan.technique
         seen = (*scan.observations, *scan.canaries)
         sources = {source for observation in seen if (source := self._source(observation)) is not None}
         sources |= {reply.address for reply in scan.replies if reply.reason in _HOST_REPLIES}
@@ -74,15 +73,12 @@ class Replies:
         return observation.reason in _PROHIBITED and not self.made_here(observation)
 
     def made_here(self, observation: Observation) -> bool:
-        """Whether the scanner's own machine made this state: no packet left, so it says nothing of the endpoint.
+        """Whether the viewpoint's own machine sent the error: nothing of the endpoint is known then.
 
-        A connect scan reports the kernel's error and no TTL, so it cannot tell a router's word from our own.
+        What nmap itself tells of such states (TTL 0, the kernel's word) is sorted out where its output is read.
         """
-        if observation.reason not in _ICMP_ERRORS:
-            return False
-        if observation.reply_from in self._viewpoint.addresses and observation.address not in self._viewpoint.addresses:
-            return True
-        return observation.ttl == 0 or (observation.ttl is None and self._technique is Technique.CONNECT)
+        own = self._viewpoint.addresses
+        return observation.reply_from in own and observation.address not in own
 
     def alive(self, address: Address) -> bool:
         """Whether anything shows that the address lives."""

@@ -1,1 +1,6 @@
+"""YAML to an inventory, and the inventory to what each endpoint should be from one viewpoint."""
 
+from auditor.inventory.expecting import expect
+from auditor.inventory.loading import load
+
+__all__ = ["expect", "load"]

@@ -77,6 +77,7 @@ class Scan:
     (transport broken, wrong source address): nothing of it can be trusted, and every endpoint is unverified for that
     reason. `canaries` are observations outside the coverage, kept apart since they only prove paths. `probe_failures`
     are open endpoints whose version probe broke, with the reason. An empty `nmap_version` means that no nmap was found.
+    `spans` are when each nmap process started and ended, in seconds of the monotonic clock.
     """
 
     viewpoint: str
@@ -90,3 +91,4 @@ class Scan:
     failure: str | None = None
     commands: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
+    spans: tuple[tuple[float, float], ...] = ()

@@ -1,1 +1,13 @@
+"""Findings → the report document, and the formats that are rendered from it alone."""
 
+from collections.abc import Callable
+
+from auditor.report.document import document
+from auditor.report.html import html
+from auditor.report.plain import Document
+from auditor.report.stored import read, to_json
+from auditor.report.summary import text
+
+FORMATS: dict[str, Callable[[Document], str]] = {"json": to_json, "html": html, "text": text}
+
+__all__ = ["FORMATS", "document", "html", "read", "text", "to_json"]

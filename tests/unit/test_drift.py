@@ -237,7 +237,6 @@ def test_answered_and_prohibited_endpoints_need_no_proof_from_others():
 @pytest.mark.parametrize(
     "observation",
     [
-        seen(PortState.FILTERED, reason="net-unreach", ttl=0),
         seen(PortState.FILTERED, reason="host-unreach", ttl=64, reply_from=PUBLIC.addresses[0]),
         seen(PortState.FILTERED, reason="admin-prohibited", ttl=64, reply_from=PUBLIC.addresses[0]),
     ],
@@ -246,14 +245,6 @@ def test_a_state_made_by_the_scanner_itself_is_unverified(observation):
     """No route, or a reject rule on the scanner: no packet reached the address, even on a path proved by others."""
     assert result(run([expected()], [observation])) == Result.UNVERIFIED
     assert result(run([expected(*REACHABLE)], [observation])) == Result.UNVERIFIED
-
-
-def test_collapsed_errors_of_a_connect_scan_are_the_scanners_own():
-    """A connect scan has only the kernel's word, which may be about our own routing table."""
-    observation = Observation(V4, Protocol.TCP, PortSet.span(1, 99), PortState.FILTERED, "net-unreach", NOW)
-    comparison = run([expected(port=PortSet.span(1, 99))], [observation], technique=Technique.CONNECT)
-
-    assert result(comparison) == Result.UNVERIFIED
 
 
 def test_boundary_leak():

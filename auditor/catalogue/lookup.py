@@ -1,0 +1,173 @@
+"""Which class a service belongs to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from auditor.catalogue.entry import Entry, entries, read
+from auditor.model.observation import Identity
+from auditor.model.words import Protocol, ServiceClass
+
+_BOUNDARY = re.compile(r"(?<=\w)(?!\w)")
+_LONGEST_PRODUCT = 200  # characters; the text comes from the network
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """A class and what decided it: `product`, `protocol`, `declared`, `port`, `http` or `none`.
+
+    `as_class` is set over UDP where the service is graded as another class. `entry` is the catalogue's, where one was
+    found that agrees.
+    """
+
+    service_class: ServiceClass
+    as_class: ServiceClass | None
+    entry: Entry | None
+    decided_by: str
+
+    @property
+    def graded_as(self) -> ServiceClass:
+        """The class that gives severity."""
+        return self.as_class or self.service_class
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """What nmap's version probe recognised: the protocol's name without TLS, whether TLS was around it, and its entry.
+
+    `decided_by` is `product` or `protocol` where there is an entry. `product` is "" where nmap named none.
+    """
+
+    name: str
+    product: str
+    tls: bool
+    http: bool
+    carrier: bool
+    entry: Entry | None
+    decided_by: str
+
+    @property
+    def label(self) -> str:
+        """What answers, for a sentence. Hostile text."""
+        return self.product or self.name
+
+
+def classify(protocol: Protocol, port: int, identity: Identity | None, declared: ServiceClass | None) -> Classification:
+    """The class of an endpoint, from what answers, else what is declared, else its port number, else bare HTTP."""
+    answer = spoken(identity)
+    if protocol is Protocol.UDP:
+        return _over_udp(port, answer, declared)
+    if answer and answer.entry:
+        return Classification(_over_tcp(answer.entry), None, answer.entry, answer.decided_by)
+    usual = entry_by_port(protocol, port)
+    if declared is not None:
+        agrees = usual if usual and usual.service_class is declared else None
+        over_tcp = ServiceClass.UNCLASSIFIED if declared is ServiceClass.UDP else declared
+        return Classification(over_tcp, None, agrees, "declared")
+    speaks_http = answer is not None and answer.http
+    # A service that does not speak HTTP cannot be what just answered with HTTP, whatever its port number suggests.
+    if usual and (usual.http or not speaks_http):
+        return Classification(_over_tcp(usual), None, usual, "port")
+    if speaks_http:
+        return Classification(ServiceClass.PUBLIC_WEB, None, None, "http")
+    return Classification(ServiceClass.UNCLASSIFIED, None, None, "none")
+
+
+def _over_udp(port: int, answer: Spoken | None, declared: ServiceClass | None) -> Classification:
+    if answer and answer.entry:
+        return Classification(ServiceClass.UDP, answer.entry.as_class, answer.entry, answer.decided_by)
+    usual = entry_by_port(Protocol.UDP, port)
+    if declared not in (None, ServiceClass.UDP, ServiceClass.UNCLASSIFIED):
+        agrees = usual if usual and usual.as_class is declared else None
+        return Classification(ServiceClass.UDP, declared, agrees, "declared")
+    if usual:
+        return Classification(ServiceClass.UDP, usual.as_class, usual, "port")
+    return Classification(ServiceClass.UDP, None, None, "declared" if declared else "none")
+
+
+def _over_tcp(entry: Entry) -> ServiceClass:
+    """A service known over UDP alone is, over TCP, what it is graded as."""
+    if entry.service_class is ServiceClass.UDP:
+        return entry.as_class or ServiceClass.UNCLASSIFIED
+    return entry.service_class
+
+
+def spoken(identity: Identity | None) -> Spoken | None:
+    """What a probed identity says; None where there is none. A guess from the port number is no identity."""
+    if identity is None or not identity.probed:
+        return None
+    name = identity.name.removeprefix("ssl/")
+    product, of_product = _entry_by_product(identity.product)
+    entry = of_product or _by_name().get(name)
+    return Spoken(
+        name=name,
+        product=product,
+        tls=identity.tunnel == "ssl" or name != identity.name or name == "https",
+        http=name in _carriers()["http"] or (entry is not None and entry.http),
+        carrier=entry is None and (name in _carriers()["http"] or name in _carriers()["names"]),
+        entry=entry,
+        decided_by="product" if of_product else "protocol",
+    )
+
+
+@cache
+def _carriers() -> Mapping[str, list[str]]:
+    """The answers that decide no class: `names`, `http` (names that speak HTTP) and `products`."""
+    return read("carriers")
+
+
+def entry_by_port(protocol: Protocol, port: int) -> Entry | None:
+    """The entry whose usual port this is."""
+    return _by_port(protocol).get(port)
+
+
+def entry_by_word(word: str) -> Entry | None:
+    """The entry that an inventory's `protocol:` word means: nmap's name, an alias, or an entry's id."""
+    return _by_word().get(word.lower())
+
+
+def _entry_by_product(text: str) -> tuple[str, Entry | None]:
+    """The product's text within bounds, and the entry that claims it.
+
+    The longest claim wins that is the whole text, or its first words; failing those, its last words.
+    """
+    product = text[:_LONGEST_PRODUCT].strip()
+    claims = _by_product()
+    for claim in _claims(product.lower()):
+        if claim in claims:
+            return product, claims[claim]
+    return product, None
+
+
+def _claims(product: str) -> Iterator[str]:
+    yield product
+    yield from (product[: match.start()] for match in reversed(list(_BOUNDARY.finditer(product))))
+    yield from (f"*{product[match.start() :]}" for match in re.finditer(" ", product))
+
+
+@cache
+def _by_product() -> dict[str, Entry | None]:
+    """Lower-case product claims; None for the products of carriers."""
+    carriers: dict[str, Entry | None] = {product.lower(): None for product in _carriers()["products"]}
+    return carriers | {product.lower(): entry for entry in entries() for product in entry.products}
+
+
+@cache
+def _by_name() -> dict[str, Entry]:
+    return {name.removeprefix("ssl/"): entry for entry in entries() for name in entry.names}
+
+
+@cache
+def _by_port(protocol: Protocol) -> dict[int, Entry]:
+    return {port: entry for entry in entries() for port in entry.ports(protocol)}
+
+
+@cache
+def _by_word() -> dict[str, Entry]:
+    ids = {entry.id: entry for entry in entries()}
+    aliases = {word.lower(): entry for entry in entries() for word in entry.protocols}
+    names = {name.lower(): entry for name, entry in _by_name().items()}
+    return ids | aliases | names

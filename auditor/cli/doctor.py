@@ -1,0 +1,41 @@
+"""`auditor doctor`: whether audits can run from here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.text import Text
+
+from auditor import pipeline
+from auditor.cli import options
+from auditor.cli.output import Style, clean
+from auditor.inventory import load
+
+INCOMPLETE = 3
+
+
+@click.command("doctor")
+@click.argument("inventory_path", metavar="[INVENTORY]", required=False, type=click.Path(path_type=Path))
+@options.viewpoints
+@options.common
+def command(*, inventory_path: Path | None, viewpoints: tuple[str, ...], style: Style) -> int:
+    """Check that nmap is there and recent enough, privileges, IPv6, and each viewpoint's transport and source address.
+
+    Without an inventory, this machine is checked. Sends no probe.
+
+    Exit codes: 0 all well, 3 a check failed, 2 bad usage or a bad inventory.
+
+    \b
+    Examples:
+      auditor doctor
+      auditor doctor inventories/practice -V all
+    """
+    declared = load(inventory_path) if inventory_path else None
+    chosen = options.pick_viewpoints(declared, viewpoints or ("all",)) if declared else ()
+    checks = pipeline.checks(declared, chosen)
+    console = style.console()
+    for check in checks:
+        mark = Text("ok    ", "green") if check.passed else Text("FAILED", "bold red")
+        console.print(Text.assemble(mark, "  ", clean(f"{check.where}: {check.what}")), soft_wrap=True)
+    return 0 if all(check.passed for check in checks) else INCOMPLETE

@@ -1,0 +1,69 @@
+"""`auditor plan`: what an audit would send."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import click
+
+from auditor import pipeline
+from auditor.cli import options
+from auditor.cli.output import Style, clean
+from auditor.inventory import load
+from auditor.model.words import Profile
+from auditor.scan import Plan
+
+
+@click.command("plan")
+@options.inventory
+@options.viewpoints
+@options.hosts
+@options.tags
+@options.profile
+@options.common
+def command(
+    *,
+    inventory_path: Path,
+    viewpoints: tuple[str, ...],
+    hosts: tuple[str, ...],
+    tags: tuple[str, ...],
+    profile: str,
+    style: Style,
+) -> int:
+    """Show what an audit would probe: commands, number of probes, estimated time. Sends nothing.
+
+    Exit codes: 0 shown, 2 bad usage or a bad inventory.
+
+    \b
+    Example:
+      auditor plan inventories/practice -V public
+    """
+    declared = load(inventory_path)
+    chosen = options.pick_viewpoints(declared, viewpoints)
+    request = pipeline.Request("", datetime.now(UTC), Profile(profile), hosts, tags)
+    for plan in pipeline.plans(declared, chosen, request):
+        for line in _lines(plan, brief=style.verbosity < 0):
+            click.echo(clean(line))
+    return 0
+
+
+def _lines(plan: Plan, *, brief: bool) -> Iterator[str]:
+    viewpoint = plan.viewpoint
+    yield f"viewpoint {viewpoint.name} ({viewpoint.via}): {plan.expectations.profile}"
+    if plan.problem:
+        yield f"  cannot scan: {plan.problem}"
+    technique = plan.abilities.technique if plan.abilities.nmap_version else "unknown technique"
+    yield (
+        f"  about {plan.probes:,} probes, at most {timedelta(seconds=round(plan.seconds))} where nothing answers, "
+        f"{viewpoint.rate:,} packets a second, {technique} scan; then pings of silent addresses and version probes"
+    )
+    for failure in plan.refused:
+        yield f"  not asked: {failure.address} {failure.protocol}: {failure.reason}"
+    for left in plan.expectations.left_out:
+        yield f"  left out: {left.what}: {left.reason}"
+    if not brief:
+        for job in plan.jobs:
+            yield f"  # {job.purpose}: {job.probes:,} probes, about {round(job.seconds)} s"
+            yield f"  {job.command}"

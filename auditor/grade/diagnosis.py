@@ -1,0 +1,100 @@
+"""Which playbook a finding has, and the values that fill it.
+
+Every value is built from ports, addresses and names that the inventory's grammar allows; what came from the network
+never becomes one, since the values stand inside commands that people paste.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from auditor.grade.commands import Subject, commands, firewall_commands
+from auditor.grade.legs import NO_WAY, deciding
+from auditor.model.drift import Drift
+from auditor.model.finding import Playbook
+from auditor.model.inventory import Host
+from auditor.model.observation import Observation
+from auditor.model.words import Family, Kind
+
+_BY_KIND: dict[Kind, str] = {
+    Kind.HOST_UNREACHABLE: "host-unreachable",
+    Kind.SERVICE_REFUSED: "nothing-listens",
+    Kind.SERVICE_FILTERED: "dropped",
+    Kind.WRONG_SERVICE: "wrong-service",
+    Kind.ALL_PORTS_OPEN: "all-ports-open",
+    Kind.WRONG_FAMILY: "family-hole",
+    Kind.OUTSIDE_SOURCE_RANGE: "too-open",
+    Kind.WRONG_INTERFACE: "wide-bind",
+    Kind.UNDECLARED_PORT: "undeclared-port",
+    Kind.BOUNDARY_LEAK: "boundary-leak",
+    Kind.UNKNOWN_HOST: "unknown-host",
+}
+_TOO_OPEN = frozenset({Kind.WRONG_FAMILY, Kind.OUTSIDE_SOURCE_RANGE, Kind.WRONG_INTERFACE, Kind.UNDECLARED_PORT})
+
+
+def playbook(drift: Drift, host: Host | None) -> Playbook:
+    """The playbook that fits the drift and its evidence, with the values for every placeholder it has."""
+    outcome = deciding(drift)
+    seen = outcome.observation if outcome else None
+    return Playbook(_choose(drift, host, seen), _values(drift, host, seen))
+
+
+def _choose(drift: Drift, host: Host | None, seen: Observation | None) -> str:
+    translated = host is not None and bool(host.members)
+    if drift.kind is Kind.SERVICE_REFUSED and (translated or drift.family_gap):
+        return "published-port-refused" if translated else "nothing-listens-on-family"
+    if drift.kind is Kind.SERVICE_FILTERED:
+        return _filtered(drift, seen)
+    if drift.kind in _TOO_OPEN:
+        return _too_open(drift, host, translated)
+    return _BY_KIND[drift.kind]
+
+
+def _filtered(drift: Drift, seen: Observation | None) -> str:
+    if seen is not None and seen.reason in NO_WAY:
+        return "no-route"
+    if seen is not None and seen.reason != "no-response":
+        return "rejected"
+    return "dropped-on-family" if drift.family_gap else "dropped"
+
+
+def _too_open(drift: Drift, host: Host | None, translated: bool) -> str:
+    if translated:
+        return "translated-port-open"
+    if drift.family_gap:
+        return "family-hole"
+    if drift.service is not None and drift.service.behind is not None:
+        return "backend-exposed"
+    if host is not None and "ufw" in host.firewall and drift.kind is not Kind.WRONG_FAMILY:
+        return "published-container-port"
+    return _BY_KIND[drift.kind]
+
+
+def _values(drift: Drift, host: Host | None, seen: Observation | None) -> Mapping[str, str]:
+    service = drift.service
+    other = Family.IPV4 if drift.family is Family.IPV6 else Family.IPV6
+    names = {
+        "host": drift.host,
+        "viewpoint": drift.viewpoint.name,
+        "interface": drift.interface or "no declared interface",
+        "family": drift.family.value,
+        "other_family": other.value,
+        "service": service.name if service else "",
+        "behind": (service.behind if service else None) or "",
+        "sources": ", ".join(source.name for source in service.sources) if service and service.sources else "nobody",
+        "members": ", ".join(host.members) if host else "",
+        "replier": str((seen.reply_from or seen.address) if seen else drift.host),
+    }
+    subject = _subject(drift)
+    if subject is None:
+        return names
+    return names | commands(drift, subject) | firewall_commands(drift, host, subject)
+
+
+def _subject(drift: Drift) -> Subject | None:
+    """What the commands are about; an address alone for the kinds that have no port."""
+    outcome = deciding(drift)
+    if outcome is None or drift.kind is Kind.UNKNOWN_HOST:
+        return Subject(drift.address) if drift.address else None
+    expectation = outcome.expectation
+    return Subject(drift.address or expectation.address, expectation.protocol, outcome.ports.first)

@@ -1,0 +1,176 @@
+"""What one audit sets out to look at from one viewpoint, and what it leaves out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from auditor import addresses, catalogue
+from auditor.errors import UsageError
+from auditor.inventory.text import listed, suggest
+from auditor.model.expectation import LeftOut
+from auditor.model.inventory import Host, Inventory, Viewpoint
+from auditor.model.ports import ALL_PORTS, PortSet
+from auditor.model.words import Address, Family, Profile, Protocol
+
+_NONE = PortSet()
+_FAMILY = {Family.IPV4: "IPv4", Family.IPV6: "IPv6"}
+_LEFT_OUT_PORTS = {
+    (Profile.QUICK, Protocol.TCP): "TCP ports other than the declared and the usual ones",
+    (Profile.QUICK, Protocol.UDP): "UDP ports other than the declared and the usual ones",
+    (Profile.STANDARD, Protocol.UDP): "UDP ports other than the declared and the usual ones",
+    (Profile.FULL, Protocol.UDP): "UDP ports other than the declared, the usual and the top ones",
+    (Profile.COMPARE, Protocol.TCP): "TCP ports that the evidence did not ask about, other than declared ones",
+    (Profile.COMPARE, Protocol.UDP): "UDP ports that the evidence did not ask about, other than declared ones",
+}
+
+Asked = Mapping[tuple[Address, Protocol], PortSet]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An address to look at. `interface` is empty where no host declares it; then `host` is None."""
+
+    address: Address
+    host: Host | None = None
+    interface: str = ""
+
+
+@dataclass(slots=True)
+class Coverage:
+    """The addresses to look at, and the rest by what and why."""
+
+    places: list[Place] = field(default_factory=list)
+    left_out: set[LeftOut] = field(default_factory=set)
+
+
+# The ports to look at, from an address, a protocol, the ports declared anywhere on its host and those declared there.
+Ports = Callable[[Address, Protocol, PortSet, PortSet], PortSet]
+
+
+def ports_asked(asked: Asked) -> Ports:
+    """What the evidence asked about, and what is declared for the address."""
+    return lambda address, protocol, _, here: asked.get((address, protocol), _NONE) | here
+
+
+def ports_of(profile: Profile) -> Ports:
+    """What the profile probes."""
+    usual = {protocol: catalogue.usual_ports(protocol) for protocol in Protocol}
+    if profile is Profile.FULL:
+        usual[Protocol.UDP] |= catalogue.top_udp_ports()
+    if profile is not Profile.QUICK:
+        usual[Protocol.TCP] = ALL_PORTS
+    return lambda _, protocol, declared, __: usual[protocol] | declared
+
+
+def choose(inventory: Inventory, hosts: Collection[str], tags: Collection[str]) -> dict[str, Host]:
+    """The hosts that have one of the names or one of the tags; all of them where neither is given.
+
+    Raises UsageError for a name or tag that matches nothing.
+    """
+    known_tags = {tag for host in inventory.hosts.values() for tag in host.tags}
+    for option, asked, known in (("host", hosts, set(inventory.hosts)), ("tag", tags, known_tags)):
+        for word in asked:
+            if word not in known:
+                raise UsageError(f"--{option} {word} matches nothing{suggest(word, known)}")
+    if not hosts and not tags:
+        return dict(inventory.hosts)
+    wanted = set(tags)
+    return {name: host for name, host in inventory.hosts.items() if name in hosts or wanted.intersection(host.tags)}
+
+
+def cover(
+    inventory: Inventory, viewpoint: Viewpoint, profile: Profile, chosen: Mapping[str, Host], asked: Asked | None
+) -> Coverage:
+    """The addresses to look at: those declared, and with `asked` also those that the evidence has beside them."""
+    coverage = Coverage()
+    judge = _Judge(inventory, viewpoint)
+    for host in chosen.values():
+        refused: dict[str, list[Address]] = {}
+        for place in _places(host):
+            reason = judge.refuses(place.address)
+            if reason is None:
+                coverage.places.append(place)
+            else:
+                refused.setdefault(reason, []).append(place.address)
+        for reason, found in refused.items():
+            if reason not in judge.families:
+                coverage.left_out.add(LeftOut(f"{host.name}: {listed(map(str, found))}", reason))
+    coverage.left_out.update(judge.without_family())
+    coverage.left_out.update(_unchosen(inventory, chosen))
+    coverage.left_out.update(_ports_left_out(profile))
+    if asked is not None:
+        _add_undeclared(coverage, inventory, judge, asked, everything=len(chosen) == len(inventory.hosts))
+    return coverage
+
+
+class _Judge:
+    """Whether an address is left out, and for what reason."""
+
+    def __init__(self, inventory: Inventory, viewpoint: Viewpoint) -> None:
+        self._viewpoint = viewpoint
+        self._scope = inventory.scope
+        self._targets = addresses.Members(viewpoint.targets)
+        self._allow = addresses.Members(inventory.scope.allow)
+        self._deny = addresses.Members(inventory.scope.deny)
+        self._own = frozenset(viewpoint.addresses)
+        self._missing = {
+            family: f"the viewpoint {viewpoint.name} has no {_FAMILY[family]} address"
+            for family in Family
+            if viewpoint.address_of(family) is None
+        }
+        self.families = frozenset(self._missing.values())
+        self._seen: set[Family] = {Family.of(network) for network in inventory.scope.allow}
+
+    def refuses(self, address: Address) -> str | None:
+        family = Family.of(address)
+        if family in self._missing:
+            return self._missing[family]
+        if address not in self._allow:
+            return "outside the scope"
+        if address in self._deny:
+            return "in scope.deny"
+        if address not in self._targets:
+            return f"outside the targets of the viewpoint {self._viewpoint.name}"
+        if address in self._own:
+            return f"the viewpoint {self._viewpoint.name} itself"
+        return None
+
+    def without_family(self) -> Iterator[LeftOut]:
+        """One line for each family that the viewpoint lacks and the scope has."""
+        for family, reason in self._missing.items():
+            if family in self._seen:
+                yield LeftOut(f"{_FAMILY[family]}", reason)
+
+
+def _places(host: Host) -> Iterator[Place]:
+    for interface in sorted(host.interfaces):
+        for address in sorted(host.interfaces[interface].addresses, key=lambda one: (one.version, int(one))):
+            yield Place(address, host, interface)
+
+
+def _unchosen(inventory: Inventory, chosen: Mapping[str, Host]) -> Iterator[LeftOut]:
+    rest = [name for name in inventory.hosts if name not in chosen]
+    if rest:
+        count = f"{len(rest)} host{'s' if len(rest) > 1 else ''}"
+        yield LeftOut(f"{count}: {listed(rest)}", "not chosen by --host or --tag")
+
+
+def _ports_left_out(profile: Profile) -> Iterator[LeftOut]:
+    why = "the saved evidence" if profile is Profile.COMPARE else f"the profile {profile}"
+    for (one, _), what in _LEFT_OUT_PORTS.items():
+        if one is profile:
+            yield LeftOut(what, f"outside {why}")
+    yield LeftOut("protocols other than TCP and UDP", f"outside {why}")
+
+
+def _add_undeclared(coverage: Coverage, inventory: Inventory, judge: _Judge, asked: Asked, *, everything: bool) -> None:
+    declared = {place.address for host in inventory.hosts.values() for place in _places(host)}
+    for address in {address for (address, _), ports in asked.items() if ports} - declared:
+        reason = judge.refuses(address)
+        if reason is None and not everything:
+            reason = "not chosen by --host or --tag"
+        if reason is None:
+            coverage.places.append(Place(address))
+        elif reason not in judge.families:
+            coverage.left_out.add(LeftOut(str(address), reason))

@@ -1,0 +1,161 @@
+"""What each endpoint of the coverage should be from one viewpoint, and on what ground."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from auditor.inventory.coverage import Asked, Place, choose, cover, ports_asked, ports_of
+from auditor.model.expectation import Expectation, Expectations
+from auditor.model.inventory import Host, Inventory, Service, Viewpoint
+from auditor.model.ports import PortSet
+from auditor.model.words import Basis, ExpectedState, Family, Profile, Protocol
+
+_EMPTY = PortSet()
+
+
+def expect(
+    inventory: Inventory,
+    viewpoint: Viewpoint,
+    profile: Profile,
+    *,
+    hosts: Collection[str] = (),
+    tags: Collection[str] = (),
+    asked: Asked | None = None,
+) -> Expectations:
+    """What every endpoint of the coverage should be from the viewpoint.
+
+    With `asked`, what saved evidence asked about, the coverage is that and every declared endpoint, and the profile is
+    `compare` whatever was given. `hosts` and `tags` narrow it to the hosts that have one of them. Raises UsageError for
+    a host or tag that matches nothing.
+    """
+    profile = profile if asked is None else Profile.COMPARE
+    coverage = cover(inventory, viewpoint, profile, choose(inventory, hosts, tags), asked)
+    expecting = _Expecting(viewpoint, profile, asked)
+    found = [expectation for place in coverage.places for expectation in expecting.of(place)]
+    found.sort(key=_order)
+    return Expectations(viewpoint, profile, tuple(found), tuple(sorted(coverage.left_out)))
+
+
+def _order(one: Expectation) -> tuple[str, str, int, int, str, int]:
+    return one.host, one.interface or "", one.address.version, int(one.address), one.protocol, one.ports.first
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Ports that one and the same set of services declares, and what that means for one interface and family."""
+
+    ports: PortSet
+    state: ExpectedState
+    basis: Basis
+    service: Service | None
+    others: tuple[str, ...] = ()
+    source: str | None = None
+
+
+class _Expecting:
+    """Keeps what is alike between addresses: the answer for each source set, and one PortSet for each set of ports."""
+
+    def __init__(self, viewpoint: Viewpoint, profile: Profile, asked: Asked | None) -> None:
+        self._viewpoint = viewpoint
+        self._covered = ports_of(profile) if asked is None else ports_asked(asked)
+        self._admitting: dict[tuple[int, Family], str | None] = {}
+        self._sets: dict[int, PortSet] = {}
+        self._host: Host | None = None
+        self._parts: dict[tuple[str, Family, Protocol], tuple[_Part, ...]] = {}
+        self._declared: dict[Protocol, PortSet] = {}
+
+    def of(self, place: Place) -> Iterator[Expectation]:
+        for protocol in Protocol:
+            parts = self._declared_parts(place, protocol)
+            here = PortSet.union(part.ports for part in parts if part.basis in _HERE)
+            covered = self._covered(place.address, protocol, self._declared.get(protocol, _EMPTY), here)
+            for part in parts:
+                yield from self._expectation(place, protocol, part, part.ports.bits & covered.bits)
+            rest = covered.bits & ~PortSet.union(part.ports for part in parts).bits
+            yield from self._expectation(place, protocol, _UNDECLARED, rest)
+
+    def _expectation(self, place: Place, protocol: Protocol, part: _Part, bits: int) -> Iterator[Expectation]:
+        if bits:
+            yield Expectation(
+                viewpoint=self._viewpoint.name,
+                host=place.host.name if place.host else str(place.address),
+                interface=place.interface if place.host else None,
+                address=place.address,
+                protocol=protocol,
+                ports=self._sets.setdefault(bits, PortSet(bits)),
+                state=part.state,
+                basis=part.basis,
+                service=part.service,
+                other_services=part.others,
+                source=part.source,
+            )
+
+    def _declared_parts(self, place: Place, protocol: Protocol) -> tuple[_Part, ...]:
+        """The ports declared anywhere on the host, by what declares them, as seen on this interface and family."""
+        if place.host is None:
+            return ()
+        if place.host is not self._host:
+            self._host = place.host
+            self._parts = {}
+            self._declared = {one: PortSet.union(s.ports(one) for s in place.host.services) for one in Protocol}
+        family = Family.of(place.address)
+        key = place.interface, family, protocol
+        if key not in self._parts:
+            split = _split(place.host.services, protocol)
+            self._parts[key] = tuple(self._part(place.interface, family, *each) for each in split)
+        return self._parts[key]
+
+    def _part(self, interface: str, family: Family, bits: int, services: tuple[Service, ...]) -> _Part:
+        """`services` all declare the ports, in order of their names."""
+        ports = self._sets.setdefault(bits, PortSet(bits))
+        attached = tuple(one for one in services if interface in one.interfaces)
+        here = tuple(one for one in attached if family in one.families)
+        first, others = _united(here or attached or services)
+        if here:
+            source = next(filter(None, (self._admits(one, family) for one in here)), None)
+            if source is None:
+                return _Part(ports, ExpectedState.BLOCKED, Basis.OUTSIDE_SOURCES, first, others)
+            state = ExpectedState.PERMITTED if all(one.optional for one in here) else ExpectedState.REACHABLE
+            return _Part(ports, state, Basis.DECLARED, first, others, source)
+        basis = Basis.OTHER_FAMILY if attached else Basis.OTHER_INTERFACE
+        return _Part(ports, ExpectedState.BLOCKED, basis, first, others)
+
+    def _admits(self, service: Service, family: Family) -> str | None:
+        """The name of the range that admits the viewpoint, worked out once for each source set that services share."""
+        key = id(service.sources), family
+        if key not in self._admitting:
+            address = self._viewpoint.address_of(family)
+            admitting = (source.name for source in service.sources if address is not None and address in source)
+            self._admitting[key] = next(admitting, None)
+        return self._admitting[key]
+
+
+_HERE = frozenset({Basis.DECLARED, Basis.OUTSIDE_SOURCES})
+_UNDECLARED = _Part(_EMPTY, ExpectedState.BLOCKED, Basis.UNDECLARED, None)
+
+
+def _united(services: tuple[Service, ...]) -> tuple[Service, tuple[str, ...]]:
+    """The first of several names for one endpoint, with the sources of all, and the other names."""
+    first, *rest = services
+    if not rest:
+        return first, ()
+    sources = tuple(dict.fromkeys(source for one in services for source in one.sources))
+    optional = all(one.optional for one in services)
+    return replace(first, sources=sources, optional=optional), tuple(one.name for one in rest)
+
+
+def _split(services: Iterable[Service], protocol: Protocol) -> list[tuple[int, tuple[Service, ...]]]:
+    """The declared ports as disjoint sets, each with all the services that declare it."""
+    parts: list[tuple[int, tuple[Service, ...]]] = []
+    taken = 0
+    for service in services:
+        bits = service.ports(protocol).bits
+        if bits & taken:
+            met = [(part & bits, (*owners, service)) for part, owners in parts if part & bits]
+            kept = [(part & ~bits, owners) for part, owners in parts if part & ~bits]
+            parts = kept + met
+        if bits & ~taken:
+            parts.append((bits & ~taken, (service,)))
+        taken |= bits
+    return parts

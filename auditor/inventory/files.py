@@ -1,0 +1,187 @@
+"""Finding and reading an inventory's files, and making one tree of them."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path as FilePath
+from typing import Any
+
+from auditor.errors import Problem
+from auditor.inventory.events import Document, parse
+from auditor.inventory.schema import BROKEN
+from auditor.inventory.text import Path, clean, dotted
+from auditor.model.inventory import InventoryFile, Location
+
+MAX_BYTES = 64 * 1024 * 1024
+
+_SUFFIXES = frozenset({".yaml", ".yml", ".json"})
+_ONCE = ("name", "scope", "policy")
+_UNITED = ("ranges", "viewpoints", "roles", "hosts")
+
+
+@dataclass(slots=True)
+class Source:
+    """What was found at the path that the user gave."""
+
+    path: str
+    documents: list[Document] = field(default_factory=list)
+    files: list[InventoryFile] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    def problem(self, file: str, message: str) -> None:
+        self.problems.append(Problem(file, 0, 0, "", message))
+
+
+@dataclass(slots=True)
+class Tree:
+    """All files as one: the data under each top-level key, and which document each part came from.
+
+    `broken` are the top-level keys of which something could not be read at all, so that names may be missing.
+    """
+
+    path: str
+    data: dict[str, Any] = field(default_factory=dict)
+    owners: dict[Path, Document] = field(default_factory=dict)
+    broken: set[str] = field(default_factory=set)
+    problems: list[Problem] = field(default_factory=list)
+
+    def at(self, path: Path) -> Location:
+        document = self._owner(path)
+        return Location(document.file, *document.place(path)) if document else Location(self.path, 1)
+
+    def problem(self, path: Path, message: str) -> None:
+        document = self._owner(path)
+        line, column = document.place(path) if document else (0, 0)
+        file = document.file if document else self.path
+        self.problems.append(Problem(file, line, column, dotted(path), message))
+
+    def _owner(self, path: Path) -> Document | None:
+        return self.owners.get(path[:2]) or self.owners.get(path[:1])
+
+
+def read(path: FilePath) -> Source:
+    """Read every file of an inventory: the one at `path`, or all below it."""
+    source = Source(_name(path))
+    try:
+        found = list(_below(path, source)) if path.is_dir() else [path]
+    except OSError as error:
+        source.problem(source.path, f"cannot be read: {error.strerror}")
+        return source
+    if not found and not source.problems:
+        source.problem(source.path, "holds no .yaml, .yml or .json file")
+    for file in found:
+        _read_file(file, source)
+    return source
+
+
+def _below(folder: FilePath, source: Source) -> Iterator[FilePath]:
+    """The files below a folder, sorted. A link to something inside is skipped: it is read in its own place."""
+    root = folder.resolve()
+    linked: list[FilePath] = []
+    found: dict[FilePath, FilePath] = {}
+    for where, folders, names in os.walk(folder, onerror=_raise):
+        for name in sorted(names + folders):
+            entry = FilePath(where, name)
+            if entry.is_symlink():
+                linked.append(entry)
+            elif entry.suffix.lower() in _SUFFIXES and entry.is_file():
+                found[entry.resolve()] = entry
+            elif entry.suffix.lower() in _SUFFIXES and not entry.is_dir():
+                source.problem(_name(entry), "is no regular file; put a file here")
+    for link in linked:
+        _follow(link, root, found, source)
+    yield from sorted(found.values())
+
+
+def _follow(link: FilePath, root: FilePath, found: dict[FilePath, FilePath], source: Source) -> None:
+    try:
+        target = link.resolve(strict=True)
+    except (OSError, RuntimeError):  # RuntimeError: pathlib's word for a loop, before Python 3.13
+        if link.suffix.lower() in _SUFFIXES:
+            source.problem(_name(link), "is a link that leads nowhere; remove it")
+        return
+    if not target.is_relative_to(root):
+        if target.is_dir() or link.suffix.lower() in _SUFFIXES:
+            source.problem(_name(link), "is a link that leads out of the folder; put the file itself here")
+    elif link.suffix.lower() in _SUFFIXES and target.is_file():
+        found.setdefault(target, link)
+
+
+def _read_file(path: FilePath, source: Source) -> None:
+    name = _name(path)
+    try:
+        with path.open("rb") as file:
+            kind = os.fstat(file.fileno()).st_mode
+            if stat.S_ISDIR(kind):
+                raise IsADirectoryError
+            content = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        source.problem(name, f"cannot be read: {error.strerror or 'it is a folder'}")
+        return
+    except ValueError:
+        source.problem(name, "cannot be read: its name holds a NUL character")
+        return
+    if len(content) > MAX_BYTES:
+        source.problem(
+            name, f"is over the size limit of {MAX_BYTES // 2**20} MiB; split it into several files of a folder"
+        )
+        return
+    source.files.append(InventoryFile(name, sha256(content).hexdigest()))
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        column = error.start - content.rfind(b"\n", 0, error.start)
+        source.problems.append(Problem(name, line, column, "", "is not UTF-8 text; save it as UTF-8"))
+        return
+    document = parse(text, name)
+    if not isinstance(document.data, dict) and not document.problems:
+        document.problem((), "is not a mapping; an inventory starts with `version: 1`")
+    source.documents.append(document)
+
+
+def merge(source: Source) -> Tree:
+    """One tree of all documents: `name` and `scope` from exactly one, `policy` from at most one, other maps united."""
+    tree = Tree(source.path, data={key: {} for key in _UNITED}, problems=list(source.problems))
+    if source.problems:
+        tree.broken.update(_ONCE + _UNITED)
+    for document in source.documents:
+        tree.problems.extend(document.problems)
+        data: dict[str, Any] = (
+            document.data if isinstance(document.data, dict) else dict.fromkeys((*_ONCE, *_UNITED), BROKEN)
+        )
+        tree.broken.update(key for key, value in data.items() if value is BROKEN)
+        for key in _ONCE:
+            if key in data and data[key] is not BROKEN:
+                _put(tree, (key,), data[key], document)
+        for key in _UNITED:
+            if key in data:
+                tree.owners.setdefault((key,), document)
+            section = data.get(key)
+            for name, value in section.items() if isinstance(section, dict) else ():
+                _put(tree, (key, name), value, document, tree.data[key])
+    return tree
+
+
+def _put(tree: Tree, path: Path, value: Any, document: Document, into: dict[str, Any] | None = None) -> None:
+    before = tree.owners.get(path)
+    if before is None:
+        (tree.data if into is None else into)[str(path[-1])] = value
+        tree.owners[path] = document
+        return
+    first = Location(before.file, *before.place(path))
+    document.problem(path, f"is in {first} too; keep one")
+    tree.problems.append(document.problems[-1])
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _name(path: FilePath) -> str:
+    """The path as given, fit to be shown: undecodable bytes and control characters escaped."""
+    return clean(os.fsencode(path).decode("utf-8", "backslashreplace"), 4096)

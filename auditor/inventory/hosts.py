@@ -1,0 +1,125 @@
+"""Hosts: their interfaces, and to whom each address belongs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from auditor import addresses
+from auditor.inventory.files import Tree
+from auditor.inventory.literals import address
+from auditor.inventory.schema import BROKEN
+from auditor.inventory.services import Attachment, check_roles, resolve_services, services_of
+from auditor.inventory.sources import Sources
+from auditor.inventory.text import Path, shown, suggest
+from auditor.model.inventory import LOOPBACK, Host, Interface, Scope
+from auditor.model.words import Address
+
+
+class _Addresses:
+    """Where each address was declared first, and whether the scope allows it."""
+
+    def __init__(self, tree: Tree, scope: Scope | None) -> None:
+        self._tree = tree
+        self._allowed = addresses.Members(scope.allow) if scope else None
+        self._first: dict[Address, Path] = {}
+
+    def take(self, path: Path, text: str) -> Address | None:
+        try:
+            found = address(text)
+        except ValueError as error:
+            self._tree.problem(path, str(error))
+            return None
+        if self._allowed is not None and found not in self._allowed:
+            message = f"{found} is outside `scope.allow`, so it can never be audited"
+            self._tree.problem(path, f"{message}; allow it there, or remove it here")
+        first = self._first.setdefault(found, path)
+        if first != path:
+            self._tree.problem(path, self._twice(found, first, path))
+        return found
+
+    def _twice(self, found: Address, first: Path, path: Path) -> str:
+        if first[1] == path[1]:
+            return f"{found} is already on the interface `{first[3]}` of this host; keep one"
+        message = f"{found} already belongs to the host `{first[1]}` ({self._tree.at(first)})"
+        return f"{message}; a floating or shared address is a host of its own, with `members`"
+
+
+def resolve_hosts(tree: Tree, scope: Scope | None, sources: Sources) -> dict[str, Host]:
+    check_roles(tree, sources)
+    taken = _Addresses(tree, scope)
+    hosts = {}
+    for name, value in sorted(tree.data["hosts"].items()):
+        if value is not BROKEN:
+            hosts[name] = _host(tree, taken, sources, name, value)
+    if not tree.data["hosts"] and "hosts" not in tree.broken:
+        tree.problem(("hosts",), "nothing is declared at all: add at least one host")
+    return hosts
+
+
+def _host(tree: Tree, taken: _Addresses, sources: Sources, name: str, value: dict[str, Any]) -> Host:
+    path: Path = ("hosts", name)
+    roles = _roles(tree, path, value.get("roles", []))
+    interfaces = _interfaces(tree, taken, (*path, "interfaces"), value["interfaces"])
+    owner = value.get("owner", _last(tree, roles, "owner"))
+    attachment = Attachment(
+        host=name,
+        roles=roles,
+        services=value.get("services", {}),
+        interfaces=tuple(interfaces),
+        owner=owner,
+        complete=all(one is not BROKEN for one in value["interfaces"].values()),
+        settled=all(services_of(tree, role) is not None for role in roles),
+    )
+    return Host(
+        name=name,
+        interfaces=interfaces,
+        services=resolve_services(tree, sources, attachment),
+        owner=owner,
+        tags=tuple(sorted(value.get("tags", _last(tree, roles, "tags") or ()))),
+        roles=roles,
+        members=_members(tree, name, value.get("members", [])),
+        firewall=tuple(value.get("firewall", ())),
+        location=tree.at(path),
+    )
+
+
+def _roles(tree: Tree, path: Path, names: list[str]) -> tuple[str, ...]:
+    for index, role in enumerate(names):
+        if role not in tree.data["roles"] and "roles" not in tree.broken:
+            message = f"no role is named {shown(role)}{suggest(role, tree.data['roles'])}"
+            tree.problem((*path, "roles", index), message)
+    return tuple(names)
+
+
+def _last(tree: Tree, roles: tuple[str, ...], key: str) -> Any:
+    """What the last of the roles that has the key says."""
+    values = (tree.data["roles"].get(role) for role in reversed(roles))
+    return next((value[key] for value in values if isinstance(value, dict) and key in value), None)
+
+
+def _interfaces(tree: Tree, taken: _Addresses, path: Path, declared: dict[str, Any]) -> dict[str, Interface]:
+    interfaces = {}
+    for name, value in sorted(declared.items()):
+        if name == LOOPBACK:
+            message = "`loopback` is built in, 127.0.0.0/8 and ::1 of the host itself, and never probed"
+            tree.problem((*path, name), f"{message}; give this interface another name")
+        elif value is not BROKEN:
+            short = isinstance(value, list)
+            where = (*path, name) if short else (*path, name, "addresses")
+            texts = value if short else value.get("addresses", [])
+            if not texts and not (value.get("dynamic") or value.get("bind")):
+                tree.problem(where[:-1], "`addresses` is missing; write them, such as `[203.0.113.10]`")
+            found = [taken.take((*where, index), text) for index, text in enumerate(texts)]
+            interfaces[name] = Interface(name, tuple(one for one in found if one is not None))
+    return interfaces
+
+
+def _members(tree: Tree, name: str, members: list[str]) -> tuple[str, ...]:
+    path: Path = ("hosts", name, "members")
+    for index, member in enumerate(members):
+        if member == name:
+            tree.problem((*path, index), "a host is no member of itself; name the hosts behind its address")
+        elif member not in tree.data["hosts"] and "hosts" not in tree.broken:
+            message = f"no host is named {shown(member)}{suggest(member, tree.data['hosts'])}"
+            tree.problem((*path, index), message)
+    return tuple(members)

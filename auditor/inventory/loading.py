@@ -1,0 +1,47 @@
+"""An inventory from its files: read, check, merge, resolve."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from auditor.errors import InventoryError
+from auditor.inventory.files import Tree, merge, read
+from auditor.inventory.hosts import resolve_hosts
+from auditor.inventory.later import refuse_later_keys
+from auditor.inventory.schema import check
+from auditor.inventory.sources import Sources, resolve_ranges
+from auditor.inventory.viewpoints import resolve_scope, resolve_viewpoints
+from auditor.model.inventory import Inventory, InventoryFile, Scope
+
+
+def load(path: Path) -> Inventory:
+    """Load the inventory in a file, or in all files below a folder.
+
+    Raises InventoryError with everything that is wrong with it.
+    """
+    source = read(path)
+    for document in source.documents:
+        check(document)
+        refuse_later_keys(document)
+    tree = merge(source)
+    inventory = _resolve(tree, tuple(source.files))
+    if tree.problems:
+        raise InventoryError(tree.problems)
+    return inventory
+
+
+def _resolve(tree: Tree, files: tuple[InventoryFile, ...]) -> Inventory:
+    for key in ("name", "scope"):
+        if key not in tree.data and key not in tree.broken:
+            tree.problem((key,), f"`{key}` is missing: exactly one file of an inventory has it")
+    scope = resolve_scope(tree)
+    ranges = resolve_ranges(tree)
+    sources = Sources(tree, ranges)
+    return Inventory(
+        name=tree.data.get("name", ""),
+        scope=scope or Scope(()),
+        ranges=ranges,
+        viewpoints=resolve_viewpoints(tree, scope),
+        hosts=resolve_hosts(tree, scope, sources),
+        files=files,
+    )

@@ -1,0 +1,61 @@
+"""The report document as JSON text, and back from a file."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import jsonschema_rs
+
+from auditor.errors import EvidenceError
+from auditor.report.document import SCHEMA
+from auditor.report.plain import Document
+from auditor.resources import schema_text
+
+_LARGEST = 1 << 30  # bytes; a report of a million endpoints has about a quarter of that
+# What a terminal or an editor would act on instead of showing; JSON may hold any of it only inside strings.
+_UNSAFE = re.compile("[\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff\ufff9-\ufffb]")
+
+
+def to_json(document: Document) -> str:
+    """The document as JSON, keys in the order of the document, invisible and control characters as escapes."""
+    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"
+
+
+def read(path: Path) -> Document:
+    """Read a stored report. Raises EvidenceError where it is unreadable, of another version or not a whole report."""
+    try:
+        if path.stat().st_size > _LARGEST:
+            raise EvidenceError(f"{path}: over {_LARGEST >> 20} MiB, too large for a report")
+        found = json.loads(path.read_bytes(), parse_constant=_refuse)
+    except OSError as error:
+        raise EvidenceError(f"{path}: cannot be read: {error.strerror}") from error
+    except RecursionError as error:
+        raise EvidenceError(f"{path}: not a report: nested too deeply") from error
+    except ValueError as error:  # not UTF-8, not JSON, truncated, a number of thousands of digits
+        raise EvidenceError(f"{path}: not a whole JSON file: {error}") from error
+    _check_version(path, found)
+    _check_valid(path, found)
+    return found  # type: ignore[no-any-return]  # the schema has just proved that it is an object
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _check_version(path: Path, found: object) -> None:
+    version = found.get("schema") if isinstance(found, dict) else None
+    if not isinstance(version, str) or not version.startswith("auditor/report/"):
+        raise EvidenceError(f"{path}: not a report of the auditor: its `schema` should be {SCHEMA}")
+    if version != SCHEMA:
+        raise EvidenceError(f"{path}: a report of version {version!a}; this auditor reads {SCHEMA}")
+
+
+def _check_valid(path: Path, found: object) -> None:
+    validator = jsonschema_rs.Draft202012Validator(json.loads(schema_text("report")), validate_formats=True)
+    error = next(validator.iter_errors(found), None)
+    if error is not None:
+        where = ".".join(str(part) for part in error.instance_path) or "the report"
+        raise EvidenceError(f"{path}: damaged report: {where[:200]!a}: {error.message[:300]!a}")

@@ -1,0 +1,154 @@
+"""The summary for a terminal: the same order as the page, a line for each finding, plain text unless colour is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from io import StringIO
+from itertools import groupby
+from typing import Any
+
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from auditor.report import views
+from auditor.report.hostile import visible
+from auditor.report.plain import Document
+
+_WIDE = 104  # columns that a finding needs to stand on one line
+_SHOWN = 8  # addresses, hosts or gaps named before "and more"; the document has all
+_LONGEST = 300  # characters of one text
+_IDENTITY = 80  # characters of what answers
+_STYLES = {1: "bold red", 2: "bold bright_red", 3: "bold yellow", 4: "bold blue", 5: "bold cyan", 6: "bold"}
+_VERDICTS = {"clean": "bold green", "drift": "bold red", "incomplete": "bold yellow"}
+
+
+def text(document: Document, *, color: bool = False, width: int = 100, limit: int | None = None) -> str:
+    """The summary, `width` columns wide. `limit` is how many findings to list; all by default."""
+    out = StringIO()
+    console = Console(
+        file=out,
+        width=width,
+        force_terminal=color,
+        color_system="standard" if color else None,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        legacy_windows=False,
+    )
+    for part in _parts(document, width, limit):
+        console.print(part)
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
+
+
+def _parts(document: Document, width: int, limit: int | None) -> Iterator[RenderableType]:
+    yield from _heading(document)
+    yield from _findings(document["findings"], width, limit)
+    yield from _groups("Unverified", "could not tell, never a pass", document["unverified"])
+    yield from _groups("Silent", "no answer, neither good nor bad", document["silent"])
+    yield from _left_out(document["left_out"])
+    if document["errors"]:
+        yield _section("Failed in part", "")
+        yield from (_item(f"{error['stage']}: {error['message']}") for error in document["errors"])
+
+
+def _heading(document: Document) -> Iterator[RenderableType]:
+    verdict, audit = views.verdict(document), document["audit"]
+    first = Text(verdict.word.upper(), style=_VERDICTS[document["verdict"]["result"]])
+    yield first.append(f"  {verdict.sentence}", style="default")
+    seen_from = ", ".join(view["name"] for view in audit["viewpoints"])
+    yield _plain(f"{audit['profile']} profile · {audit['inventory']['name']} · from {seen_from} · {views.times(document)}")
+    yield Text()
+    yield _plain(" · ".join(f"{number:,} {word}" for word, number, _ in views.totals(document)))
+
+
+def _findings(findings: list[Document], width: int, limit: int | None) -> Iterator[RenderableType]:
+    shown = findings if limit is None else findings[:limit]
+    for (rank, severity), group in groupby(shown, lambda finding: (finding["rank"], finding["severity"])):
+        members = list(group)
+        yield Text()
+        yield Text(f"{rank} {severity}", style=_STYLES[rank]).append(f"  {len(members):,}", style="default")
+        yield _table(members) if width >= _WIDE else _narrow(members)
+    if len(shown) < len(findings):
+        yield _plain(f"… and {views.count(len(findings) - len(shown), 'more finding')} in the report")
+
+
+def _table(findings: Iterable[Document]) -> RenderableType:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for _ in range(6):
+        table.add_column(overflow="fold")
+    for finding in findings:
+        table.add_row(*map(_plain, _cells(finding)))
+    return Padding(table, (0, 0, 0, 2))
+
+
+def _cells(finding: Document) -> tuple[str, ...]:
+    change = f"{views.expected(finding)} → {views.observed(finding)}"
+    answers = visible(views.identity(finding), longest=_IDENTITY)
+    return (
+        finding["kind"],
+        finding.get("class", "–"),
+        finding.get("viewpoint", "–"),
+        _whose(finding),
+        views.place_of(finding),
+        f"{change}, {answers}" if answers else change,
+    )
+
+
+def _narrow(findings: Iterable[Document]) -> RenderableType:
+    lines = Text()
+    for finding in findings:
+        kind, service_class, viewpoint, whose, place, change = map(_shown, _cells(finding))
+        what = kind if service_class == "–" else f"{kind}, {service_class}"
+        lines.append(f"{what}: {viewpoint} to {whose}\n  {place}  {change}\n")
+    lines.rstrip()
+    return Padding(lines, (0, 0, 0, 2))
+
+
+def _whose(finding: Document) -> str:
+    host, service = finding.get("host", "–"), finding.get("service")
+    return f"{host} {service}" if service else host
+
+
+def _groups(heading: str, meaning: str, rows: list[Document]) -> Iterator[RenderableType]:
+    if not rows:
+        return
+    yield _section(heading, meaning)
+    for group in views.by_reason(rows):
+        where = list(dict.fromkeys(f"{row['host']} {row['address']}" for row in group.rows))
+        yield _item(f"{group.viewpoint}: {views.count(group.endpoints, 'endpoint')}, {group.reason}")
+        yield _item(f"  {_some(where)}")
+
+
+def _left_out(rows: list[Document]) -> Iterator[RenderableType]:
+    if not rows:
+        return
+    yield _section("Left out", "not looked at, by choice")
+    for row in rows[:_SHOWN]:
+        viewpoint = f"{row['viewpoint']}: " if "viewpoint" in row else ""
+        yield _item(f"{viewpoint}{row['what']}: {row['reason']}")
+    if len(rows) > _SHOWN:
+        yield _item(f"and {len(rows) - _SHOWN:,} more in the report")
+
+
+def _some(names: list[str]) -> str:
+    rest = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {rest:,} more" if rest > 0 else "")
+
+
+def _section(heading: str, meaning: str) -> RenderableType:
+    title = Text(f"\n{heading}", style="bold")
+    return title.append(f"  {meaning}", style="default") if meaning else title
+
+
+def _item(line: str) -> RenderableType:
+    return Padding(_plain(line), (0, 0, 0, 2))
+
+
+def _plain(line: str) -> Text:
+    return Text(_shown(line), overflow="fold")
+
+
+def _shown(value: Any) -> str:
+    return visible(str(value), longest=_LONGEST)

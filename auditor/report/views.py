@@ -1,0 +1,246 @@
+"""What the reports for people show, worked out from the document: sentences, tables, groups. No markup."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from auditor.model.ports import PortSet
+from auditor.model.words import Result, ServiceClass, Severity
+from auditor.report.plain import Document
+
+NO_CLASS = "no class"  # shown for findings about a whole address or boundary
+NO_OWNER = "no owner"
+_PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
+_WORDS = {"clean": "Clean", "drift": "Drift", "incomplete": "Incomplete"}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`word` is the result; `sentence` says what it rests on."""
+
+    word: str
+    sentence: str
+
+
+def verdict(document: Document) -> Verdict:
+    sentences = filter(None, (_result(document), _completeness(document)))
+    return Verdict(_WORDS[document["verdict"]["result"]], " ".join(sentences))
+
+
+def _result(document: Document) -> str:
+    findings = document["findings"]
+    if not findings:
+        return _nothing_drifted(document)
+    severities = document["summary"]["by_severity"]
+    each = ", ".join(f"{number:,} {severity}" for severity, number in severities.items() if number)
+    return f"{count(len(findings), 'finding')}: {each}."
+
+
+def _nothing_drifted(document: Document) -> str:
+    """What a result without findings rests on: silence is no verification."""
+    endpoints = document["summary"]["endpoints"]
+    verified, silent = endpoints["verified"], endpoints["silent"]
+    said = f"{count(verified, 'endpoint')} {'is' if verified == 1 else 'are'} as the inventory declares"
+    return f"Nothing drifted: {said}, {silent:,} silent." if silent else f"Nothing drifted: {said}."
+
+
+def _completeness(document: Document) -> str:
+    if document["verdict"]["complete"]:
+        return ""
+    unverified = document["summary"]["endpoints"]["unverified"]
+    errors = len(document["errors"])
+    parts = [f"{count(unverified, 'endpoint')} could not be verified"] if unverified else []
+    parts += [f"{count(errors, 'error')} came up on the way"] if errors else []
+    return f"The audit is incomplete: {' and '.join(parts) or 'a stage failed'}."
+
+
+def count(number: int, noun: str) -> str:
+    """`1 finding`, `1,204 findings`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def times(document: Document) -> str:
+    """`2026-11-22 02:00:00 to 02:01:02 UTC, 62 s`; the second date only where it is another."""
+    start, end = (datetime.fromisoformat(document["audit"][key]) for key in ("started_at", "finished_at"))
+    until = f"{end:%H:%M:%S}" if start.date() == end.date() else f"{end:%Y-%m-%d %H:%M:%S}"
+    return f"{start:%Y-%m-%d %H:%M:%S} to {until} UTC, {_duration(int((end - start).total_seconds()))}"
+
+
+def _duration(seconds: int) -> str:
+    if seconds < 120:
+        return f"{seconds} s"
+    minutes, rest = divmod(seconds, 60)
+    return f"{minutes} min {rest} s" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def endpoint(row: Mapping[str, Any]) -> str:
+    """`203.0.113.10:22/tcp`, `[2001:db8::1]:22,80/tcp`: as people write them."""
+    address = f"[{row['address']}]" if ":" in row["address"] else row["address"]
+    ports = row["ports"] if len(row["ports"]) <= 40 else f"{row['ports'][:36].rsplit(',', 1)[0]},…"
+    return f"{address}:{ports}/{row['protocol']}"
+
+
+def place_of(finding: Document) -> str:
+    """Where the finding is: its endpoint, or its address where it is about one, and how many more there are."""
+    rows = finding["endpoints"]
+    if "address" in finding:
+        return str(finding["address"])
+    if not rows:
+        return str(finding.get("host", ""))
+    return endpoint(rows[0]) + (f" +{len(rows) - 1:,} more" if len(rows) > 1 else "")
+
+
+def expected(finding: Document) -> str:
+    return str(finding["expected"]["state"]) if "expected" in finding else "nothing declared"
+
+
+def observed(finding: Document) -> str:
+    """The port states observed, worst first as the document sorts them; or the kind where there is none."""
+    states = sorted({row["state"] for row in finding["endpoints"] if "state" in row}, key=_STATES.index)
+    if finding["kind"] == "host-unreachable":
+        return "no reply"
+    return ", ".join(states) or "alive"
+
+
+_STATES = ["open", "closed", "filtered", "open|filtered", "unfiltered", "closed|filtered"]
+
+
+def identity(finding: Document) -> str:
+    """What answered, in a few words; empty where nothing was recognised."""
+    service = finding.get("observed", {}).get("service")
+    if not service or service["method"] != "probed":
+        return ""
+    return " ".join(filter(None, (service.get("product") or service["name"], service.get("version"))))
+
+
+def title(kind: str) -> str:
+    return kind.replace("-", " ").capitalize()
+
+
+def severity_table(findings: Iterable[Document]) -> list[tuple[str, list[int]]]:
+    """For each class that occurs, how many findings of each severity, highest first."""
+    table: dict[str, list[int]] = {name: [0] * len(Severity) for name in (*ServiceClass, NO_CLASS)}
+    for finding in findings:
+        table[finding.get("class", NO_CLASS)][finding["rank"] - 1] += 1
+    return [(name, counts) for name, counts in table.items() if any(counts)]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One host from one viewpoint. `state` is a severity, `unverified`, `silent`, `verified` or `not covered`."""
+
+    host: str
+    viewpoint: str
+    state: str
+    rank: int
+    findings: int = 0
+
+
+def host_matrix(document: Document) -> list[tuple[str, list[Cell]]]:
+    """Every host from every viewpoint, the worst first; hosts that no viewpoint covers are left away."""
+    views = [viewpoint["name"] for viewpoint in document["audit"]["viewpoints"]]
+    worst: dict[tuple[str, str], Document] = {}
+    counts: dict[tuple[str, str], int] = defaultdict(int)
+    for finding in document["findings"]:
+        place = finding.get("host", ""), finding.get("viewpoint", "")
+        worst.setdefault(place, finding)
+        counts[place] += 1
+    unverified = {(row["host"], row["viewpoint"]) for row in document["unverified"]}
+    silent = {(row["host"], row["viewpoint"]) for row in document["silent"]}
+    covered = _covered(document)
+    hosts = {host for host, _ in (*covered, *worst, *unverified, *silent) if host}
+
+    def cell(host: str, view: str) -> Cell:
+        place = host, view
+        if place in worst:
+            return Cell(host, view, worst[place]["severity"], worst[place]["rank"], counts[place])
+        if place in unverified:
+            return Cell(host, view, "unverified", 7)
+        if place in covered:
+            return Cell(host, view, "verified", 9) if place not in silent else Cell(host, view, "silent", 8)
+        return Cell(host, view, "not covered", 10)
+
+    rows = [(host, [cell(host, view) for view in views]) for host in hosts]
+    return sorted(rows, key=lambda row: (sorted(cell.rank for cell in row[1]), row[0]))
+
+
+def _covered(document: Document) -> set[tuple[str, str]]:
+    owner_of = {
+        address: name
+        for name, host in document["hosts"].items()
+        for addresses in host["interfaces"].values()
+        for address in addresses
+    }
+    return {
+        (owner_of.get(address, address), row["viewpoint"]) for row in document["coverage"] for address in row["addresses"]
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Endpoints that share a viewpoint and a reason."""
+
+    viewpoint: str
+    reason: str
+    endpoints: int
+    rows: list[Document]
+
+
+def by_reason(rows: Iterable[Document]) -> list[Group]:
+    """The unverified or silent endpoints by reason, the reason with most endpoints first."""
+    groups: dict[tuple[str, str], list[Document]] = defaultdict(list)
+    for row in rows:
+        groups[row["viewpoint"], row["reason"]].append(row)
+    found = [
+        Group(viewpoint, reason, sum(ports_in(row) for row in members), members)
+        for (viewpoint, reason), members in groups.items()
+    ]
+    return sorted(found, key=lambda group: (-group.endpoints, group.viewpoint, group.reason))
+
+
+def ports_in(row: Mapping[str, Any]) -> int:
+    return len(PortSet.parse(row["ports"]))
+
+
+def fill(text: str, values: Mapping[str, str]) -> str:
+    """A playbook text with its placeholders filled, once: what a value says is never filled again."""
+    return _PLACEHOLDER.sub(lambda found: values.get(found[1], found[0]), text)
+
+
+def totals(document: Document) -> list[tuple[str, int, str]]:
+    """(word, number, what it means) for each outcome, and what was left out."""
+    endpoints = document["summary"]["endpoints"]
+    meaning = {
+        Result.VERIFIED: "endpoints are as declared",
+        Result.DRIFTED: "endpoints are not as declared",
+        Result.SILENT: "gave no answer, neither good nor bad",
+        Result.UNVERIFIED: "could not be told: never a pass",
+    }
+    rows = [(result.value, endpoints[result.value], meaning[result]) for result in Result]
+    return [*rows, ("left out", len(document["left_out"]), "entries, not looked at by choice")]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A piece of a playbook's prose, or a command to paste."""
+
+    text: str
+    command: bool
+
+
+def blocks(text: str, values: Mapping[str, str]) -> list[Block]:
+    """A playbook text with its placeholders filled. What stands between backticks is a command.
+
+    The text is split before it is filled, so that no value can pass for a command.
+    """
+    pieces = [
+        Block(filled if number % 2 else filled.lstrip(" .,;"), bool(number % 2))
+        for number, piece in enumerate(text.split("`"))
+        if (filled := fill(piece, values).strip())
+    ]
+    return [piece for piece in pieces if piece.text]

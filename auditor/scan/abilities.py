@@ -1,0 +1,67 @@
+"""What a viewpoint is able to do: which nmap it has, and whether it may send raw packets."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import nmap
+
+from auditor.errors import TransportError
+from auditor.model.inventory import Via
+from auditor.model.words import Technique
+from auditor.transport import Transport, capture
+
+_OLDEST = (7, 92)  # the first whose XML says which ports it collapsed
+_CAP_NET_RAW = 1 << 13  # linux/capability.h
+_PATIENCE = 20.0  # seconds for a command that only prints
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """`problem` says why nothing can be scanned from there at all. `nmap_version` is empty where there is no nmap."""
+
+    nmap_version: str = ""
+    raw: bool = False
+    problem: str | None = None
+
+    @property
+    def technique(self) -> Technique:
+        return Technique.SYN if self.raw else Technique.CONNECT
+
+
+def find_nmap() -> tuple[int, int]:
+    """The version of the nmap on this machine's PATH. Raises TransportError where there is none."""
+    try:
+        major, minor = nmap.PortScanner().nmap_version()
+    except nmap.PortScannerError as error:
+        raise TransportError("`nmap` is not installed; install the package nmap") from error
+    return int(major), int(minor)
+
+
+async def probe_abilities(transport: Transport, via: Via, find: Callable[[], tuple[int, int]] = find_nmap) -> Abilities:
+    """Ask the viewpoint. Never raises: what is wrong there becomes `problem`.
+
+    `find` looks for nmap in the file system that the viewpoint sees; network namespaces share this machine's.
+    """
+    try:
+        version = await asyncio.to_thread(find)
+    except TransportError as error:
+        return Abilities(problem=str(error))
+    have, need = (".".join(map(str, numbers)) for numbers in (version, _OLDEST))
+    if version < _OLDEST:
+        return Abilities(have, problem=f"nmap {have} is too old; {need} or newer is needed")
+    try:
+        status = await capture(transport, via, ["cat", "/proc/self/status"], _PATIENCE)
+    except TransportError as error:
+        return Abilities(have, problem=str(error))
+    return Abilities(have, "NMAP_PRIVILEGED" in os.environ or _may_send_raw(status.stdout))
+
+
+def _may_send_raw(status: str) -> bool:
+    """Whether the effective capabilities in a `/proc/self/status` hold CAP_NET_RAW."""
+    found = re.search(r"^CapEff:\s*([0-9a-fA-F]+)$", status, re.MULTILINE)
+    return bool(found and int(found[1], 16) & _CAP_NET_RAW)

@@ -1,0 +1,76 @@
+"""nmap's argument lists. Every address in one comes from a `ProbeTarget`, every other word from a typed value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from auditor.addresses import ProbeTarget
+from auditor.model.ports import PortSet
+from auditor.model.words import Family, Protocol, Technique
+
+VERSION_SECONDS = (
+    30  # for one endpoint; real services are recognised in 6 to 12, one that says nothing costs 110 to 130
+)
+
+
+def probe(
+    technique: Technique,
+    protocol: Protocol,
+    ports: PortSet,
+    targets: Sequence[ProbeTarget],
+    *,
+    rate: float,
+    least_rate: float | None = None,
+    retries: int | None = None,
+    group: int | None = None,
+) -> tuple[str, ...]:
+    """Port states. `rate` is the most packets a second, `least_rate` the fewest, `group` hosts at a time."""
+    options = [_SCAN[technique, protocol], "-Pn", "--max-rate", f"{rate:g}"]
+    if least_rate is not None:
+        options += ["--min-rate", f"{least_rate:g}"]
+    if retries is not None:
+        options += ["--max-retries", str(retries)]
+    if group is not None:
+        options += ["--max-hostgroup", str(group)]
+    return _command(technique, targets, *options, "-p", str(ports))
+
+
+def ping(technique: Technique, targets: Sequence[ProbeTarget], *, link: bool, rate: float) -> tuple[str, ...]:
+    """Signs of life, by nmap's usual pings. With `link`, ARP and neighbour discovery count too: life, but no path."""
+    options = ["-sn", "--max-rate", f"{rate:g}"]
+    return _command(technique, targets, *options, *([] if link else ["--disable-arp-ping"]))
+
+
+def versions(
+    technique: Technique,
+    protocol: Protocol,
+    ports: PortSet,
+    targets: Sequence[ProbeTarget],
+    *,
+    printers: bool = False,
+) -> tuple[str, ...]:
+    """What answers on one port of each target, every target bounded in time by itself.
+
+    Several ports get lighter probes instead: a timeout would throw away what the others said.
+    """
+    options = [_SCAN[technique, protocol], "-Pn", "-sV"]
+    options += ["--host-timeout", f"{VERSION_SECONDS}s"] if len(ports) == 1 else ["--version-intensity", "2"]
+    if printers:
+        options.append("--allports")  # nmap leaves 9100 to 9107 out otherwise
+    return _command(technique, targets, *options, "-p", str(ports))
+
+
+def _command(technique: Technique, targets: Sequence[ProbeTarget], *options: str) -> tuple[str, ...]:
+    """-v lists hosts that are down; -T4 only shortens waits, since every pass sets its own rate and retries."""
+    privilege = "--privileged" if technique is Technique.SYN else "--unprivileged"
+    family = ("-6",) if Family.of(targets[0].address) is Family.IPV6 else ()
+    addresses = (str(target.address).partition("%")[0] for target in targets)
+    common = ("-n", "-v", "-T4", "-oX", "-", "--stats-every", "1s")
+    return "nmap", privilege, *family, *common, *options, *addresses
+
+
+_SCAN = {
+    (Technique.SYN, Protocol.TCP): "-sS",
+    (Technique.CONNECT, Protocol.TCP): "-sT",
+    (Technique.SYN, Protocol.UDP): "-sU",
+}

@@ -1,0 +1,168 @@
+"""Saved nmap XML → what one viewpoint saw, for `compare`. No packet is sent."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from ipaddress import IPv4Address, ip_address, ip_network
+from pathlib import Path
+from zlib import error as ZlibError
+
+from auditor.errors import EvidenceError
+from auditor.model.observation import Failure, Observation, Reply, Scan
+from auditor.model.ports import PortSet
+from auditor.model.words import Address, Protocol, Technique
+from auditor.scan.merge import Board
+from auditor.scan.nmap_records import HostRecord, Skipped, bounded
+from auditor.scan.nmap_xml import NmapXmlReader
+from auditor.scan.run import Run, reconcile
+
+_CHUNK = 256 * 1024
+_MOST_FROM_ONE_WORD = 4096  # addresses; a larger network on an nmap command line is no list of what was meant
+_TAKES_A_VALUE = frozenset(
+    ("-S", "-D", "-g", "-e", "-b", "-p", "-sI", "-iL", "-oX", "-oN", "-oG", "-oA", "-oS", "--resume", "--proxies")
+) | frozenset(
+    ("--exclude", "--excludefile", "--exclude-ports", "--dns-servers", "--source-port", "--spoof-mac", "--ip-options")
+)
+_LAST_OCTETS = re.compile(r"(\d+\.\d+\.\d+\.)(\d{1,3})-(\d{1,3})")
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What saved files of one viewpoint tell. `asked` is what their scans set out to ask."""
+
+    observations: tuple[Observation, ...]
+    replies: tuple[Reply, ...]
+    failures: tuple[Failure, ...]
+    asked: Mapping[tuple[Address, Protocol], PortSet]
+    nmap_version: str
+    technique: Technique
+    commands: tuple[str, ...]
+    errors: tuple[str, ...]
+
+    def scan(self, viewpoint: str) -> Scan:
+        """The evidence as a scan from that viewpoint."""
+        return Scan(
+            viewpoint=viewpoint,
+            technique=self.technique,
+            nmap_version=self.nmap_version,
+            observations=self.observations,
+            replies=self.replies,
+            failures=self.failures,
+            commands=self.commands,
+            errors=self.errors,
+        )
+
+
+def read_evidence(paths: Sequence[Path]) -> Evidence:
+    """Read nmap XML files, plain or gzipped, as one body of evidence. What is cut off is kept as far as it goes.
+
+    Raises EvidenceError where a file cannot be read or is not nmap XML.
+    """
+    board = Board()
+    asked: dict[tuple[Address, Protocol], PortSet] = {}
+    read = [_read(path) for path in paths]
+    for one in read:
+        for record in one.run.records:
+            board.add(record)
+        for scan in one.reader.asked:
+            if scan.protocol not in ("tcp", "udp"):
+                continue
+            protocol = Protocol(scan.protocol)
+            for address in one.addresses:
+                key = address, protocol
+                asked[key] = asked.get(key, PortSet()) | scan.services
+            reconcile(board, one.run, one.addresses, protocol, scan.services)
+    starts = [one.reader.start for one in read if one.reader.start is not None]
+    connect = any(scan.type == "connect" for one in read for scan in one.reader.asked)
+    return Evidence(
+        observations=board.observations(max((one.at for one in read), default=datetime.fromtimestamp(0, UTC))),
+        replies=board.replies(),
+        failures=board.failures(),
+        asked=asked,
+        nmap_version=", ".join(sorted({start.version for start in starts if start.version})),
+        technique=Technique.CONNECT if connect else Technique.SYN,
+        commands=tuple(bounded(start.args, 4096) for start in starts),
+        errors=tuple(f"{one.path}: {one.run.problem}" for one in read if one.run.problem is not None),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    path: Path
+    reader: NmapXmlReader
+    run: Run
+    addresses: tuple[Address, ...]  # that its scan was about
+    at: datetime
+
+
+def _read(path: Path) -> _File:
+    reader = NmapXmlReader()
+    records: list[HostRecord] = []
+    skipped: list[str] = []
+    cut: str | None = None
+    try:
+        for chunk in _chunks(path):
+            for item in reader.feed(chunk):
+                if isinstance(item, HostRecord):
+                    records.append(item)
+                elif isinstance(item, Skipped):
+                    skipped.append(item.specification)
+    except (EOFError, gzip.BadGzipFile, ZlibError) as error:
+        cut = f"the compressed file is cut off or damaged ({error})"
+    except OSError as error:
+        raise EvidenceError(f"{path}: cannot be read: {error.strerror or error}") from error
+    document = reader.close()
+    if reader.start is None:
+        raise EvidenceError(f"{path}: {document or cut or 'this is not nmap XML'}")
+    finish = reader.finish
+    problem = cut or document
+    if finish is not None and finish.exit == "error":
+        problem = f"nmap stopped with an error: {finish.error or 'it gave no reason'}"
+    elif problem is None and (finish is None or finish.exit != "success"):
+        problem = "nmap's document has no proper end"
+    run = Run((), tuple(records), tuple(skipped), (0.0, 0.0), problem)
+    meant = dict.fromkeys((*(record.address for record in records), *_meant(reader.start.args)))
+    times = [finish.at if finish else None, reader.start.at]
+    at = next((time for time in times if time is not None), datetime.fromtimestamp(0, UTC))
+    return _File(path, reader, run, tuple(meant), at)
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as plain:
+        packed = plain.read(2) == b"\x1f\x8b"
+        plain.seek(0)
+        with gzip.open(plain) if packed else plain as file:
+            while chunk := file.read(_CHUNK):
+                yield chunk
+
+
+def _meant(args: str) -> Iterator[Address]:
+    """The addresses that an nmap command line names, as far as they are literal."""
+    previous = ""
+    for word in args.split():
+        if previous not in _TAKES_A_VALUE and not word.startswith("-"):
+            yield from _addresses(word)
+        previous = word
+
+
+def _addresses(word: str) -> Iterator[Address]:
+    if found := _LAST_OCTETS.fullmatch(word):
+        first, last = int(found[2]), int(found[3])
+        words = [f"{found[1]}{octet}" for octet in range(first, min(last, 255) + 1)]
+    else:
+        words = [word]
+    for one in words:
+        try:
+            network = ip_network(one, strict=False)
+        except ValueError:
+            continue
+        if network.num_addresses <= _MOST_FROM_ONE_WORD:
+            yield from (
+                (ip_address(int(network.network_address) + n) for n in range(network.num_addresses))
+                if isinstance(network.network_address, IPv4Address)
+                else network
+            )

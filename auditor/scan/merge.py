@@ -1,0 +1,136 @@
+"""Several looks at the same endpoints → one state for each.
+
+Open beats closed beats filtered beats open|filtered, and a reply outranks silence: a probe that is lost can only turn
+an answer into silence, never the other way round. Looks that agree add up to `attempts`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+
+from auditor.model.observation import Failure, Observation, Reply
+from auditor.model.ports import PortSet
+from auditor.model.words import Address, PortState, Protocol
+from auditor.scan.nmap_records import HostRecord, Sight
+
+Place = tuple[Address, Protocol]
+
+_RANK = {
+    PortState.OPEN: 0,
+    PortState.CLOSED: 1,
+    PortState.UNFILTERED: 2,
+    PortState.FILTERED: 3,
+    PortState.CLOSED_FILTERED: 4,
+    PortState.OPEN_FILTERED: 5,
+}
+ANSWERS = frozenset({PortState.OPEN, PortState.CLOSED, PortState.UNFILTERED})  # only the address itself gives these
+
+
+class Board:
+    """Collects what the passes of one scan saw and failed to see. The one mutable thing of the stage."""
+
+    def __init__(self) -> None:
+        self._seen: dict[Place, dict[Sight, int]] = {}
+        self._failed: dict[tuple[Place, str], int] = {}
+        self._replies: dict[tuple[Address, str], None] = {}
+
+    def add(self, record: HostRecord) -> None:
+        """Take in one host as one pass saw it; a record is one look, so its own ports do not confirm each other."""
+        if record.reply is not None:
+            self._replies[record.address, record.reply] = None
+        for seen in record.seen:
+            place = record.address, seen.protocol
+            self._seen[place] = _laid_over(self._seen.get(place, {}), seen.ports.bits, seen.sight)
+
+    def fail(self, address: Address, protocol: Protocol, ports: PortSet, reason: str) -> None:
+        """Note ports that a pass asked about in vain. They count only where no other pass saw them."""
+        if ports:
+            key = (address, protocol), reason
+            self._failed[key] = self._failed.get(key, 0) | ports.bits
+
+    def ports(self, address: Address, protocol: Protocol, *states: PortState) -> PortSet:
+        """The ports of one address that are in one of the states."""
+        sights = self._seen.get((address, protocol), {})
+        return PortSet.union(PortSet(bits) for sight, bits in sights.items() if sight.state in states)
+
+    def answered(self, address: Address) -> bool:
+        """Whether the address itself has given any reply at all, on a port or to a ping."""
+        on_port = any(sight.state in ANSWERS for p in Protocol for sight in self._seen.get((address, p), {}))
+        return on_port or any(reply == address for reply, _ in self._replies)
+
+    def observations(self, now: datetime) -> tuple[Observation, ...]:
+        """One state per endpoint, sorted; `now` stands in where nmap gave no time."""
+        found = [
+            Observation(
+                address,
+                protocol,
+                PortSet(bits),
+                sight.state,
+                sight.reason,
+                sight.at or now,
+                sight.ttl,
+                sight.reply_from if sight.reply_from != address else None,
+                sight.identity,
+                sight.attempts,
+            )
+            for (address, protocol), sights in self._seen.items()
+            for sight, bits in sights.items()
+        ]
+        return tuple(sorted(found, key=_order))
+
+    def failures(self) -> tuple[Failure, ...]:
+        """What was asked about and never seen, each endpoint once, sorted."""
+        done = {place: PortSet.union(map(PortSet, sights.values())).bits for place, sights in self._seen.items()}
+        failures = []
+        for (place, reason), bits in self._failed.items():
+            left = bits & ~done.get(place, 0)
+            done[place] = done.get(place, 0) | left
+            if left:
+                failures.append(Failure(*place, PortSet(left), reason))
+        return tuple(sorted(failures, key=_order))
+
+    def replies(self) -> tuple[Reply, ...]:
+        """Signs of life apart from ports, sorted."""
+        replies = (Reply(address, reason) for address, reason in self._replies)
+        return tuple(sorted(replies, key=lambda reply: (reply.address.version, reply.address, reply.reason)))
+
+
+def covered(records: Iterable[HostRecord], protocol: Protocol) -> PortSet:
+    """The ports that one pass's records of one address have a state for."""
+    return PortSet.union(seen.ports for record in records for seen in record.seen if seen.protocol is protocol)
+
+
+def _order(one: Observation | Failure) -> tuple[int, Address, Protocol, int, str]:
+    return one.address.version, one.address, one.protocol, one.ports.first, one.reason
+
+
+def _laid_over(old: dict[Sight, int], bits: int, sight: Sight) -> dict[Sight, int]:
+    """`old`, with one more look at `bits` laid over it."""
+    new: dict[Sight, int] = {}
+    for known, known_bits in old.items():
+        both = known_bits & bits
+        if both:
+            better = _better(known, sight)
+            new[better] = new.get(better, 0) | both
+            bits &= ~both
+            known_bits &= ~both  # noqa: PLW2901 - what is left of it keeps its place
+        if known_bits:
+            new[known] = new.get(known, 0) | known_bits
+    if bits:
+        new[sight] = new.get(sight, 0) | bits
+    return new
+
+
+def _better(one: Sight, other: Sight) -> Sight:
+    """The weightier of two looks at one endpoint; of two that agree, the better detailed, counted twice."""
+    best = min(one, other, key=_weight)
+    if one.state is not other.state:
+        return best
+    return replace(best, attempts=one.attempts + other.attempts)
+
+
+def _weight(sight: Sight) -> tuple[int, bool, bool, bool]:
+    identified = sight.identity is not None and sight.identity.probed
+    return _RANK[sight.state], sight.reason == "no-response", not identified, sight.ttl is None

@@ -1,0 +1,117 @@
+"""What nmap's XML says, as records: nearer to the file than to the audit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from auditor.model.observation import Identity
+from auditor.model.ports import PortSet
+from auditor.model.words import Address, PortState, Protocol
+
+_LONGEST = 1024  # characters of any one text from the network
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    args: str
+    version: str
+    at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One `scaninfo`: `type` is nmap's (`syn`, `connect`, `udp`, …), `protocol` may be one that we do not audit."""
+
+    type: str
+    protocol: str
+    services: PortSet
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    task: str
+    percent: float
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A target that nmap would not scan: no route, wrong family, not resolvable."""
+
+    specification: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    exit: str
+    error: str
+    at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """How nmap saw a port: everything of an observation but the place."""
+
+    state: PortState
+    reason: str
+    at: datetime | None = None
+    ttl: int | None = None
+    reply_from: Address | None = None
+    identity: Identity | None = None
+    attempts: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Some ports that nmap saw alike."""
+
+    protocol: Protocol
+    ports: PortSet
+    sight: Sight
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """Ports that nmap reported on, but not in a way that tells their state."""
+
+    protocol: Protocol
+    ports: PortSet
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class HostRecord:
+    """One finished `host` element. `why_not` is set where the host as a whole was not scanned to its end.
+
+    `reply` is nmap's reason for holding the host to be up, where that is evidence from the network.
+    """
+
+    address: Address
+    at: datetime | None
+    seen: tuple[Seen, ...] = ()
+    unread: tuple[Unread, ...] = ()
+    reply: str | None = None
+    why_not: str | None = None
+
+
+Item = HostRecord | Progress | Skipped
+
+
+def bounded(text: str, longest: int = _LONGEST) -> str:
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def number(text: str | None, default: float) -> float:
+    try:
+        value = float(text or "")
+    except ValueError:
+        return default
+    return value if 0 <= value <= 100 else default  # also turns down nan
+
+
+def instant(text: str | None) -> datetime | None:
+    """nmap's seconds since 1970, as a time in UTC."""
+    if not text or not text.isascii() or not text.isdigit() or len(text) > 11:
+        return None
+    return datetime.fromtimestamp(int(text), UTC)

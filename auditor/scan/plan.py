@@ -1,0 +1,238 @@
+"""Expectations → the nmap runs that answer them. Pure: sends nothing."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from itertools import islice
+
+from auditor.addresses import ProbeTarget, probe_target
+from auditor.model.expectation import Expectations
+from auditor.model.inventory import Canary, Scope, Viewpoint
+from auditor.model.observation import Failure
+from auditor.model.ports import PortSet
+from auditor.model.words import Address, Basis, Family, Protocol, Technique
+from auditor.scan import command
+from auditor.scan.abilities import Abilities
+
+_CHUNK = 512  # addresses in one nmap run: keeps argument lists short
+_DECLARED_SIDE_BY_SIDE = 8
+_UDP_SIDE_BY_SIDE = 4
+_SWEEPS_SIDE_BY_SIDE = 4
+_LONG_SWEEP = 10.0  # seconds; from here on a sweep uses the whole rate alone
+_GROUP_SECONDS = 60  # a killed sweep loses no more than the hosts of about a minute
+_LARGEST_GROUP = 256
+_UDP_SHARE = 0.1  # of the rate, while UDP runs beside a TCP sweep
+_TRIES = {"declared": 2, "sweep": 2, "udp": 3, "canary": 2}  # probes to a port that stays silent, typically
+
+
+Coverage = Mapping[tuple[Address, Protocol], PortSet]
+
+
+class Purpose(StrEnum):
+    CANARY = "canary"
+    DECLARED = "declared"
+    SWEEP = "sweep"
+    UDP = "udp"
+    LIVENESS = "liveness"
+    VERSIONS = "versions"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One nmap run: the same ports of some addresses of one family. Empty `ports` means pings only."""
+
+    purpose: Purpose
+    protocol: Protocol
+    ports: PortSet
+    targets: tuple[ProbeTarget, ...]
+    technique: Technique
+    rate: float  # packets a second, at most
+
+    @property
+    def family(self) -> Family:
+        return Family.of(self.targets[0].address)
+
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        return tuple(target.address for target in self.targets)
+
+    @property
+    def probes(self) -> int:
+        """About how many packets it sends where nothing answers."""
+        return max(1, len(self.ports)) * len(self.targets) * _TRIES[self.purpose]
+
+    @property
+    def seconds(self) -> float:
+        """About how long it takes where nothing answers."""
+        return self.probes / self.rate + 1
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        if not self.ports:
+            return command.ping(self.technique, self.targets, link=False, rate=self.rate)
+        if self.purpose is not Purpose.SWEEP:
+            return command.probe(self.technique, self.protocol, self.ports, self.targets, rate=self.rate)
+        group = int(_GROUP_SECONDS * self.rate / (len(self.ports) * _TRIES["sweep"]))
+        return command.probe(
+            self.technique,
+            self.protocol,
+            self.ports,
+            self.targets,
+            rate=self.rate,
+            least_rate=self.rate,
+            retries=1,
+            group=min(max(1, group), _LARGEST_GROUP),
+        )
+
+    @property
+    def command(self) -> str:
+        """The argument list as a shell would take it, for people to read."""
+        return shlex.join(self.argv)
+
+    def without(self, addresses: frozenset[Address]) -> Job | None:
+        """The job less some addresses; None where nothing is left of it."""
+        left = tuple(target for target in self.targets if target.address not in addresses)
+        return replace(self, targets=left) if left else None
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """Jobs of which at most `side_by_side` run at a time."""
+
+    jobs: tuple[Job, ...]
+    side_by_side: int
+
+    @property
+    def seconds(self) -> float:
+        return sum(job.seconds for job in self.jobs) / self.side_by_side
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one viewpoint's scan will send. `first` runs before `lanes`, which run beside each other.
+
+    Pings of silent addresses and version probes of open ports follow from what is found; they are not in it.
+    `refused` is what cannot be asked from there at all. `problem` is set where nothing can.
+    """
+
+    expectations: Expectations
+    scope: Scope
+    abilities: Abilities
+    first: Lane
+    lanes: tuple[Lane, ...]
+    refused: tuple[Failure, ...] = ()
+
+    @property
+    def viewpoint(self) -> Viewpoint:
+        return self.expectations.viewpoint
+
+    @property
+    def problem(self) -> str | None:
+        return self.abilities.problem
+
+    @property
+    def jobs(self) -> tuple[Job, ...]:
+        return (*self.first.jobs, *(job for lane in self.lanes for job in lane.jobs))
+
+    @property
+    def probes(self) -> int:
+        return sum(job.probes for job in self.jobs)
+
+    @property
+    def seconds(self) -> float:
+        """About how long it takes where nothing answers, version probes left aside."""
+        return self.first.seconds + max((lane.seconds for lane in self.lanes), default=0.0)
+
+
+def plan(expectations: Expectations, scope: Scope, abilities: Abilities) -> Plan:
+    """What to send for these expectations. Raises OutOfScopeError where one is about an address outside the scope."""
+    coverage = expectations.coverage()
+    tcp = {address: ports for (address, protocol), ports in coverage.items() if protocol is Protocol.TCP}
+    udp = {address: ports for (address, protocol), ports in coverage.items() if protocol is Protocol.UDP}
+    refused = () if abilities.raw else tuple(_refuse(udp))
+    if not abilities.raw:
+        udp = {}
+    draft = _Draft(scope, abilities.technique)
+    rate = float(expectations.viewpoint.rate)
+    share = rate * _UDP_SHARE if tcp and udp else rate
+    lanes = (_sweeps(draft, tcp, rate - share if udp else rate), _udp(draft, udp, share))
+    return Plan(
+        expectations,
+        scope,
+        abilities,
+        _first(draft, expectations, coverage, rate, raw=abilities.raw),
+        tuple(lane for lane in lanes if lane.jobs),
+        refused,
+    )
+
+
+def _refuse(udp: Mapping[Address, PortSet]) -> Iterator[Failure]:
+    for address, ports in udp.items():
+        yield Failure(address, Protocol.UDP, ports, "UDP needs raw sockets, which this viewpoint does not have")
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    scope: Scope
+    technique: Technique
+
+    def jobs(
+        self, purpose: Purpose, protocol: Protocol, wanted: Mapping[Address, PortSet], rate: float = 1.0
+    ) -> tuple[Job, ...]:
+        """One job for each family and port set; hosts with equal sets go together."""
+        groups: dict[tuple[int, PortSet], list[ProbeTarget]] = {}
+        for address, ports in wanted.items():
+            groups.setdefault((address.version, ports), []).append(probe_target(address, self.scope))
+        return tuple(
+            Job(purpose, protocol, ports, chunk, self.technique, rate)
+            for (_, ports), targets in groups.items()
+            for chunk in _chunks(targets)
+        )
+
+
+def _chunks(targets: Iterable[ProbeTarget]) -> Iterator[tuple[ProbeTarget, ...]]:
+    rest = iter(targets)
+    while chunk := tuple(islice(rest, _CHUNK)):
+        yield chunk
+
+
+def _lane(jobs: Sequence[Job], rate: float, most: int) -> Lane:
+    """The jobs, sharing the rate so that those which run together never exceed it."""
+    together = max(1, min(most, len(jobs)))
+    return Lane(tuple(replace(job, rate=rate / together) for job in jobs), together)
+
+
+def _first(draft: _Draft, expectations: Expectations, coverage: Coverage, rate: float, *, raw: bool) -> Lane:
+    """Proof of the paths, and every declared TCP port, at leisure: no retry is saved on what people rely on."""
+    declared: dict[Address, PortSet] = {}
+    for one in expectations.expectations:
+        if one.protocol is Protocol.TCP and one.basis is not Basis.UNDECLARED:
+            declared[one.address] = declared.get(one.address, PortSet()) | one.ports
+    jobs = [*_canaries(draft, expectations.viewpoint.canaries, coverage, raw=raw)]
+    jobs += draft.jobs(Purpose.DECLARED, Protocol.TCP, declared)
+    return _lane(jobs, rate, _DECLARED_SIDE_BY_SIDE)
+
+
+def _canaries(draft: _Draft, canaries: Sequence[Canary], coverage: Coverage, *, raw: bool) -> Iterator[Job]:
+    """Those that the coverage does not ask anyway. UDP ones need raw sockets."""
+    for protocol in (Protocol.TCP, Protocol.UDP) if raw else (Protocol.TCP,):
+        wanted: dict[Address, PortSet] = {}
+        for canary in canaries:
+            asked = coverage.get((canary.address, protocol), PortSet())
+            ports = PortSet() if canary.port is None else PortSet.of(canary.port) - asked
+            if (canary.protocol or Protocol.TCP) is protocol and (ports or not asked):
+                wanted[canary.address] = wanted.get(canary.address, PortSet()) | ports
+        yield from draft.jobs(Purpose.CANARY, protocol, wanted)
+
+
+def _sweeps(draft: _Draft, tcp: Mapping[Address, PortSet], rate: float) -> Lane:
+    jobs = draft.jobs(Purpose.SWEEP, Protocol.TCP, tcp, rate)
+    long = any(job.seconds >= _LONG_SWEEP for job in jobs)
+    return _lane(jobs, rate, 1 if long else _SWEEPS_SIDE_BY_SIDE)
+
+
+def _udp(draft: _Draft, udp: Mapping[Address, PortSet], rate: float) -> Lane:
+    return _lane(draft.jobs(Purpose.UDP, Protocol.UDP, udp), rate, _UDP_SIDE_BY_SIDE)

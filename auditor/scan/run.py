@@ -1,0 +1,146 @@
+"""One nmap run: its stream read to the end, and an honest account of how it ended."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Protocol as Interface
+
+from auditor.errors import TransportError
+from auditor.model.inventory import Via
+from auditor.model.ports import PortSet
+from auditor.model.words import Address, Protocol
+from auditor.scan.merge import Board, covered
+from auditor.scan.nmap_records import HostRecord, Progress, Skipped, bounded
+from auditor.scan.nmap_xml import NmapXmlReader
+from auditor.transport import Transport
+
+
+class Sink(Interface):
+    def write(self, data: bytes, /) -> object: ...
+
+
+class EvidenceStore(Interface):
+    """Where raw evidence goes as it streams."""
+
+    def open(self, name: str, /) -> AbstractContextManager[Sink]:
+        """A new file of that name, written whole or marked by whoever keeps it. May raise RunError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one nmap run gave. `problem` says why it cannot be taken as whole; `noted` is its last word on stderr."""
+
+    argv: tuple[str, ...]
+    records: tuple[HostRecord, ...]
+    skipped: tuple[str, ...]
+    span: tuple[float, float]
+    problem: str | None = None
+    noted: str = ""
+
+    @property
+    def command(self) -> str:
+        return shlex.join(self.argv)
+
+    def of(self, address: Address) -> list[HostRecord]:
+        return [record for record in self.records if record.address == address]
+
+
+async def run_nmap(
+    transport: Transport,
+    via: Via,
+    argv: Sequence[str],
+    sink: AbstractContextManager[Sink | None] | None = None,
+    progress: Callable[[float, int], None] | None = None,
+) -> Run:
+    """Run nmap, copying its XML to `sink`. `progress` is told the percentage of the hosts in work, and hosts finished.
+
+    Whatever goes wrong with the run becomes its `problem`; what was finished before is kept.
+    """
+    started = time.monotonic()
+    reader = NmapXmlReader()
+    records: list[HostRecord] = []
+    skipped: list[str] = []
+    problem, noted = None, ""
+    try:
+        async with transport.run(via, argv) as process:
+            with sink or nullcontext() as copy:
+                async for chunk in _copied(process.chunks(), copy):
+                    for item in reader.feed(chunk):
+                        match item:
+                            case HostRecord():
+                                records.append(item)
+                            case Skipped():
+                                skipped.append(item.specification)
+                            case Progress():
+                                percent = 0.0 if "Ping" in item.task else item.percent
+                                (progress or _nobody)(percent, len(records))
+            returncode = await process.wait()
+            noted = _last_line(process.stderr)
+            problem = _problem(reader, returncode, noted)
+    except TransportError as error:
+        problem = str(error)
+    span = started, time.monotonic()
+    return Run(tuple(argv), tuple(records), tuple(skipped), span, problem, noted)
+
+
+def _nobody(_percent: float, _hosts: int) -> None:
+    """Takes progress that nobody asked for."""
+
+
+async def _copied(chunks: AsyncIterator[bytes], copy: Sink | None) -> AsyncIterator[bytes]:
+    async for chunk in chunks:
+        if copy is not None:
+            copy.write(chunk)
+        yield chunk
+
+
+def _problem(reader: NmapXmlReader, returncode: int, noted: str) -> str | None:
+    """Why the run is not whole: the first of what tells most."""
+    document = reader.close()
+    said = f": {noted}" if noted else ""
+    if reader.finish is not None and reader.finish.exit == "error":
+        return f"nmap stopped with an error: {reader.finish.error or noted or 'it gave no reason'}"
+    if returncode < 0:
+        return f"nmap was killed by signal {-returncode} before it had finished"
+    if returncode:
+        return f"nmap ended with exit status {returncode}{said}"
+    if document is not None:
+        return f"{document}{said}"
+    if reader.finish is None or reader.finish.exit != "success":
+        return f"nmap's document has no proper end{said}"
+    return None
+
+
+def reconcile(board: Board, run: Run, addresses: Sequence[Address], protocol: Protocol, ports: PortSet) -> None:
+    """Set what was asked against what came back: every port without a state is a failure, with the nearest reason."""
+    by_address: dict[Address, list[HostRecord]] = {}
+    for record in run.records:
+        by_address.setdefault(record.address, []).append(record)
+    for address in addresses:
+        records = by_address.get(address, [])
+        missing = ports - covered(records, protocol)
+        for unread in (one for record in records for one in record.unread if one.protocol is protocol):
+            board.fail(address, protocol, unread.ports & missing, unread.reason)
+            missing -= unread.ports
+        board.fail(address, protocol, missing, _why_missing(run, address, records))
+
+
+def _why_missing(run: Run, address: Address, records: Sequence[HostRecord]) -> str:
+    if reason := next((record.why_not for record in records if record.why_not), None):
+        return reason
+    said = f": {run.noted}" if run.noted else ""
+    if str(address) in run.skipped:
+        return f"nmap skipped this address, it has no usable way to it{said}"
+    if run.problem is not None:
+        return run.problem
+    return f"nmap did not report on it{said}"
+
+
+def _last_line(text: str) -> str:
+    line = text.strip().rpartition("\n")[2]
+    return bounded("".join(c for c in line if c.isprintable()), 300)

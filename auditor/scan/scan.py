@@ -1,0 +1,239 @@
+"""Plans → scans: everything asked, set against everything that came back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from itertools import count
+
+from auditor.addresses import probe_target
+from auditor.model.context import Context, Event
+from auditor.model.observation import Failure, Scan
+from auditor.model.ports import PortSet
+from auditor.model.words import Address, Family, PortState, Protocol, Technique
+from auditor.scan import command
+from auditor.scan.merge import Board
+from auditor.scan.nmap_records import HostRecord
+from auditor.scan.plan import Job, Lane, Plan, Purpose
+from auditor.scan.progress import Progress
+from auditor.scan.run import EvidenceStore, Run, reconcile, run_nmap
+from auditor.scan.source import check_sources
+from auditor.scan.together import together
+from auditor.scan.versions import VersionJob, version_jobs, wants
+from auditor.transport import Transport
+
+_VERSIONS_SIDE_BY_SIDE = 16  # nmap runs, all viewpoints together; each costs 0.3 s of CPU to start, then mostly waits
+_PINGED = 4096  # addresses in one ping run
+_LINK_REPLIES = frozenset({"arp-response", "nd-response"})  # life on the own link, but no proof of a path
+
+
+async def scan(
+    plans: Sequence[Plan], *, transport: Transport, context: Context, evidence: EvidenceStore | None = None
+) -> tuple[Scan, ...]:
+    """Carry out the plans, viewpoints side by side; one scan for each, in order.
+
+    Whatever fails on the way is in the scans; only errors of the evidence store (RunError) are raised.
+    """
+    gate = asyncio.Semaphore(_VERSIONS_SIDE_BY_SIDE)
+    return tuple(await together(*(_Viewpoint(plan, transport, context, evidence, gate).scan() for plan in plans)))
+
+
+def nmap_seconds(scans: Iterable[Scan]) -> float:
+    """For how long at least one nmap process was running."""
+    total, reached = 0.0, float("-inf")
+    for start, end in sorted(span for scan in scans for span in scan.spans):
+        total += max(0.0, end - max(start, reached))
+        reached = max(reached, end)
+    return total
+
+
+class _Viewpoint:
+    """One viewpoint's scan while it runs."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        transport: Transport,
+        context: Context,
+        evidence: EvidenceStore | None,
+        version_gate: asyncio.Semaphore,
+    ) -> None:
+        self._plan = plan
+        self._transport = transport
+        self._context = context
+        self._evidence = evidence
+        self._version_gate = version_gate
+        self._technique: Technique = plan.abilities.technique
+        self._wanted = wants(plan.expectations)
+        self._addresses = {address: None for address, _ in self._wanted.coverage}
+        self._board = Board()
+        self._canaries = Board()
+        self._runs: list[Run] = []
+        self._errors: list[str] = []
+        self._probe_failures: list[Failure] = []
+        self._versioned: dict[tuple[Address, Protocol], PortSet] = {}
+        self._names = count(1)
+        self._progress = Progress(context, plan.viewpoint.name, "probes")
+        self._version_progress = Progress(context, plan.viewpoint.name, "versions")
+
+    async def scan(self) -> Scan:
+        if self._plan.problem is not None:
+            return self._result(self._plan.problem)
+        self._tell(f"checking the source address towards {len(self._asked())} addresses")
+        sources = await check_sources(self._transport, self._plan.viewpoint, self._asked())
+        if sources.failure is not None:
+            return self._result(sources.failure)
+        for failure in self._plan.refused:
+            self._board.fail(failure.address, failure.protocol, failure.ports, failure.reason)
+        lost = dict(sources.no_route)
+        lanes = [self._reachable(lane, lost) for lane in (self._plan.first, *self._plan.lanes)]
+        await self._probe(lanes[0], lanes[1:], frozenset(lost))
+        self._tell("done")
+        return self._result(None)
+
+    async def _probe(self, first: Lane, lanes: Sequence[Lane], lost: frozenset[Address]) -> None:
+        """Declared ports, then the sweep; what answers on an open port is asked beside them, as soon as it is found."""
+        self._progress.grow(sum(job.probes for lane in (first, *lanes) for job in lane.jobs))
+        self._tell("probing declared ports")
+        await self._lane(first)
+        self._tell("probing the rest of the coverage")
+        await together(self._versions(), self._rest(lanes, lost))
+
+    async def _rest(self, lanes: Sequence[Lane], lost: frozenset[Address]) -> None:
+        await together(*(self._lane(lane, versions=True) for lane in lanes))
+        await self._pings(lost)
+
+    def _asked(self) -> list[Address]:
+        """Every address that some job is about."""
+        return list(dict.fromkeys(address for job in self._plan.jobs for address in job.addresses))
+
+    def _reachable(self, lane: Lane, lost: dict[Address, str]) -> Lane:
+        """The lane less the addresses that there is no route to; those are failures now."""
+        for job in lane.jobs:
+            for address in job.addresses:
+                if address in lost and job.purpose is not Purpose.CANARY:
+                    self._board.fail(address, job.protocol, job.ports, lost[address])
+        jobs = (job.without(frozenset(lost)) for job in lane.jobs)
+        return replace(lane, jobs=tuple(job for job in jobs if job is not None))
+
+    async def _lane(self, lane: Lane, *, versions: bool = False) -> None:
+        gate = asyncio.Semaphore(lane.side_by_side)
+
+        async def one(job: Job) -> None:
+            async with gate:
+                await self._job(job)
+            if versions:
+                await self._versions()
+
+        await together(*(one(job) for job in lane.jobs))
+
+    async def _job(self, job: Job) -> None:
+        share = self._progress.share(job.probes, len(job.targets))
+        run = await self._run(f"{job.purpose}-{job.family}", job.argv, share.tell)
+        share.finish()
+        board = self._canaries if job.purpose is Purpose.CANARY else self._board
+        for record in run.records:
+            board.add(record)
+        if job.ports:
+            reconcile(board, run, job.addresses, job.protocol, job.ports)
+
+    async def _pings(self, lost: frozenset[Address]) -> None:
+        """Look for any other sign of life where no port gave one; then, past the own link, for proof of the path."""
+        silent = [address for address in self._addresses if address not in lost and not self._board.answered(address)]
+        for family in Family:
+            asked = [address for address in silent if Family.of(address) is family]
+            found = await self._ping(asked, link=True)
+            near = [record.address for record in found if record.reply in _LINK_REPLIES]
+            await self._ping(near, link=False)
+
+    async def _ping(self, addresses: Sequence[Address], *, link: bool) -> list[HostRecord]:
+        found: list[HostRecord] = []
+        for start in range(0, len(addresses), _PINGED):
+            targets = [probe_target(address, self._plan.scope) for address in addresses[start : start + _PINGED]]
+            argv = command.ping(self._technique, targets, link=link, rate=self._plan.viewpoint.rate)
+            run = await self._run(f"{Purpose.LIVENESS}-{Family.of(targets[0].address)}", argv)
+            for record in run.records:
+                self._board.add(record)
+            found += run.records
+        return found
+
+    async def _versions(self) -> None:
+        """Probe what answers on every open port not probed yet."""
+        plan = self._plan
+        jobs = version_jobs(
+            self._board,
+            self._wanted,
+            self._versioned,
+            scope=plan.scope,
+            technique=self._technique,
+            profile=plan.expectations.profile,
+        )
+        if not jobs:
+            return
+        self._tell(f"asking {sum(len(job.targets) * len(job.ports) for job in jobs)} open ports what answers there")
+        self._version_progress.grow(len(jobs))
+        for job in jobs:
+            for target in job.targets:
+                key = target.address, job.protocol
+                self._versioned[key] = self._versioned.get(key, PortSet()) | job.ports
+        await together(*(self._version(job) for job in jobs))
+
+    async def _version(self, job: VersionJob) -> None:
+        async with self._version_gate:
+            family = Family.of(job.targets[0].address)
+            run = await self._run(f"{Purpose.VERSIONS}-{family}", job.argv)
+        self._version_progress.add(1)
+        for target in job.targets:
+            self._take_version(job, run, target.address)
+
+    def _take_version(self, job: VersionJob, run: Run, address: Address) -> None:
+        """A probe that timed out has only met a service that says nothing; one that broke off has failed."""
+        records = run.of(address)
+        board = Board()
+        for record in records:
+            board.add(record)
+            self._board.add(record)
+        known = board.ports(address, job.protocol, PortState.OPEN, PortState.OPEN_FILTERED)
+        if any(record.why_not for record in records) or not job.ports - known:
+            return
+        board_failures = Board()
+        reconcile(board_failures, run, (address,), job.protocol, job.ports)
+        self._probe_failures += board_failures.failures()
+        changed = board.ports(address, job.protocol, PortState.CLOSED, PortState.FILTERED) & job.ports
+        if changed:
+            reason = "it was open before, and no longer when asked what answers there"
+            self._probe_failures.append(Failure(address, job.protocol, changed, reason))
+
+    async def _run(self, name: str, argv: Sequence[str], progress: Callable[[float, int], None] | None = None) -> Run:
+        name = f"{self._plan.viewpoint.name}-{name}-{next(self._names):03}"
+        sink = None if self._evidence is None else self._evidence.open(f"{name}.xml")
+        run = await run_nmap(self._transport, self._plan.viewpoint.via, argv, sink, progress)
+        self._runs.append(run)
+        if run.problem is not None:
+            self._errors.append(f"{name}: {run.problem}")
+            self._tell(f"{name}: {run.problem}", "warning")
+        return run
+
+    def _tell(self, message: str, level: str = "info") -> None:
+        self._context.emit(Event("scan", message, self._plan.viewpoint.name, level=level))
+
+    def _result(self, failure: str | None) -> Scan:
+        if failure is not None:
+            self._tell(failure, "warning")
+        now = self._context.now()
+        replies = {*self._board.replies(), *self._canaries.replies()}
+        return Scan(
+            viewpoint=self._plan.viewpoint.name,
+            technique=self._technique,
+            nmap_version=self._plan.abilities.nmap_version,
+            observations=self._board.observations(now),
+            replies=tuple(sorted(replies, key=lambda reply: (reply.address.version, reply.address, reply.reason))),
+            canaries=self._canaries.observations(now),
+            failures=self._board.failures(),
+            probe_failures=tuple(self._probe_failures),
+            failure=failure,
+            commands=tuple(run.command for run in self._runs),
+            errors=tuple(self._errors),
+            spans=tuple(run.span for run in self._runs),
+        )

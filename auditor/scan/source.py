@@ -1,0 +1,87 @@
+"""The source address that the system uses for a target, before any probe is sent."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from auditor.errors import TransportError
+from auditor.model.inventory import Viewpoint
+from auditor.model.words import Address, Family
+from auditor.scan.together import together
+from auditor.transport import Transport, capture
+
+_SIDE_BY_SIDE = 16
+_PATIENCE = 20.0  # seconds; `ip route get` asks the kernel, nothing else
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """`failure` says why the viewpoint is not what the inventory declares; `no_route` says it for single addresses."""
+
+    failure: str | None = None
+    no_route: tuple[tuple[Address, str], ...] = ()
+
+
+async def check_sources(transport: Transport, viewpoint: Viewpoint, addresses: Iterable[Address]) -> Sources:
+    """Ask the viewpoint's system which way each address goes. Sends nothing to them."""
+    gate = asyncio.Semaphore(_SIDE_BY_SIDE)
+
+    async def ask(address: Address) -> _Way:
+        async with gate:
+            return await _way(transport, viewpoint, address)
+
+    try:
+        ways = await together(*(ask(address) for address in addresses))
+    except TransportError as error:
+        return Sources(failure=str(error))
+    wrong = sorted({way.wrong for way in ways if way.wrong is not None})
+    return Sources(wrong[0] if wrong else None, tuple((way.address, way.none) for way in ways if way.none is not None))
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    address: Address
+    none: str | None = None  # why there is no way
+    wrong: str | None = None  # why it is not the declared one
+
+
+async def _way(transport: Transport, viewpoint: Viewpoint, address: Address) -> _Way:
+    answer = await capture(transport, viewpoint.via, ["ip", "-j", "route", "get", str(address)], _PATIENCE)
+    said = " ".join(answer.stderr.split())[:200]
+    if answer.returncode:
+        return _Way(address, none=f"the viewpoint has no route to it: {said}")
+    route = _first_route(answer.stdout)
+    if route is None:
+        return _Way(address, wrong=f"`ip -j route get` gave no route that can be read ({viewpoint.via}): {said}")
+    if route.get("type", "unicast") not in ("unicast", "local"):
+        return _Way(address, none=f"the viewpoint's route to it is of type {route['type']}")
+    if viewpoint.nat:
+        return _Way(address)
+    return _Way(address, wrong=_mismatch(viewpoint, Family.of(address), str(route.get("prefsrc", ""))))
+
+
+def _first_route(text: str) -> dict[str, object] | None:
+    try:
+        routes = json.loads(text)
+    except ValueError:
+        return None
+    return routes[0] if isinstance(routes, list) and routes and isinstance(routes[0], dict) else None
+
+
+def _mismatch(viewpoint: Viewpoint, family: Family, used: str) -> str | None:
+    declared = viewpoint.address_of(family)
+    try:
+        same = ip_address(used) == declared
+    except ValueError:
+        same = False
+    if same:
+        return None
+    names = {Family.IPV4: "IPv4", Family.IPV6: "IPv6"}
+    return (
+        f"the system sends {names[family]} probes from {used or 'no known address'}, but viewpoint {viewpoint.name} is "
+        f"declared as {declared or 'without an address of that family'}; correct `addresses`, or set `nat: true`"
+    )

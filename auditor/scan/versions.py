@@ -1,0 +1,111 @@
+"""Which endpoints get a version probe, and in which nmap runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from auditor.addresses import ProbeTarget, probe_target
+from auditor.catalogue import PRINTER_PORTS, usual_ports
+from auditor.model.expectation import Expectations
+from auditor.model.inventory import Scope
+from auditor.model.ports import PortSet
+from auditor.model.words import Address, Basis, PortState, Profile, Protocol, Technique
+from auditor.scan import command
+from auditor.scan.merge import Board
+
+_CROWDED = 50  # undeclared open ports of one address; more than that looks like a middlebox that answers for all
+_TARGETS = 16  # hosts in one run; nmap probes about 40 services at a time
+_PORTS = 40  # ports of one crowded address in one run
+
+_SettledBases = (Basis.DECLARED, Basis.OUTSIDE_SOURCES)
+
+
+@dataclass(frozen=True, slots=True)
+class VersionJob:
+    protocol: Protocol
+    ports: PortSet
+    targets: tuple[ProbeTarget, ...]
+    technique: Technique
+    printers: bool = False
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        return command.versions(self.technique, self.protocol, self.ports, self.targets, printers=self.printers)
+
+
+@dataclass(frozen=True, slots=True)
+class Wants:
+    """What the expectations say that matters for version probes, by address and protocol."""
+
+    coverage: Mapping[tuple[Address, Protocol], PortSet]
+    named: Mapping[tuple[Address, Protocol], PortSet]  # declared anywhere on the host
+    due: Mapping[tuple[Address, Protocol], PortSet]  # reachable or permitted from here
+    no_printer: Mapping[tuple[Address, Protocol], PortSet]  # declared on this address as something of a class
+
+
+def wants(expectations: Expectations) -> Wants:
+    """Sort the expectations once. A printer port is safe to probe only where it is declared as something else."""
+    sets: tuple[dict[tuple[Address, Protocol], PortSet], ...] = ({}, {}, {})
+    named, due, no_printer = sets
+    for one in expectations.expectations:
+        key = one.address, one.protocol
+        classed = one.service is not None and one.service.declared_class is not None
+        for into, fits in (
+            (named, one.basis is not Basis.UNDECLARED),
+            (due, one.basis is Basis.DECLARED),
+            (no_printer, one.basis in _SettledBases and classed),
+        ):
+            if fits:
+                into[key] = into.get(key, PortSet()) | one.ports
+    return Wants(expectations.coverage(), named, due, no_printer)
+
+
+def version_jobs(
+    board: Board,
+    wanted: Wants,
+    done: Mapping[tuple[Address, Protocol], PortSet],
+    *,
+    scope: Scope,
+    technique: Technique,
+    profile: Profile,
+) -> tuple[VersionJob, ...]:
+    """The runs for what has been found open since `done`: one port of several hosts, or many of one crowded address."""
+    alike: dict[tuple[int, Protocol, int, bool], list[ProbeTarget]] = {}
+    crowds: list[VersionJob] = []
+    for (address, protocol), covered in wanted.coverage.items():
+        single, crowd = _chosen(board, wanted, address, protocol, covered, full=profile is Profile.FULL)
+        already = done.get((address, protocol), PortSet())
+        target = probe_target(address, scope)
+        for port in single - already:
+            alike.setdefault((address.version, protocol, port, port in PRINTER_PORTS), []).append(target)
+        crowds += [VersionJob(protocol, ports, (target,), technique) for ports in _sliced(crowd - already, _PORTS)]
+    jobs = [
+        VersionJob(protocol, PortSet.of(port), tuple(targets[start : start + _TARGETS]), technique, printer)
+        for (_, protocol, port, printer), targets in alike.items()
+        for start in range(0, len(targets), _TARGETS)
+    ]
+    return (*jobs, *crowds)
+
+
+def _chosen(
+    board: Board, wanted: Wants, address: Address, protocol: Protocol, covered: PortSet, *, full: bool
+) -> tuple[PortSet, PortSet]:
+    """The ports to probe one by one, and those to probe in bulk."""
+    key = address, protocol
+    named = wanted.named.get(key, PortSet())
+    found = board.ports(address, protocol, PortState.OPEN) & covered
+    if protocol is Protocol.UDP:
+        maybe = board.ports(address, protocol, PortState.OPEN_FILTERED) & covered
+        return found | (maybe & wanted.due.get(key, PortSet())), PortSet()
+    safe = found - (PRINTER_PORTS - wanted.no_printer.get(key, PortSet()))
+    if len(found - named) <= _CROWDED:
+        return safe, PortSet()
+    rest = safe - named
+    return safe & named, rest if full else rest & usual_ports(protocol)
+
+
+def _sliced(ports: PortSet, size: int) -> Iterator[PortSet]:
+    members = list(ports)
+    for start in range(0, len(members), size):
+        yield PortSet.of(*members[start : start + size])

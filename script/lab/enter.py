@@ -1,0 +1,92 @@
+"""Run a command cut off from the machine's networks: `python3 -m lab.enter COMMAND…`.
+
+The command gets network, mount and process namespaces of its own, an empty `/run` (where `ip netns` keeps its names)
+and nothing but loopback. All processes started in there die with it, and with them every namespace. Root uses plain
+namespaces; an ordinary user also gets a user namespace, in which files it writes still belong to the caller.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+from types import FrameType
+
+INSIDE = "AUDITOR_LAB"
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+# A single line of shell, fixed text: the arguments of `sh -c` carry the command.
+_PREPARE = 'mount -t tmpfs -o mode=0755 lab /run && ip link set lo up && exec "$@"'
+_ROUTES_AND_FIREWALLS = (
+    "ip netns add probe && ip netns exec probe sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward'"
+    " && ip netns exec probe nft add table inet probe && ip link add probe type veth peer name probe2 && ip netns del probe"
+)
+
+
+def isolated() -> bool:
+    """Whether this process already runs inside a lab: marked so, and with no interface but loopback and a lab's own."""
+    return os.environ.get(INSIDE) == "1" and os.path.ismount("/run")
+
+
+def command(argv: list[str]) -> list[str]:
+    """The argument list that runs `argv` in namespaces of its own."""
+    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    unshare = ["unshare", *user, "--net", "--mount", "--pid", "--fork", "--kill-child"]
+    return [*unshare, "sh", "-c", _PREPARE, "lab", *argv]
+
+
+def why_not() -> str | None:
+    """Why a lab cannot be made here; None where it can be."""
+    try:
+        probe = subprocess.run(
+            command(["sh", "-c", _ROUTES_AND_FIREWALLS]), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError as error:
+        return f"{error.filename} is not installed"
+    if probe.returncode == 0:
+        return None
+    lines = probe.stderr.strip().splitlines()
+    return lines[-1] if lines else f"unshare ended with {probe.returncode}"
+
+
+def run(argv: list[str]) -> int:
+    """Run `argv` in a lab and give its exit code. Signals that end this process end everything inside."""
+    child = subprocess.Popen(command(argv), env={**os.environ, INSIDE: "1"}, preexec_fn=die_with_parent)
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        child.kill()  # unshare itself blocks SIGTERM; its death takes the namespaces with it
+        child.wait()
+        sys.exit(128 + number)
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGHUP, end)
+    while True:
+        try:
+            code = child.wait()
+        except KeyboardInterrupt:
+            continue  # the terminal has told the command too; let it end in its own way
+        return code if code >= 0 else 128 - code
+
+
+def die_with_parent() -> None:
+    """For `preexec_fn`: the kernel kills this process when the one that started it is gone."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def main() -> int:
+    argv = sys.argv[1:]
+    if not argv:
+        print("usage: python3 -m lab.enter COMMAND…", file=sys.stderr)
+        return 2
+    if isolated():
+        os.execvp(argv[0], argv)
+    reason = why_not()
+    if reason is not None:
+        print(f"lab: network namespaces cannot be made here: {reason}", file=sys.stderr)
+        return 3
+    return run(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

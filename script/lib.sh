@@ -1,0 +1,92 @@
+# shellcheck shell=bash
+# What script/demo, script/test and script/bench share. Sourced, never run.
+
+export PATH="$PATH:/usr/sbin:/sbin" # where ordinary users do not look for ip and nft
+export PYTHONDONTWRITEBYTECODE=1
+export PYTHONPATH="$PWD/script${PYTHONPATH:+:$PYTHONPATH}" # the lab
+VENV="$PWD/.venv"
+
+say() { printf '== %s\n' "$*" >&2; }
+die() {
+    printf '%s: %s\n' "${0##*/}" "$*" >&2
+    exit 2
+}
+
+# Print the newest Python that is new enough.
+find_python() {
+    local name
+    for name in python3.13 python3.12 python3.11 python3; do
+        if "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            echo "$name"
+            return
+        fi
+    done
+    die "Python 3.11 or newer is needed; on Debian or Ubuntu: apt-get install python3 python3-venv"
+}
+
+# make_venv PIP-ARGUMENTS…: install the auditor into .venv, unless that has been done for this pyproject.toml.
+make_venv() {
+    local python stamp
+    stamp="$(sha256sum pyproject.toml) $PWD $*"
+    if [[ -x $VENV/bin/auditor && $(cat "$VENV/.stamp" 2>/dev/null) == *"$stamp"* ]]; then
+        return
+    fi
+    python=$(find_python)
+    "$python" -c 'import ensurepip, venv' 2>/dev/null ||
+        die "$python cannot make virtual environments; on Debian or Ubuntu: apt-get install python3-venv"
+    say "installing into .venv"
+    [[ -x $VENV/bin/python ]] || "$python" -m venv "$VENV"
+    "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1' # the first with --group
+    "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check "$@"
+    printf '%s\n' "$stamp" >>"$VENV/.stamp"
+}
+
+# need COMMAND:PACKAGE…: make sure that the commands are there. A command may be a glob of absolute paths.
+need() {
+    local pair missing=()
+    for pair in "$@"; do
+        if ! command -v "${pair%%:*}" >/dev/null && ! compgen -G "${pair%%:*}" >/dev/null; then
+            missing+=("${pair##*:}")
+        fi
+    done
+    if ((${#missing[@]} == 0)); then
+        return
+    fi
+    if [[ $EUID -ne 0 ]]; then
+        die "please install what is missing and start again: sudo apt-get install --no-install-recommends ${missing[*]}"
+    fi
+    command -v apt-get >/dev/null || die "please install with this system's package manager: ${missing[*]}"
+    install_quietly "${missing[@]}"
+}
+
+POLICY=/usr/sbin/policy-rc.d
+
+# install_quietly PACKAGE…: by apt, with no daemon of theirs started now or at the next boot.
+install_quietly() {
+    local package unit
+    say "installing by apt: $*"
+    if [[ -e $POLICY && ! -e $POLICY.before ]]; then
+        mv "$POLICY" "$POLICY.before"
+    fi
+    trap restore_policy EXIT
+    printf '#!/bin/sh\nexit 101\n' >"$POLICY"
+    chmod 755 "$POLICY"
+    apt-get update -qq </dev/null
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" </dev/null >/dev/null
+    if command -v systemctl >/dev/null; then
+        for package in "$@"; do
+            while read -r unit; do
+                systemctl disable --quiet "${unit##*/}" 2>/dev/null || true # no systemd is running here, or it is static
+            done < <(dpkg -L "$package" | grep -E '/systemd/system/[^/@]+\.(service|timer|socket)$')
+        done
+    fi
+    restore_policy
+    trap - EXIT
+}
+
+restore_policy() {
+    rm -f "$POLICY"
+    if [[ -e $POLICY.before ]]; then
+        mv "$POLICY.before" "$POLICY"
+    fi
+}

@@ -1,0 +1,33 @@
+"""What all tests share: the lab on the import path, and the rules of live tests."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+sys.path[:0] = [str(ROOT / "script"), str(ROOT / "tests")]
+
+from lab import enter  # noqa: E402  # found through the line above
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A live test outside a lab fails: skipped, it would look like a pass, and outside it could reach a real network."""
+    if item.get_closest_marker("live") and not enter.isolated():
+        pytest.fail("live tests run inside a lab: PYTHONPATH=script python3 -m lab.enter pytest tests/live", pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def program() -> object:
+    """Finds a program that a test needs; the test fails where it is missing."""
+
+    def find(name: str) -> str:
+        path = shutil.which(name, path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+        if path is None:
+            pytest.fail(f"{name} is not installed; script/test installs it", pytrace=False)
+        return path
+
+    return find

@@ -1,0 +1,312 @@
+"""Whole audits for tests of the reports: one with every kind of finding, one of hostile text, one as big as asked for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import IPv4Address, ip_address
+
+from auditor.model.audit import Audit, StageError
+from auditor.model.drift import Outcome
+from auditor.model.expectation import LeftOut
+from auditor.model.finding import Finding, Leg
+from auditor.model.inventory import Location
+from auditor.model.observation import Identity
+from auditor.model.ports import PortSet
+from auditor.model.words import (
+    Basis,
+    ExpectedState,
+    Kind,
+    PortState,
+    Protocol,
+    Result,
+    ServiceClass,
+    Severity,
+    ViewpointKind,
+)
+from tests.builders import (
+    APP_SUBNET,
+    BASTION,
+    INTERNET,
+    audit,
+    comparison,
+    drift,
+    finding,
+    host,
+    observation,
+    outcome,
+    service,
+    viewpoint,
+)
+
+PUBLIC = viewpoint()
+OFFICE = viewpoint("vpn", ViewpointKind.VPN, addresses=(ip_address("10.8.0.20"),))
+HTTPS = service("https", "443", INTERNET, declared_class=ServiceClass.PUBLIC_WEB)
+SSH = service("ssh", "22", BASTION, declared_class=ServiceClass.REMOTE_ADMIN, owner="platform")
+APP = service("app", "8080", APP_SUBNET, declared_class=ServiceClass.PUBLIC_WEB, behind="https")
+REDIS = service("cache", "6379", APP_SUBNET, declared_class=ServiceClass.DATA_STORE)
+MAIL = service("smtp", "25", INTERNET, declared_class=ServiceClass.UNCLASSIFIED)
+VPN = service("wireguard", "51820", INTERNET, protocol="udp", answers=False)
+
+REDIS_SEEN = Identity("redis", "probed", "Redis key-value store", "7.0.15", banner="-NOAUTH Authentication required.")
+SSH_SEEN = Identity("ssh", "probed", "OpenSSH", "9.2p1 Debian 2+deb12u3", "protocol 2.0", banner="SSH-2.0-OpenSSH_9.2p1")
+NGINX_SEEN = Identity("http", "probed", "nginx", "1.22.1", tunnel="ssl")
+DROPPED = {
+    "routed": Leg("yes", "another port of the address answered"),
+    "allowed": Leg("no", "no reply to 2 probes: something on the way drops them"),
+    "listening": Leg("unknown", "nothing came back that could tell"),
+}
+REFUSED = {
+    "routed": Leg("yes", "the reset came from the address itself"),
+    "allowed": Leg("unknown", "a firewall that rejects with reset looks the same from outside"),
+    "listening": Leg("no", "reset: nothing listens, or a firewall rejects with reset"),
+}
+LOST = {
+    "routed": Leg("unknown", "no reply of any kind came from the address"),
+    "allowed": Leg("unknown", "nothing came back that could tell"),
+    "listening": Leg("unknown", "nothing came back that could tell"),
+}
+
+
+def busy_audit() -> Audit:
+    """Every kind of finding that a scan gives, every severity, and some of all that is no finding."""
+    hosts = [
+        host("web-1", "team-web", ["203.0.113.10", "2001:db8:1::10"], HTTPS, SSH, APP, tags=["web", "production"]),
+        host("db-1", "team-data", ["203.0.113.12"], REDIS, SSH, tags=["production"]),
+        host("mail-1", "team-mail", ["203.0.113.25"], MAIL),
+        host("vpn-1", None, ["203.0.113.30"], VPN),
+        host("old-1", "team-web", ["203.0.113.40"], HTTPS),
+        host("edge-1", "team-net", ["203.0.113.60"], HTTPS),
+    ]
+    findings = [*_exposures(), *_failures(), *_whole_addresses()]
+    left = {
+        "public": [
+            LeftOut("10.20.1.10 (web-1, private)", "outside the viewpoint's targets"),
+            LeftOut("udp ports other than 43 of them", "the standard profile probes declared and usual UDP ports"),
+        ],
+        "vpn": [LeftOut("ipv6", "the viewpoint has no IPv6 address")],
+    }
+    comparisons = []
+    for view in (PUBLIC, OFFICE):
+        drifts = [each.drift for each in findings if each.drift.viewpoint is view]
+        outcomes = [each for drift_ in drifts for each in drift_.outcomes]
+        outcomes += [each for each in _others() if each.expectation.viewpoint == view.name]
+        comparisons.append(comparison(view, outcomes, drifts, left[view.name]))
+    errors = [StageError("scan", "public: nmap ended by signal 9 after 41 s; 203.0.113.41 was not answered for")]
+    return audit(hosts, comparisons, findings, errors=errors)
+
+
+def _open(name: str, address: str, port: str, kind: Kind, identity: Identity | None = None, **expected: object) -> Outcome:
+    seen = observation(address, port, identity=identity)
+    return outcome(name, seen, Result.DRIFTED, f"open: {kind}", kind=kind, **expected)  # type: ignore[arg-type]
+
+
+def _exposures() -> list[Finding]:
+    compromise, admin = Severity.DIRECT_COMPROMISE, ServiceClass.REMOTE_ADMIN
+    redis = _open("db-1", "203.0.113.12", "6379", Kind.WRONG_INTERFACE, REDIS_SEEN, declared=REDIS)
+    ssh = _open("db-1", "203.0.113.12", "22", Kind.OUTSIDE_SOURCE_RANGE, SSH_SEEN, declared=SSH)
+    gap = _open("web-1", "2001:db8:1::10", "22", Kind.WRONG_FAMILY, SSH_SEEN, declared=SSH)
+    backend = _open("web-1", "203.0.113.10", "8080", Kind.WRONG_INTERFACE, Identity("http", "probed"), declared=APP)
+    exporter = Identity("http", "probed", "Golang net/http server")
+    metrics = _open("web-1", "203.0.113.10", "9100", Kind.UNDECLARED_PORT, exporter)
+    debug = _open("db-1", "203.0.113.12", "5005", Kind.UNDECLARED_PORT, Identity("unknown", "table"), view="vpn")
+    mail = _open(
+        "mail-1", "203.0.113.25", "25", Kind.WRONG_SERVICE, REDIS_SEEN,
+        declared=MAIL, state=ExpectedState.REACHABLE, basis=Basis.DECLARED,
+    )  # fmt: skip
+    reason = "Redis key-value store 7.0.15 (data-store) answers an untrusted viewpoint: its data is within reach."
+    return [
+        finding(drift(PUBLIC, redis), compromise, ServiceClass.DATA_STORE, reason, also=(Severity.DATA_EXPOSURE,)),
+        finding(drift(PUBLIC, ssh), compromise, admin, "OpenSSH (remote-admin) is for bastion and answers the internet."),
+        finding(
+            drift(PUBLIC, gap, family_gap=True),
+            compromise,
+            admin,
+            "OpenSSH (remote-admin) is blocked over IPv4 and answers an untrusted viewpoint over IPv6.",
+        ),
+        finding(
+            drift(PUBLIC, backend),
+            Severity.CONTROL_BYPASS,
+            ServiceClass.PUBLIC_WEB,
+            "The service app is declared behind https and answers without it.",
+        ),
+        finding(
+            drift(PUBLIC, mail), Severity.DATA_EXPOSURE, ServiceClass.DATA_STORE, "Declared smtp, but Redis answers."
+        ),
+        finding(
+            drift(PUBLIC, metrics),
+            Severity.INTERNAL_RECON,
+            ServiceClass.DIAGNOSTICS,
+            "A metrics exporter (diagnostics, by its port) tells an untrusted viewpoint how the host is built.",
+        ),
+        finding(
+            drift(OFFICE, debug),
+            Severity.LATERAL_MOVEMENT,
+            ServiceClass.DEV_DEBUG,
+            "A debugger (dev-debug, by its port) answers a foothold.",
+        ),
+    ]
+
+
+def _failures() -> list[Finding]:
+    declared = {"state": ExpectedState.REACHABLE, "basis": Basis.DECLARED, "declared": HTTPS}
+    refused = observation("203.0.113.10", "443", PortState.CLOSED, "reset")
+    filtered = observation("2001:db8:1::10", "443", PortState.FILTERED, "no-response")
+    leak = observation("203.0.113.60", "23,110-113,445", PortState.CLOSED, "reset")
+    operational = Severity.OPERATIONAL_DRIFT
+    cases = [
+        (
+            outcome("web-1", refused, Result.DRIFTED, "closed: refused", kind=Kind.SERVICE_REFUSED, **declared),
+            operational,
+            "The customer web site is declared reachable and refuses connections.",
+            REFUSED,
+        ),
+        (
+            outcome("web-1", filtered, Result.DRIFTED, "filtered", kind=Kind.SERVICE_FILTERED, **declared),
+            operational,
+            "The customer web site is declared reachable and something drops the packets.",
+            DROPPED,
+        ),
+        (
+            outcome("edge-1", leak, Result.DRIFTED, "closed", kind=Kind.BOUNDARY_LEAK),
+            Severity.INTERNAL_RECON,
+            "The boundary should drop these packets, but they arrive and the host refuses them.",
+            REFUSED,
+        ),
+    ]
+    return [finding(drift(PUBLIC, seen), severity, None, why, legs=legs) for seen, severity, why, legs in cases]
+
+
+def _whole_addresses() -> list[Finding]:
+    lost = outcome(
+        "old-1",
+        observation("203.0.113.40", "443", PortState.FILTERED, "no-response"),
+        Result.DRIFTED,
+        "no reply of any kind from the address",
+        kind=Kind.HOST_UNREACHABLE,
+        state=ExpectedState.REACHABLE,
+        basis=Basis.DECLARED,
+        declared=HTTPS,
+    )
+    everything = [
+        outcome("edge-1", observation("203.0.113.60", str(port)), Result.UNVERIFIED, "all ports of the address look open")
+        for port in range(1000, 1400)
+    ]
+    stranger = outcome(
+        "203.0.113.99",
+        observation("203.0.113.99", "3389"),
+        Result.DRIFTED,
+        "open, declared nowhere on the host",
+        interface=None,
+        kind=Kind.UNKNOWN_HOST,
+    )
+    at = {name: ip_address(name) for name in ("203.0.113.40", "203.0.113.60", "203.0.113.99")}
+    operational = Severity.OPERATIONAL_DRIFT
+    return [
+        finding(
+            drift(PUBLIC, lost, address=at["203.0.113.40"], service=None),
+            operational,
+            None,
+            "No reply of any kind came from an address that should serve 1 port.",
+            legs=LOST,
+        ),
+        finding(
+            drift(PUBLIC, *everything, address=at["203.0.113.60"]),
+            operational,
+            None,
+            "400 of 400 undeclared ports look open: a middlebox answers in place of the host.",
+        ),
+        finding(
+            drift(PUBLIC, stranger, address=at["203.0.113.99"]), operational, None, "An address that no host declares is alive."
+        ),
+    ]
+
+
+def _others() -> list[Outcome]:
+    """What is no finding: verified, silent, unverified."""
+    rest = str(PortSet.span(1, 65535) - PortSet.of(22, 443, 8080, 9100))
+    silent, no_reply = "no answer over UDP: the listeners on the host could settle it", "no-response"
+    nobody = "path not proved: no reply came from any address in the same targets entry"
+    return [
+        outcome(
+            "web-1", observation("203.0.113.10", rest, PortState.FILTERED, no_reply), Result.VERIFIED, "filtered, as it should be"
+        ),
+        outcome(
+            "web-1",
+            observation("203.0.113.10", "53,123,161", PortState.OPEN_FILTERED, no_reply, protocol=Protocol.UDP),
+            Result.SILENT,
+            silent,
+        ),
+        outcome(
+            "vpn-1",
+            observation("203.0.113.30", "51820", PortState.OPEN_FILTERED, no_reply, protocol=Protocol.UDP),
+            Result.SILENT,
+            "declared not to answer",
+            state=ExpectedState.REACHABLE,
+            basis=Basis.DECLARED,
+            declared=VPN,
+        ),
+        outcome("mail-1", None, Result.UNVERIFIED, "nmap ended by signal 9", address="203.0.113.25", ports="1-24,26-65535"),
+        outcome("old-1", None, Result.UNVERIFIED, nobody, address="203.0.113.40", ports="1-442,444-65535", view="vpn"),
+        outcome("vpn-1", None, Result.UNVERIFIED, nobody, address="203.0.113.30", ports="1-65535", view="vpn"),
+        outcome(
+            "web-1",
+            observation("203.0.113.10", "443", identity=NGINX_SEEN),
+            Result.VERIFIED,
+            "open as declared",
+            view="vpn",
+            state=ExpectedState.REACHABLE,
+            basis=Basis.DECLARED,
+            declared=HTTPS,
+        ),
+    ]
+
+
+HOSTILE = (
+    "<script>window.pwned=1</script>",
+    "</script><script>window.pwned=2</script>",
+    '"><img src=x onerror="window.pwned=3">',
+    "{{7*7}}{% raw %}${7*7}#{7*7}",
+    "admin\u202etxt.exe\u2066\u200b",
+    "nul\x00bel\x07esc\x1b[2J\x1b]0;owned\x07c1\x9b31m\r\nline",
+    "</style><style>*{display:none}</style>",
+    "' onmouseover='window.pwned=4' x='",
+    "[bold red]markup[/] \\[x]",
+    "A" * 50_000,
+)
+
+
+def hostile_audit() -> Audit:
+    """One finding for each hostile text, which stands wherever the network or a file may put it."""
+    findings = []
+    for number, text in enumerate(HOSTILE):
+        identity = Identity(text, "probed", text, text, text, "ssl", text)
+        seen = _open("web-1", "203.0.113.10", str(2000 + number), Kind.UNDECLARED_PORT, identity)
+        seen = replace(seen, observation=replace(seen.observation, reason=text))  # type: ignore[type-var]
+        found = finding(drift(PUBLIC, seen), Severity.INTERNAL_RECON, ServiceClass.UNCLASSIFIED, f"{text} answers.")
+        legs = {name: Leg("yes", text) for name in ("routed", "allowed", "listening")}
+        values = {**found.playbook.values, "host": text, "service": text}
+        findings.append(replace(found, legs=legs, playbook=replace(found.playbook, values=values)))
+    left = [LeftOut(text, text) for text in HOSTILE]
+    outcomes = [each for found in findings for each in found.drift.outcomes]
+    outcomes += [outcome("web-1", None, Result.UNVERIFIED, text, address="203.0.113.10", ports="9") for text in HOSTILE]
+    hosts = [replace(host("web-1", HOSTILE[0], ["203.0.113.10"]), tags=HOSTILE, location=Location(HOSTILE[1], 3))]
+    errors = [StageError("scan", text) for text in HOSTILE]
+    return audit(
+        hosts, [comparison(PUBLIC, outcomes, [f.drift for f in findings], left)], findings, errors=errors, name=HOSTILE[0]
+    )
+
+
+def big_audit(findings: int) -> Audit:
+    """As many findings as asked for, ten to a host."""
+    hosts, found = [], []
+    first = IPv4Address("10.64.0.1")
+    severities = list(Severity)
+    for number in range(findings):
+        place, port = divmod(number, 10)
+        name, address = f"host-{place:05}", str(first + place)
+        if port == 0:
+            hosts.append(host(name, f"team-{place % 7}", [address], SSH))
+        seen = _open(name, address, str(6379 + port), Kind.UNDECLARED_PORT, REDIS_SEEN)
+        found.append(finding(drift(PUBLIC, seen), severities[number % 6], ServiceClass.DATA_STORE, "Redis answers."))
+    outcomes = [each for one in found for each in one.drift.outcomes]
+    return audit(hosts, [comparison(PUBLIC, outcomes, [one.drift for one in found])], found)

@@ -1,0 +1,58 @@
+"""Running the real command line on an inventory, inside a lab."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+AUDITOR = Path(sys.executable).with_name("auditor")
+_LONGEST = 400  # seconds until an audit counts as hanging
+
+
+@dataclass(frozen=True)
+class Audited:
+    """How a run of `auditor audit` ended, and the report that it wrote."""
+
+    code: int
+    stdout: str
+    stderr: str
+    report: dict[str, Any]
+
+    def findings(self, *keys: str) -> list[tuple[Any, ...]]:
+        """Some keys of every finding, sorted; a key that a finding lacks is None."""
+        return sorted((tuple(finding.get(key) for key in keys) for finding in self.report["findings"]), key=repr)
+
+
+def audit(
+    inventory: Path, out: Path, *options: str, prefix: Sequence[str] = (), env: Mapping[str, str] | None = None
+) -> Audited:
+    """Run `auditor audit INVENTORY -V all` and read its report."""
+    done = start(inventory, out, *options, prefix=prefix, env=env)
+    stdout, stderr = done.communicate(timeout=_LONGEST)
+    return result(done.returncode, stdout, stderr, out)
+
+
+def start(
+    inventory: Path, out: Path, *options: str, prefix: Sequence[str] = (), env: Mapping[str, str] | None = None
+) -> subprocess.Popen[str]:
+    argv = [*prefix, str(AUDITOR), "audit", str(inventory), "-V", "all", "-o", str(out), *options]
+    return subprocess.Popen(
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **(env or {})},
+    )
+
+
+def result(code: int, stdout: str, stderr: str, out: Path) -> Audited:
+    path = out / "latest" / "report.json"
+    assert path.exists(), f"exit code {code} and no report:\n{stdout}\n{stderr}"
+    return Audited(code, stdout, stderr, json.loads(path.read_text(encoding="utf-8")))

@@ -1,0 +1,144 @@
+"""YAML text to data and places."""
+
+from __future__ import annotations
+
+import pytest
+
+from auditor.inventory.events import MAX_ALIASED, MAX_DEPTH, parse, plain
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("", None),
+        ("~", None),
+        ("Null", None),
+        ("nULL", "nULL"),
+        ("true", True),
+        ("FALSE", False),
+        ("on", "on"),
+        ("yes", "yes"),
+        ("No", "No"),
+        ("0", 0),
+        ("-12", -12),
+        ("+7", 7),
+        ("007", 7),
+        ("0o17", 15),
+        ("0x1F", 31),
+        ("0b1", "0b1"),
+        ("1_000", "1_000"),
+        ("22:22", "22:22"),
+        ("2026-12-31", "2026-12-31"),
+        ("1.5", 1.5),
+        ("-.5e3", -500.0),
+        ("1.", 1.0),
+        (".", "."),
+        ("-", "-"),
+        ("10.0.0.1", "10.0.0.1"),
+        ("1e3", 1000.0),
+        ("٣", "٣"),
+    ],
+)
+def test_plain_scalars(text: str, value: object) -> None:
+    """Unquoted scalars follow the core schema of YAML 1.2, and nothing of YAML 1.1."""
+    found = plain(text)
+
+    assert (value, type(value)) == (found, type(found))
+
+
+@pytest.mark.parametrize("text", [".inf", "-.Inf", ".NaN", "1e999", "9" * 41, "0x" + "f" * 100])
+def test_numbers_out_of_all_bounds(text: str) -> None:
+    """A number that no JSON can hold is refused, not guessed at."""
+    with pytest.raises(ValueError, match="quotes"):
+        plain(text)
+
+
+def test_quoted_scalars_are_texts() -> None:
+    """Quotes and block scalars make a text of anything."""
+    document = parse("a: \"22\"\nb: 'true'\nc: |\n  5\n", "f")
+
+    assert {"a": "22", "b": "true", "c": "5\n"} == document.data
+    assert [] == document.problems
+
+
+def test_places() -> None:
+    """Keys and items know their line and column; what is not there has the place of what would hold it."""
+    document = parse("a:\n  b: [1, 2]\n  c:\n    - x\n    - y: 1\n", "f")
+
+    assert (1, 1) == document.place(())
+    assert (1, 1) == document.place(("a",))
+    assert (2, 3) == document.place(("a", "b"))
+    assert (2, 10) == document.place(("a", "b", 1))
+    assert (5, 7) == document.place(("a", "c", 1))
+    assert (5, 7) == document.place(("a", "c", 1, "y"))
+    assert (5, 7) == document.place(("a", "c", 1, "z"))
+    assert (2, 3) == document.place(("a", "b", 7, "deeper"))
+
+
+def test_aliases_share_their_anchor() -> None:
+    """An alias is its anchor's value, in a key too."""
+    document = parse("a: &n name\nb: &l [1]\n? *n\n: *l\n", "f")
+
+    assert {"a": "name", "b": [1], "name": [1]} == document.data
+    assert [] == document.problems
+
+
+def test_own_keys_are_dropped_but_their_anchors_hold() -> None:
+    """`x-` keys are the author's own: parsed, checked for duplicates, and gone."""
+    document = parse("x-sources: &s [a]\nservice: {from: *s, x-note: {deep: 1}}\nx-sources: 2\n", "f")
+
+    assert {"service": {"from": ["a"]}} == document.data
+    assert ["the key `x-sources` is here twice, first in line 1; keep one"] == [
+        problem.message for problem in document.problems
+    ]
+
+
+def test_aliases_may_be_many_but_bounded() -> None:
+    """Aliases within the bound are read; one node more is not."""
+    thousand = "[" + ",".join("1" * 999) + "]"
+    within = MAX_ALIASED // 1000
+    fine = parse(f"x: &a {thousand}\ny: [" + ",".join(["*a"] * within) + "]", "f")
+    beyond = parse(f"x: &a {thousand}\ny: [" + ",".join(["*a"] * (within + 1)) + "]", "f")
+
+    assert [] == fine.problems
+    assert within == len(fine.data["y"])
+    assert beyond.data is None
+    assert "aliases make this file" in beyond.problems[0].message
+
+
+@pytest.mark.parametrize("deep", [MAX_DEPTH, MAX_DEPTH + 1])
+def test_depth_is_bounded(deep: int) -> None:
+    """The deepest allowed is read, one more is an error."""
+    document = parse("[" * deep + "]" * deep, "f")
+
+    assert (deep > MAX_DEPTH) == bool(document.problems)
+
+
+def test_depth_through_aliases_is_bounded() -> None:
+    """Aliases cannot build what could not be written out."""
+    text = "x: &a0 " + "[" * 30 + "]" * 30 + "\ny: &a1 " + "[" * 30 + "*a0" + "]" * 30 + "\nz: [[[[*a1]]]]"
+
+    assert ["z[0][0][0][0]"] == [problem.path for problem in parse(text, "f").problems]
+
+
+def test_json_is_read() -> None:
+    """JSON is YAML, tabs and all."""
+    assert {"version": 1, "a": ["b", None]} == parse('{\n\t"version": 1,\n\t"a": ["b", null]\n}\n', "f").data
+
+
+def test_tabs_are_named() -> None:
+    """A tab where YAML allows none is told as such, with its line."""
+    (problem,) = parse("a: 1\nb:\n\tc: 1\n", "f").problems
+
+    assert 3 == problem.line
+    assert "a tab cannot indent, use spaces" in problem.message
+
+
+@pytest.mark.parametrize(
+    "text", ["a: \x00", "a: \x1b", "\x07", "a: \ufffe", '"\\ud800"', "%", "@", "`", "? ? ?", "&", "*", "!<", "- }"]
+)
+def test_no_text_escapes_as_an_exception(text: str) -> None:
+    """What the parser cannot read becomes a problem."""
+    document = parse(text, "f")
+
+    assert document.problems or document.data is not None

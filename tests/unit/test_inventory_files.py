@@ -1,0 +1,147 @@
+"""Files, folders and how they become one inventory."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from auditor.errors import InventoryError
+from auditor.inventory import load
+from auditor.inventory.files import MAX_BYTES
+
+HEAD = "version: 1\nname: case\nscope: {allow: [10.0.0.0/8]}\n"
+HOST = "version: 1\nhosts: {a: {interfaces: {lan: [10.0.0.1]}}}\n"
+
+
+def problems(path: Path) -> list[str]:
+    with pytest.raises(InventoryError) as caught:
+        load(path)
+    return [f"{Path(one.file).name}:{one.line} {one.path}: {one.message}" for one in caught.value.problems]
+
+
+def write(folder: Path, **files: str) -> Path:
+    for name, text in files.items():
+        path = folder / name.replace("__", "/")
+        path = path.with_name(path.name.replace("_", "."))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_folder_is_one_inventory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every .yaml, .yml and .json below counts, sorted, with its path as given and its hash; nothing else does."""
+    monkeypatch.chdir(tmp_path)
+    write(
+        Path("inv"),
+        b_yaml=HOST,
+        a_yml=HEAD,
+        sub__c_json='{"version": 1, "hosts": {"b": {"interfaces": {"lan": ["10.0.0.2"]}}}}',
+        readme_md="not: [yaml",
+    )
+
+    inventory = load(Path("inv"))
+
+    assert ["inv/a.yml", "inv/b.yaml", "inv/sub/c.json"] == [file.path for file in inventory.files]
+    assert hashlib.sha256(HOST.encode()).hexdigest() == inventory.files[1].sha256
+    assert ["a", "b"] == list(inventory.hosts)
+    assert "inv/b.yaml:2" == str(inventory.hosts["a"].location)
+
+
+def test_a_key_in_two_files(tmp_path: Path) -> None:
+    """What two files both have is an error that names both places."""
+    write(tmp_path, a_yaml=HEAD, b_yaml=HOST, c_yaml=HOST + "name: other\nscope: {allow: [10.0.0.0/8]}\n")
+
+    assert [
+        f"c.yaml:2 hosts.a: is in {tmp_path}/b.yaml:2 too; keep one",
+        f"c.yaml:3 name: is in {tmp_path}/a.yaml:2 too; keep one",
+        f"c.yaml:4 scope: is in {tmp_path}/a.yaml:3 too; keep one",
+    ] == problems(tmp_path)
+
+
+def test_each_file_has_a_version(tmp_path: Path) -> None:
+    """`version` is required in each file, `name` and `scope` in exactly one."""
+    write(tmp_path, a_yaml="version: 1\n", b_yaml=HOST.removeprefix("version: 1\n"))
+
+    assert [
+        f"{tmp_path.name}:0 name: `name` is missing: exactly one file of an inventory has it",
+        f"{tmp_path.name}:0 scope: `scope` is missing: exactly one file of an inventory has it",
+        "b.yaml:1 : `version` is missing, such as `1`",
+    ] == problems(tmp_path)
+
+
+def test_links_out_of_the_folder_are_refused(tmp_path: Path) -> None:
+    """Neither a file nor a folder elsewhere gets in by a link; links within are read once, loops and dead ends survive."""
+    inside = write(tmp_path / "in", a_yaml=HEAD, b_yaml=HOST)
+    outside = write(tmp_path / "out", c_yaml=HOST)
+    (inside / "file.yaml").symlink_to(outside / "c.yaml")
+    (inside / "folder").symlink_to(outside)
+    (inside / "again.yaml").symlink_to("b.yaml")
+    (inside / "loop").symlink_to(inside)
+    (inside / "self.yaml").symlink_to("self.yaml")
+    (inside / "dead.yaml").symlink_to("nowhere")
+
+    assert [
+        "dead.yaml:0 : is a link that leads nowhere; remove it",
+        "file.yaml:0 : is a link that leads out of the folder; put the file itself here",
+        "folder:0 : is a link that leads out of the folder; put the file itself here",
+        "self.yaml:0 : is a link that leads nowhere; remove it",
+    ] == problems(inside)
+
+
+def test_links_within_the_folder(tmp_path: Path) -> None:
+    """A link to a file that is read anyway adds nothing; one to a file of another name is read through it."""
+    write(tmp_path, a_yaml=HEAD, data__b_txt=HOST)
+    (tmp_path / "again.yaml").symlink_to("a.yaml")
+    (tmp_path / "b.yaml").symlink_to("data/b.txt")
+
+    assert ["a.yaml", "b.yaml"] == [Path(file.path).name for file in load(tmp_path).files]
+
+
+def test_a_pipe_does_not_hang(tmp_path: Path) -> None:
+    """Only regular files of a folder are opened."""
+    write(tmp_path, a_yaml=HEAD + HOST.removeprefix("version: 1\n"))
+    os.mkfifo(tmp_path / "pipe.yaml")
+
+    assert ["pipe.yaml:0 : is no regular file; put a file here"] == problems(tmp_path)
+
+
+def test_unreadable_paths(tmp_path: Path) -> None:
+    """A path that is not there, an empty folder, and a name that no system call takes are errors like others."""
+    (tmp_path / "empty").mkdir()
+
+    assert ["gone.yaml:0 : cannot be read: No such file or directory"] == problems(tmp_path / "gone.yaml")
+    assert ["empty:0 : holds no .yaml, .yml or .json file"] == problems(tmp_path / "empty")
+    assert ["a\\x00b:0 : cannot be read: its name holds a NUL character"] == problems(tmp_path / "a\x00b")
+
+
+def test_encodings(tmp_path: Path) -> None:
+    """A byte-order mark is fine; what is not UTF-8 is an error with its place."""
+    whole = (HEAD + HOST.removeprefix("version: 1\n")).encode()
+    (tmp_path / "bom.yaml").write_bytes(b"\xef\xbb\xbf" + whole)
+    (tmp_path / "latin.yaml").write_bytes(whole + b"# caf\xe9\n")
+    (tmp_path / "utf16.yaml").write_bytes(whole.decode().encode("utf-16"))
+
+    assert "case" == load(tmp_path / "bom.yaml").name
+    assert ["latin.yaml:5 : is not UTF-8 text; save it as UTF-8"] == problems(tmp_path / "latin.yaml")
+    assert ["utf16.yaml:1 : is not UTF-8 text; save it as UTF-8"] == problems(tmp_path / "utf16.yaml")
+
+
+def test_size_limit(tmp_path: Path) -> None:
+    """A file over the limit is not parsed at all."""
+    path = tmp_path / "big.yaml"
+    with path.open("wb") as file:
+        file.truncate(MAX_BYTES + 1)
+
+    assert ["big.yaml:0 : is over the size limit of 64 MiB; split it into several files of a folder"] == problems(path)
+
+
+def test_one_broken_file_does_not_make_names_unknown(tmp_path: Path) -> None:
+    """Where a file cannot be read at all, nothing is called unknown that it may declare."""
+    service = "{s: {ports: 1/tcp, from: [office], behind: x.y}}"
+    host = f"hosts: {{a: {{roles: [r], members: [z], interfaces: {{lan: [10.0.0.1]}}, services: {service}}}}}\n"
+    write(tmp_path, a_yaml="version: 1\n" + host, b_yaml="version: 1\nranges: {office: [\n")
+
+    assert ["b.yaml"] == sorted({message.split(":")[0] for message in problems(tmp_path)})

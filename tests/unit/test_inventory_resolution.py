@@ -1,0 +1,237 @@
+"""What a good inventory means once resolved."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+
+import pytest
+
+from auditor.inventory import load
+from auditor.model.inventory import Canary, Inventory, NetnsVia, Service
+from auditor.model.words import Boundary, Family, Protocol, ServiceClass, Trust
+
+HEAD = """
+version: 1
+name: example-estate
+scope: {allow: [203.0.113.0/24, "2001:db8:1::/64", 10.20.0.0/16, 10.0.0.0/7], deny: [10.20.99.0/24]}
+ranges:
+  internet: {cidrs: [0.0.0.0/0, "::/0"], trust: untrusted}
+  bastion: [203.0.113.7, "2001:db8:1::7"]
+  app-subnet: {cidrs: [10.20.1.0/24], except: [10.20.1.66]}
+  wide: [198.18.0.0/15]
+  private: [10.0.0.0/8, "fd00::/8", 127.0.0.0/8]
+  six: ["2001:db8::/47"]
+  six-small: ["2001:db8::/48"]
+  almost: [198.51.100.0/24]
+  above: [198.51.100.0/24, 203.0.113.1]
+"""
+
+
+def inventory(folder: Path, text: str, head: str = HEAD) -> Inventory:
+    path = folder / "inventory.yaml"
+    path.write_text(head + text, encoding="utf-8")
+    return load(path)
+
+
+def services(found: Inventory, host: str) -> dict[str, Service]:
+    return {service.name: service for service in found.hosts[host].services}
+
+
+EXAMPLE = """
+viewpoints:
+  public:
+    kind: public
+    addresses: [198.51.100.20, "2001:db8:f::20"]
+    nat: false
+    targets: [203.0.113.0/24, "2001:db8:1::/64"]
+    canaries: [203.0.113.7, "203.0.113.7:22/tcp", "[2001:db8:1::7]:53/udp"]
+    boundary: filtered
+    limits: {rate: 100}
+    via: {netns: internet}
+  open: {kind: public, addresses: [198.51.100.21]}
+  office: {kind: internal, addresses: [10.20.3.3]}
+roles:
+  linux-server:
+    owner: platform
+    tags: [linux]
+    services:
+      ssh: {ports: 22/tcp, class: remote-admin, interfaces: [public, gone], from: [bastion], reason: administration}
+hosts:
+  web-1:
+    owner: team-web
+    tags: [web, production]
+    roles: [linux-server]
+    interfaces:
+      public: [203.0.113.10, "2001:db8:1::10"]
+      private: {addresses: [10.20.1.10, 127.0.0.5]}
+    firewall: [nftables, aws-sg]
+    services:
+      https:
+        ports: 443/tcp
+        interfaces: [public]
+        from: [internet]
+        class: public-web
+        protocol: https
+        reason: the customer web site
+        ticket: NET-7
+        approved_by: security
+        patching: monthly
+        review_by: 2026-12-31
+        x-note: free
+      app: {ports: [8080/tcp, 6000-6002/tcp, 53/udp], interfaces: [private], from: [app-subnet, 10.1.0.0/16], behind: https}
+      metrics: {ports: 9100/tcp, interfaces: [loopback], class: diagnostics, from: [internet]}
+      ftp-data: {ports: 40000-40100/tcp, interfaces: [public], from: [internet], optional: true, families: [ipv4]}
+      wireguard: {ports: 51820/udp, interfaces: [public], from: [internet], answers: false, owner: vpn}
+      ssh: {from: [bastion, app-subnet], reason: null}
+  vip: {interfaces: {public: [203.0.113.50]}, members: [web-1], roles: [linux-server], services: {ssh: null}}
+  bare: {interfaces: {public: [203.0.113.51]}, roles: [linux-server], services: {web: {ports: 80/tcp, from: [internet], behind: web-1.https}}}
+"""
+
+
+@pytest.fixture
+def example(tmp_path: Path) -> Inventory:
+    return inventory(tmp_path, EXAMPLE.replace("127.0.0.5", "10.20.1.11"))
+
+
+def test_role_and_host_services(example: Inventory) -> None:
+    """A host overrides its roles' services key by key; lists replace, null removes; absent interfaces are skipped."""
+    ssh = services(example, "web-1")["ssh"]
+
+    assert ["bastion", "app-subnet"] == [source.name for source in ssh.sources]
+    assert (("public",), None, "team-web") == (ssh.interfaces, ssh.reason, ssh.owner)
+    assert ServiceClass.REMOTE_ADMIN is ssh.declared_class
+    assert [] == list(services(example, "vip"))
+    assert "administration" == services(example, "bare")["ssh"].reason
+
+
+def test_host_keys(example: Inventory) -> None:
+    """Owner and tags are the host's, else the last role's that has them."""
+    assert ("team-web", ("production", "web")) == (example.hosts["web-1"].owner, example.hosts["web-1"].tags)
+    assert ("platform", ("linux",)) == (example.hosts["bare"].owner, example.hosts["bare"].tags)
+    assert ("web-1",) == example.hosts["vip"].members
+    assert ("nftables", "aws-sg") == example.hosts["web-1"].firewall
+    assert ["bare", "vip", "web-1"] == list(example.hosts)
+
+
+def test_service_fields(example: Inventory) -> None:
+    """Every key of a service arrives, typed."""
+    found = services(example, "web-1")
+
+    assert ["app", "ftp-data", "https", "metrics", "ssh", "wireguard"] == list(found)
+    assert ("6000-6002,8080", "53") == (str(found["app"].tcp), str(found["app"].udp))
+    assert "53" == str(found["app"].ports(Protocol.UDP))
+    assert "https" == found["app"].behind
+    assert (True, frozenset({Family.IPV4})) == (found["ftp-data"].optional, found["ftp-data"].families)
+    assert (False, "vpn", frozenset(Family)) == tuple(
+        getattr(found["wireguard"], key) for key in ("answers", "owner", "families")
+    )
+    assert ("https", ServiceClass.PUBLIC_WEB) == (found["https"].protocol, found["https"].declared_class)
+    assert {"ticket": "NET-7", "approved_by": "security", "patching": "monthly", "review_by": "2026-12-31"} == found[
+        "https"
+    ].register
+    assert found["https"].location is not None
+    assert 46 == found["https"].location.line
+    assert ("public",) == services(example, "bare")["web"].interfaces
+
+
+def test_only_loopback_has_no_sources(example: Inventory) -> None:
+    """A service on the loopback alone is reachable from nowhere, whatever `from` a role may give it."""
+    assert () == services(example, "web-1")["metrics"].sources
+
+
+def test_viewpoints(example: Inventory) -> None:
+    """Every key of a viewpoint arrives, typed."""
+    public = example.viewpoints["public"]
+
+    assert (ip_address("198.51.100.20"), ip_address("2001:db8:f::20")) == public.addresses
+    assert (Boundary.FILTERED, 100, NetnsVia("internet"), False) == (
+        public.boundary,
+        public.rate,
+        public.via,
+        public.nat,
+    )
+    assert (
+        Canary(ip_address("203.0.113.7")),
+        Canary(ip_address("203.0.113.7"), Protocol.TCP, 22),
+        Canary(ip_address("2001:db8:1::7"), Protocol.UDP, 53),
+    ) == public.canaries
+    assert (ip_network("203.0.113.0/24"), ip_network("2001:db8:1::/64")) == public.targets
+
+
+def test_default_targets(example: Inventory) -> None:
+    """Targets default to the scope's entries, each on its own; for a public viewpoint less private space."""
+    assert example.scope.allow == example.viewpoints["office"].targets
+    assert ["203.0.113.0/24", "2001:db8:1::/64", "11.0.0.0/8"] == [
+        str(one) for one in example.viewpoints["open"].targets
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "trust"),
+    [
+        ("internet", Trust.UNTRUSTED),
+        ("bastion", Trust.TRUSTED),
+        ("wide", Trust.UNTRUSTED),
+        ("private", Trust.TRUSTED),
+        ("six", Trust.UNTRUSTED),
+        ("six-small", Trust.TRUSTED),
+        ("almost", Trust.TRUSTED),
+        ("above", Trust.UNTRUSTED),
+    ],
+)
+def test_trust(example: Inventory, name: str, trust: Trust) -> None:
+    """A range is what it is named, else judged by the size of its public part."""
+    assert trust is example.ranges[name].trust
+
+
+def test_except_is_taken_out(example: Inventory) -> None:
+    """What a range leaves out is not in it."""
+    subnet = example.ranges["app-subnet"]
+
+    assert ip_address("10.20.1.65") in subnet
+    assert ip_address("10.20.1.66") not in subnet
+    assert 255 == sum(network.num_addresses for network in subnet.networks)
+
+
+def test_loopback_address_on_another_interface(tmp_path: Path) -> None:
+    """A 127.0.0.0/8 address declared on an interface belongs to it, where the scope allows it."""
+    head = 'version: 1\nname: lo\nscope: {allow: [127.0.0.0/8, "::1/128"]}\n'
+
+    found = inventory(tmp_path, 'hosts: {a: {interfaces: {lo0: [127.0.0.2, "::1"]}}}\n', head)
+
+    assert (ip_address("127.0.0.2"), ip_address("::1")) == found.hosts["a"].interfaces["lo0"].addresses
+
+
+def test_roles_that_agree(tmp_path: Path) -> None:
+    """Two roles may have one service where they agree on it, or where the host settles what they differ in."""
+    text = """
+roles:
+  one: {owner: first, services: {ssh: {ports: 22/tcp, from: [bastion], reason: a}, dns: {ports: 53/udp, from: [bastion]}}}
+  two: {services: {ssh: {ports: 22/tcp, from: [bastion], reason: b}, dns: {ports: 53/udp, from: [bastion]}}}
+hosts: {a: {roles: [one, two], interfaces: {lan: [10.20.1.1]}, services: {ssh: {reason: mine}}}}
+"""
+    found = inventory(tmp_path, text)
+
+    assert {"dns": None, "ssh": "mine"} == {name: one.reason for name, one in services(found, "a").items()}
+    assert "first" == found.hosts["a"].owner
+
+
+def test_names_may_hold_x_only_where_not_free(tmp_path: Path) -> None:
+    """`x-` keys are free among names too."""
+    found = inventory(
+        tmp_path, "x-a: 1\nhosts: {x-defaults: {any: [thing]}, b: {x-b: 2, interfaces: {lan: [10.20.1.1]}}}\n"
+    )
+
+    assert ["b"] == list(found.hosts)
+
+
+def test_source_sets_are_shared(tmp_path: Path) -> None:
+    """One `from` written many times is one source set, so that each is evaluated once."""
+    hosts = "\n".join(
+        f"  h{i}: {{interfaces: {{lan: [10.20.1.{i}]}}, services: {{s: {{ports: 1/tcp, from: [bastion, 10.9.0.0/16]}}}}}}"
+        for i in (1, 2)
+    )
+    found = inventory(tmp_path, f"hosts:\n{hosts}\n")
+
+    assert services(found, "h1")["s"].sources is services(found, "h2")["s"].sources

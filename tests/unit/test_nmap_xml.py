@@ -1,0 +1,237 @@
+"""The reader of nmap's XML, on real output of every odd kind and on hand-made hostile files."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+
+from auditor.model.observation import Identity
+from auditor.model.ports import PortSet
+from auditor.model.words import PortState, Protocol
+from auditor.scan.nmap_records import HostRecord, Progress, Skipped
+from auditor.scan.nmap_xml import NmapXmlReader
+
+DATA = Path(__file__).parent.parent / "data" / "nmap-xml"
+FILES = sorted(path.stem for path in DATA.glob("*.xml"))
+
+
+def read(name: str, size: int = 1 << 20) -> tuple[NmapXmlReader, list, str | None]:
+    """The reader after the whole file, its items and its problem."""
+    reader, data, items = NmapXmlReader(), (DATA / f"{name}.xml").read_bytes(), []
+    for start in range(0, len(data), size):
+        items += reader.feed(data[start : start + size])
+    return reader, items, reader.close()
+
+
+def hosts(name: str) -> dict[str, HostRecord]:
+    return {str(item.address): item for item in read(name)[1] if isinstance(item, HostRecord)}
+
+
+def states(record: HostRecord) -> dict[tuple[str, str], str]:
+    """Ports by (state, reason)."""
+    found: dict[tuple[str, str], PortSet] = {}
+    for seen in record.seen:
+        key = str(seen.sight.state), seen.sight.reason
+        found[key] = found.get(key, PortSet()) | seen.ports
+    return {key: str(ports) for key, ports in found.items()}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_reads_alike_in_any_pieces(name: str) -> None:
+    """However the bytes of a stream arrive, the items are the same."""
+    assert read(name)[1:] == read(name, size=7)[1:]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_no_port_of_a_host_is_seen_twice(name: str) -> None:
+    """Within one host element the sights are disjoint, and so is what could not be read."""
+    for record in hosts(name).values():
+        for protocol in Protocol:
+            parts = [s.ports for s in (*record.seen, *record.unread) if s.protocol is protocol]
+
+            assert sum(map(len, parts)) == len(PortSet.union(parts))
+
+
+@pytest.mark.parametrize(
+    ("name", "address", "expected"),
+    [
+        ("dd", "10.60.0.11", {("open", "syn-ack"): "22,80", ("filtered", "no-response"): "1-21,23-79,81-200"}),
+        ("collapse27", "10.60.0.23", {("open", "syn-ack"): "22", ("closed", "reset"): "1-21,23-27"}),
+        ("lo25", "127.0.0.1", {("closed", "reset"): "40001-40025"}),
+        ("lo26", "127.0.0.1", {("closed", "reset"): "40001-40026"}),
+        ("d1", "10.60.0.23", {("open", "syn-ack"): "22", ("closed", "reset"): "1-21,23-40"}),
+        (
+            "rej_icmp",
+            "10.60.0.21",
+            {
+                ("open", "syn-ack"): "22,80",
+                ("filtered", "admin-prohibited"): "6,21,23,25,110,119,135,143",
+                ("filtered", "no-response"): "1-5,7-20,24,26-79,81-109,111-118,120-134,136-142,144-200",
+            },
+        ),
+        ("ack", "10.60.0.11", {("filtered", "no-response"): "1-21,23-60", ("unfiltered", "reset"): "22"}),
+        ("fin", "10.60.0.31", {("open|filtered", "no-response"): "22,80", ("closed", "reset"): "81"}),
+        (
+            "udp",
+            "10.60.0.31",
+            {
+                ("open", "udp-response"): "53,161",
+                ("closed", "port-unreach"): "123,500",
+                ("open|filtered", "no-response"): "1194,9999",
+            },
+        ),
+        ("route_61", "10.61.0.5", {("filtered", "no-response"): "1-21,23-100", ("filtered", "admin-prohibited"): "22"}),
+        ("ipproto", "10.60.0.31", {}),
+        ("down_l2_v", "198.51.100.99", {("filtered", "no-response"): "1-30"}),
+        (
+            "old_one_state",
+            "10.60.0.11",
+            {("open", "syn-ack"): "22,80", ("filtered", "no-response"): "1-21,23-79,81-200"},
+        ),
+        ("old_two_states", "10.0.0.1", {("open", "syn-ack"): "22"}),
+        ("noroute_sT", "10.60.0.31", {}),
+    ],
+)
+def test_states(name: str, address: str, expected: dict[tuple[str, str], str]) -> None:
+    """Listed and collapsed ports get exactly the state and reason that nmap gave them."""
+    assert expected == states(hosts(name)[address])
+
+
+@pytest.mark.parametrize(
+    ("name", "address", "ports", "reason"),
+    [
+        ("noroute_sT", "10.60.0.31", "22,80", "the scanner's own machine said net-unreach"),
+        ("reason_ip", "10.0.0.1", "2", "the scanner's own machine said net-unreach"),
+        (
+            "old_two_states",
+            "10.0.0.1",
+            "1-21,23-200",
+            "this nmap is too old to say which ports it collapsed; 7.92 or newer does",
+        ),
+    ],
+)
+def test_what_tells_no_state_is_unread(name: str, address: str, ports: str, reason: str) -> None:
+    """Ports whose state was made here, or cannot be placed, are neither open nor closed nor filtered."""
+    assert [(ports, reason)] == [(str(one.ports), one.reason) for one in hosts(name)[address].unread]
+
+
+@pytest.mark.parametrize("name", ["hosttimeout", "hosttimeout_sv"])
+def test_a_timed_out_host_has_a_reason_and_no_states(name: str) -> None:
+    """`timedout` is a host not scanned to its end."""
+    record = next(record for record in hosts(name).values() if record.why_not)
+
+    assert ("nmap gave up on this host: host timeout", ()) == (record.why_not, record.seen)
+
+
+def test_a_host_down_without_pn_was_never_asked() -> None:
+    """Where nmap's ping went unanswered, silence says nothing about the ports."""
+    record = hosts("down_ping_v")["10.60.0.99"]
+
+    assert ("nmap found the host down and did not probe its ports", ()) == (record.why_not, record.seen)
+
+
+def test_who_replied() -> None:
+    """`reason_ip` is kept: a router's word is not the address's own."""
+    replies = {str(s.ports): (s.sight.reply_from, s.sight.ttl) for s in hosts("reason_ip")["10.0.0.1"].seen}
+
+    assert {"1": (ip_address("10.9.9.9"), 64), "3": (None, 0)} == replies
+
+
+def test_signs_of_life_apart_from_ports() -> None:
+    """ARP tells that a neighbour lives; `user-set` is -Pn's own word and tells nothing."""
+    assert {"10.60.0.31": None, "10.50.0.1": "arp-response"} == {a: r.reply for a, r in hosts("dup").items()}
+
+
+def test_identities() -> None:
+    """What was probed is kept whole, TLS included; guesses from the port number are no identity."""
+    services = {str(seen.ports): seen.sight.identity for seen in hosts("scripts")["10.60.0.31"].seen}
+
+    assert Identity("http", "probed", "nginx", "1.22.1", tunnel="ssl") == services["443"]
+    assert Identity("ssh", "probed", "OpenSSH", "9.2p1 Debian 2+deb12u10", "protocol 2.0") == services["22"]
+    assert {None} == {seen.sight.identity for seen in hosts("open")["10.60.0.31"].seen}
+
+
+def test_times_are_the_hosts_own() -> None:
+    """An observation is as old as its host's end, not as the file."""
+    assert datetime.fromtimestamp(1795308111, UTC) == hosts("dd")["10.60.0.11"].at
+
+
+@pytest.mark.parametrize(
+    ("name", "problem", "count"),
+    [
+        ("kill", None, 3),
+        ("kill2", "nmap's document is cut off", 6),
+        ("resume", "nmap's document is cut off", 1),
+        ("sigint", "nmap's document is cut off", 0),
+        ("bomb", "the document declares an XML entity (a); nmap never does, refused", 0),
+    ],
+)
+def test_what_was_finished_is_kept(name: str, problem: str | None, count: int) -> None:
+    """A broken document says what is wrong with it and still gives every host that was whole."""
+    _, items, said = read(name)
+
+    assert (problem, count) == (said, len(items))
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (b"", "nothing is in it"),
+        (b"Starting Nmap 7.93", "this is not nmap XML"),
+        (b"<html></html>", "this is not nmap XML: its root is <html>"),
+        (b"<nmaprun></nmaprun>junk", "something follows the end of nmap's document (line 1)"),
+        (b"<nmaprun><host><a></host>", "nmap's document is broken at line 1"),
+        (b"<nmaprun>" + b"<a>" * 100, "the document is nested deeper than nmap ever writes"),
+    ],
+)
+def test_what_is_wrong_with_a_document(text: bytes, problem: str) -> None:
+    """Each way of being no whole nmap document has its own words."""
+    reader = NmapXmlReader()
+    list(reader.feed(text))
+
+    assert problem == reader.close()
+
+
+def test_an_error_exit_is_read() -> None:
+    """nmap's own error message survives."""
+    finish = read("badport")[0].finish
+
+    assert finish is not None
+    assert ("error", "Ports specified must be between 0 and 65535 inclusive") == (finish.exit, finish.error)
+
+
+def test_skipped_targets_and_progress() -> None:
+    """Targets that nmap would not scan are named; progress is read from the live stream."""
+    assert [Skipped("10.60.0.31", "invalid")] == [i for i in read("noroute")[1] if isinstance(i, Skipped)]
+    assert [50.08, 53.55] == [i.percent for i in read("stats")[1] if isinstance(i, Progress)][:2]
+
+
+def test_hostile_texts_change_no_state() -> None:
+    """Unknown states, impossible ports and broken lists are not answered for; texts are bounded and kept as they came."""
+    record = hosts("hostile")["10.0.0.1"]
+    identity = next(seen.sight.identity for seen in record.seen if 1 in seen.ports)
+
+    assert {("open", "syn-ack"): "1", ("closed", "reset"): "8"} == states(record)
+    assert {"2", "3", "7", "9"} == {str(one.ports) for one in record.unread}
+    assert identity is not None
+    assert ("<script>alert(1)</script>", 1024) == (identity.name, len(identity.product))
+
+
+def test_a_connect_scan_believes_a_refusal_only_past_a_proved_way() -> None:
+    """Without raw sockets, `host-unreach` may come from here; only an answer of the same address shows that it did not."""
+    text = (
+        '<nmaprun args="nmap -sT"><scaninfo type="connect" protocol="tcp" services="1-2"/><host>'
+        '<address addr="10.0.0.1" addrtype="ipv4"/><ports>'
+        '<port protocol="tcp" portid="1"><state state="filtered" reason="host-unreach" reason_ttl="0"/></port>'
+        '<port protocol="tcp" portid="2"><state state="{}" reason="x" reason_ttl="0"/></port></ports></host></nmaprun>'
+    )
+    proved, unproved = (
+        [i for i in NmapXmlReader().feed(text.format(state).encode()) if isinstance(i, HostRecord)][0]
+        for state in ("closed", "filtered")
+    )
+
+    assert "1" in {str(seen.ports) for seen in proved.seen if seen.sight.state is PortState.FILTERED}
+    assert ["1"] == [str(one.ports) for one in unproved.unread]

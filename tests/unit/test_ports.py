@@ -1,0 +1,67 @@
+"""Port sets, and ports as people write them."""
+
+from __future__ import annotations
+
+import pytest
+
+from auditor.inventory.literals import ports
+from auditor.model.ports import ALL_PORTS, PortSet
+
+
+def test_text_both_ways() -> None:
+    """nmap's notation is read and written, runs merged."""
+    assert "22,80-91,65535" == str(PortSet.parse("65535,80-90,91,22"))
+    assert "" == str(PortSet.parse(""))
+    assert "1-65535" == str(ALL_PORTS)
+
+
+@pytest.mark.parametrize("text", ["a", "1-", "-1", "65536", "9-8", "1--2"])
+def test_what_is_no_port_range(text: str) -> None:
+    """Anything else is a ValueError."""
+    with pytest.raises(ValueError, match=r".+"):
+        PortSet.parse(text)
+
+
+def test_of_nothing() -> None:
+    """The empty set is false, has no first port, and no members."""
+    empty = PortSet()
+
+    assert (False, -1, 0, []) == (bool(empty), empty.first, len(empty), list(empty))
+
+
+def test_algebra() -> None:
+    """Union, intersection and difference are those of sets."""
+    one, other = PortSet.of(1, 2, 3), PortSet.span(3, 5)
+
+    assert [1, 2, 3, 4, 5] == list(one | other)
+    assert [3] == list(one & other)
+    assert [1, 2] == list(one - other)
+    assert PortSet.of(1, 2, 3, 4, 5) == PortSet.union([one, other])
+    assert (3, True, False) == (other.first, 4 in other, 6 in other)
+
+
+def test_as_people_write_them() -> None:
+    """Ports come apart by protocol."""
+    tcp, udp = ports(("80/tcp", "443/tcp", "6000-6010/tcp", "53/udp", "65535/udp", "1/udp"))
+
+    assert ("80,443,6000-6010", "1,53,65535") == (str(tcp), str(udp))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("0/tcp", "outside the ports that there are"),
+        ("65536/udp", "outside the ports that there are"),
+        ("1-70000/tcp", "outside the ports that there are"),
+        ("90-80/tcp", "write `80-90/tcp`"),
+        ("80", "write them as"),
+        ("80/sctp", "write them as"),
+        ("80/tcp ", "write them as"),
+        ("٨٠/tcp", "write them as"),
+        ("-1/tcp", "write them as"),
+    ],
+)
+def test_wrong_ports_are_told(text: str, message: str) -> None:
+    """What is wrong with them is said, and what would be right."""
+    with pytest.raises(ValueError, match=message):
+        ports((text,))

@@ -1,0 +1,43 @@
+"""What the README says is so."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from auditor.cli.main import cli
+from auditor.inventory import load
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_help_is_the_real_one():
+    """The help text in the README is what the command prints."""
+    shown = re.search(r"<!-- help -->\n```\n(.*?)```\n<!-- /help -->", README, re.DOTALL)
+    printed = CliRunner().invoke(cli, ["--help"], prog_name="auditor").output
+
+    assert shown is not None
+    assert shown[1] == printed
+
+
+def test_every_file_it_names_exists():
+    """Recipes and links name files that are there."""
+    linked = re.findall(r"\]\(([^)#:]+)\)", README)
+    named = re.findall(r"`((?:auditor|tests|script|inventories|schemas)/[^`*<>…= ]*)`", README)
+    missing = [name for name in linked + named if not (ROOT / name).exists()]
+
+    assert missing == []
+    assert len(linked + named) > 10
+
+
+def test_its_inventory_is_valid(tmp_path):
+    """The example inventory loads as it stands."""
+    example = re.search(r"```yaml\n(.*?)```", README, re.DOTALL)
+    assert example is not None
+    path = tmp_path / "shop.yaml"
+    path.write_text(example[1])
+
+    assert load(path).name == "shop"

@@ -1,0 +1,219 @@
+"""The report document: what an audit becomes before any format is rendered."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import jsonschema
+import pytest
+
+from auditor.model.audit import Audit
+from auditor.model.words import Kind, Severity
+from auditor.report import document, to_json
+from auditor.resources import schema_text
+from tests.builders import clean_audit
+from tests.estates import big_audit, busy_audit, hostile_audit
+
+AUDITS = {"busy": busy_audit, "clean": clean_audit, "hostile": hostile_audit}
+TOP_KEYS = (
+    "schema audit verdict summary coverage left_out findings waived unverified silent matrix hosts kinds playbooks errors"
+).split()
+
+
+def validator() -> jsonschema.Draft202012Validator:
+    checker = jsonschema.Draft202012Validator.FORMAT_CHECKER
+    return jsonschema.Draft202012Validator(json.loads(schema_text("report")), format_checker=checker)
+
+
+def finding(kind: str, report: dict[str, Any] | None = None) -> dict[str, Any]:
+    report = report or document(busy_audit())
+    return next(each for each in report["findings"] if each["kind"] == kind)
+
+
+def nulls(value: object) -> int:
+    if isinstance(value, dict):
+        return sum(map(nulls, value.values()))
+    return sum(map(nulls, value)) if isinstance(value, list) else value is None
+
+
+@pytest.mark.parametrize("name", AUDITS)
+def test_valid(name: str) -> None:
+    """Every document is valid against the shipped schema."""
+    report = json.loads(to_json(document(AUDITS[name]())))
+
+    assert [] == [error.message for error in validator().iter_errors(report)]
+
+
+def test_schema_itself() -> None:
+    """The schema is a valid JSON schema."""
+    jsonschema.Draft202012Validator.check_schema(json.loads(schema_text("report")))
+
+
+@pytest.mark.parametrize(
+    ("path", "wrong"),
+    [
+        (("schema",), "auditor/report/v2"),
+        (("audit", "started_at"), "2026-11-22 02:00:00"),
+        (("audit", "inventory", "files", 0, "sha256"), "abc"),
+        (("verdict", "result"), "fine"),
+        (("coverage", 0, "tcp"), "22;80"),
+        (("coverage", 0, "addresses", 0), "203.0.113.300"),
+        (("findings", 0, "fingerprint"), "v1:XYZ"),
+        (("findings", 0, "severity"), "high"),
+        (("findings", 0, "rank"), 7),
+        (("findings", 0, "owner"), None),
+        (("findings", 0, "endpoints", 0, "state"), "opened"),
+        (("unverified", 0, "ports"), ""),
+        (("matrix", 0, "port"), 0),
+        (("summary", "endpoints", "verified"), -1),
+    ],
+)
+def test_schema_is_strict(path: tuple[str | int, ...], wrong: object) -> None:
+    """The schema refuses what no audit writes."""
+    report = document(busy_audit())
+    place: Any = report
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = wrong
+
+    assert not validator().is_valid(report)
+
+
+def test_schema_is_open() -> None:
+    """Keys that a later auditor adds do not make a report invalid."""
+    report = document(busy_audit())
+    report["later"] = report["findings"][0]["later"] = {"any": "thing"}
+
+    assert validator().is_valid(report)
+
+
+def test_keys() -> None:
+    """The keys are those of the contract, in its order, and nothing is null."""
+    report = document(busy_audit())
+
+    assert TOP_KEYS == list(report)
+    assert 0 == nulls(report)
+
+
+def test_stable() -> None:
+    """The same audit gives the same bytes, whatever order its parts came in."""
+    audit = busy_audit()
+    shuffled = replace(
+        audit,
+        findings=audit.findings[::-1],
+        comparisons=tuple(replace(c, outcomes=c.outcomes[::-1]) for c in audit.comparisons[::-1]),
+    )
+
+    assert to_json(document(audit)) == to_json(document(shuffled))
+
+
+def test_every_endpoint_once() -> None:
+    """The summary counts every endpoint of the coverage once, and so do the folded lists."""
+    audit = busy_audit()
+    report = document(audit)
+    counts = report["summary"]["endpoints"]
+    folded = {name: sum(size(row["ports"]) for row in report[name]) for name in ("unverified", "silent")}
+
+    assert sum(len(o.ports) for c in audit.comparisons for o in c.outcomes) == sum(counts.values())
+    assert {"unverified": counts["unverified"], "silent": counts["silent"]} == folded
+
+
+def size(ports: str) -> int:
+    ends = [part.partition("-") for part in ports.split(",")]
+    return sum(int(last or first) - int(first) + 1 for first, _, last in ends)
+
+
+def test_every_kind() -> None:
+    """The busy audit has every kind of finding, each explained, each with its playbook."""
+    report = document(busy_audit())
+
+    assert {kind.value for kind in Kind} == {each["kind"] for each in report["findings"]} == set(report["kinds"])
+    assert {each["playbook"]["id"] for each in report["findings"]} == set(report["playbooks"])
+
+
+def test_sorted_by_severity() -> None:
+    """Findings come highest severity first, and the summary counts each severity, zeros included."""
+    report = document(busy_audit())
+    ranks = [each["rank"] for each in report["findings"]]
+
+    assert sorted(ranks) == ranks
+    assert [severity.value for severity in Severity] == list(report["summary"]["by_severity"])
+    assert len(ranks) == sum(report["summary"]["by_severity"].values())
+
+
+def test_finding() -> None:
+    """A finding says what was expected, what was observed, by whom it is owned and where it is declared."""
+    found = finding("wrong-interface")
+
+    assert {"state": "blocked", "from": ["app-subnet"], "declared_at": {"file": "inventories/example/hosts.yaml", "line": 12}} == (
+        found["expected"]
+    )
+    assert "Redis key-value store" == found["observed"]["service"]["product"]
+    assert "2026-11-22T02:00:31Z" == found["observed"]["at"]
+    assert ("team-data", ["production"], 2) == (found["owner"], found["tags"], found["attempts"])
+    assert [{"address": "203.0.113.12", "protocol": "tcp", "ports": "6379", "state": "open", "reason": "syn-ack"}] == (
+        found["endpoints"]
+    )
+    assert ["routed", "allowed", "listening"] == list(found["legs"])
+
+
+def test_owner_of_service_first() -> None:
+    """The service's own owner outranks the host's."""
+    assert "platform" == finding("outside-source-range")["owner"]
+
+
+def test_absent() -> None:
+    """What a kind does not have is absent: an unknown host has no owner, service, class or expectation."""
+    found = finding("unknown-host")
+
+    assert not {"owner", "service", "class", "expected", "interface", "family_gap"} & set(found)
+    assert "203.0.113.99" == found["address"] == found["host"]
+
+
+def test_all_ports_open() -> None:
+    """Hundreds of open ports behind one all-ports-open finding are one row there and none in the matrix."""
+    report = document(busy_audit())
+    rows = finding("all-ports-open", report)["endpoints"]
+
+    assert ["1000-1399"] == [row["ports"] for row in rows]
+    assert [] == [row for row in report["matrix"] if 1000 <= row["port"] < 1400]
+
+
+def test_matrix() -> None:
+    """The matrix has declared and open endpoints, a row each, with what became of them."""
+    rows = {(row["viewpoint"], row["host"], row["port"]): row for row in document(busy_audit())["matrix"]}
+
+    assert ("drifted", "undeclared-port", "Golang net/http server") == tuple(
+        rows["public", "web-1", 9100][key] for key in ("outcome", "kind", "identity")
+    )
+    assert ("verified", "nginx 1.22.1") == tuple(rows["vpn", "web-1", 443][key] for key in ("outcome", "identity"))
+    assert "silent" == rows["public", "vpn-1", 51820]["outcome"]
+    assert "identity" not in rows["vpn", "db-1", 5005], "a guess from the port number is no identity"
+
+
+def test_coverage_is_exact() -> None:
+    """Each coverage row holds for each of its addresses: different ports, different rows."""
+    rows = document(clean_audit())["coverage"]
+
+    assert [("public", "ipv4", ["203.0.113.10"], "1-65535", "53,161", "syn")] == [tuple(row.values()) for row in rows]
+
+
+def test_left_out_names_the_viewpoint() -> None:
+    """What two viewpoints leave out are different gaps."""
+    assert ["public", "public", "vpn"] == [row["viewpoint"] for row in document(busy_audit())["left_out"]]
+
+
+def test_options_are_plain() -> None:
+    """Whatever the options hold, the document holds plain JSON."""
+    audit: Audit = replace(clean_audit(), options={"fail_on": ("any",), "hosts": {"b", "a"}, "kind": Kind.UNKNOWN_HOST})
+
+    assert {"fail_on": ["any"], "hosts": ["a", "b"], "kind": "unknown-host"} == json.loads(to_json(document(audit)))["audit"]["options"]
+
+
+def test_big() -> None:
+    """A thousand findings keep their count and order."""
+    report = document(big_audit(1000))
+
+    assert (1000, 100) == (report["summary"]["findings"], len(report["hosts"]))

@@ -1,0 +1,154 @@
+"""The HTML report as text: self-contained, escaped, complete without scripts."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from auditor.report import document, html
+from auditor.report.hostile import visible
+from tests.builders import clean_audit
+from tests.estates import big_audit, busy_audit, hostile_audit
+
+BUSY, CLEAN, HOSTILE = (html(document(audit())) for audit in (busy_audit, clean_audit, hostile_audit))
+VOID = {"meta", "link", "br", "input", "circle", "path"}
+
+
+class Page(HTMLParser):
+    """Collects elements, checks nesting, and keeps the visible text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert tag == self.open.pop()
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] not in ("script", "style"):
+            self.text += data
+
+
+@pytest.mark.parametrize("page", [BUSY, CLEAN, HOSTILE])
+def test_well_formed(page: str) -> None:
+    """Every element is closed where it should be, and ids are unique."""
+    parsed = Page(page)
+    ids = [attributes["id"] for _, attributes in parsed.elements if "id" in attributes]
+
+    assert [] == parsed.open
+    assert sorted(set(ids), key=str) == sorted(ids, key=str)
+
+
+@pytest.mark.parametrize("page", [BUSY, CLEAN, HOSTILE])
+def test_self_contained(page: str) -> None:
+    """Nothing is fetched: no address but the empty icon and links within the page."""
+    elements = Page(page).elements
+    addresses = [value for _, attributes in elements for key, value in attributes.items() if key in ("src", "href")]
+
+    assert [] == [address for address in addresses if address != "data:," and not str(address).startswith("#")]
+    assert [] == re.findall(r"url\(|@import", page.split("</style>")[0])
+    assert not {"img", "iframe", "object", "form", "base"} & {tag for tag, _ in elements}
+    assert [] == [key for _, attributes in elements for key in attributes if key == "style" or key.startswith("on")]
+
+
+@pytest.mark.parametrize("page", [BUSY, HOSTILE])
+def test_policy(page: str) -> None:
+    """The content security policy allows exactly the one style sheet and the one script, by hash."""
+    policy = next(a["content"] for tag, a in Page(page).elements if "http-equiv" in a)
+    inline = re.findall(r"<(style|script)>(.*?)</\1>", page, re.DOTALL)
+
+    assert ["style", "script"] == [tag for tag, _ in inline]
+    assert str(policy).startswith("default-src 'none'; ")
+    for tag, content in inline:
+        digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+        assert f"{tag}-src 'sha256-{digest}'" in str(policy)
+
+
+def test_hostile_text_is_inert() -> None:
+    """Markup, template syntax and attribute breaks from the network come out as text, exactly as they were."""
+    text = Page(HOSTILE).text
+
+    for wanted in ("<script>window.pwned=1</script>", '"><img src=x onerror="window.pwned=3">', "{{7*7}}{% raw %}${7*7}#{7*7}"):
+        assert wanted in text
+    assert "49" not in re.sub(r"\d{3,}|sha256 \w+|v1:\w+", "", text.replace("4900", ""))
+
+
+def test_controls_are_visible() -> None:
+    """Control and bidirectional characters are shown as escapes."""
+    assert [] == re.findall("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]", HOSTILE)
+    assert "admin\\u202etxt.exe\\u2066\\u200b" in HOSTILE
+    assert "esc\\x1b[2J" in HOSTILE
+
+
+def test_long_text_is_cut() -> None:
+    """A banner of 50,000 characters does not swamp the page, and the page says how much is missing."""
+    assert "A" * 4001 not in HOSTILE
+    assert "(46000 more characters)" in HOSTILE
+
+
+def test_order() -> None:
+    """Verdict first, then the totals, the tables, the findings, and what was not verified."""
+    headings = re.findall(r"<h[12][^>]*>(.*?)</h[12]>", BUSY)
+
+    assert [
+        "example-estate",
+        "Failed in part",
+        "Class × severity",
+        "Viewpoint × host",
+        "Findings",
+        "Coverage",
+        "Unverified",
+        "Silent",
+        "Left out",
+        "Viewpoints and commands",
+    ] == headings
+
+
+def test_everything_without_scripts() -> None:
+    """Every finding, its evidence and its filled playbook are in the page itself."""
+    text = Page(BUSY).text
+
+    for each in document(busy_audit())["findings"]:
+        assert each["why"] in text
+        assert each["fingerprint"] in text
+    assert "nmap -Pn -n -6 -p 22 2001:db8:1::10" in text
+    assert "{" not in re.sub(r"\{(bind|behind|trace|ping|addresses|route_back|allow|replier|members|container)\}", "", text)
+
+
+def test_many_findings_share_their_playbooks() -> None:
+    """Beyond a thousand findings a playbook stands once, and each finding links to it."""
+    page = html(document(big_audit(1001)))
+
+    assert 1001 == page.count('href="#playbook-too-open"')
+    assert 1 == page.count('id="playbook-too-open"')
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain", "plain"),
+        ("Grüße 東京 🙂", "Grüße 東京 🙂"),
+        ("a\x00\x1b[1m\x7f\x9b", "a\\x00\\x1b[1m\\x7f\\x9b"),
+        ("\u202eevil\u2069\ufeff\u061c", "\\u202eevil\\u2069\\ufeff\\u061c"),
+        ("\U000e0041\ud800\u2028", "\\U000e0041\\ud800\\u2028"),
+        ("two\nlines", "two\\x0alines"),
+    ],
+)
+def test_visible(text: str, shown: str) -> None:
+    """What can be seen stays; what would act is written out."""
+    assert shown == visible(text)

@@ -1,0 +1,91 @@
+"""The summary for a terminal."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from rich.cells import cell_len
+
+from auditor.report import document, text
+from tests.builders import clean_audit
+from tests.estates import big_audit, busy_audit, hostile_audit
+
+BUSY = document(busy_audit())
+
+
+def test_verdict_first() -> None:
+    """The first line is the verdict with its figures; the next names profile, inventory, viewpoints and times."""
+    lines = text(BUSY, width=200).splitlines()
+
+    assert lines[0].startswith("DRIFT  13 findings: 3 direct-compromise, 1 control-bypass, ")
+    assert "The audit is incomplete: 197,003 endpoints could not be verified and 1 error came up on the way." in lines[0]
+    assert "standard profile · example-estate · from public, vpn · 2026-11-22 02:00:00 to 02:01:02 UTC, 62 s" == lines[1]
+    assert "65,532 verified · 17 drifted · 4 silent · 197,003 unverified · 3 left out" == lines[3]
+
+
+def test_order() -> None:
+    """The same order as the page: findings by severity, unverified, silent, left out, errors."""
+    headings = re.findall(r"^(?:\d [a-z-]+|[A-Z][a-z ]+?)(?=  |$)", text(BUSY), re.MULTILINE)
+
+    assert [
+        "1 direct-compromise",
+        "2 control-bypass",
+        "3 data-exposure",
+        "4 internal-recon",
+        "5 lateral-movement",
+        "6 operational-drift",
+        "Unverified",
+        "Silent",
+        "Left out",
+        "Failed in part",
+    ] == headings
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_every_finding(width: int) -> None:
+    """Every finding says class, viewpoint, host, endpoint, and expected against observed, within the width."""
+    summary = text(BUSY, width=width)
+
+    assert max(map(cell_len, summary.splitlines())) <= width
+    for kind in {each["kind"] for each in BUSY["findings"]}:
+        assert kind in summary
+    assert "[2001:db8:1::10]:22/tcp" in summary
+    assert "blocked → open, Redis key-value store 7.0.15" in summary
+
+
+def test_clean() -> None:
+    """A clean run says what that rests on, and what was silent and not looked at."""
+    summary = text(document(clean_audit()))
+
+    assert summary.startswith("CLEAN  Nothing drifted: 65,535 endpoints are as the inventory declares, 2 silent.\n")
+    assert "no answer over UDP" in summary
+    assert "udp ports outside the profile" in summary
+
+
+@pytest.mark.parametrize("color", [False, True])
+def test_hostile(color: bool) -> None:
+    """No control character of the network reaches the terminal; markup of rich is text."""
+    summary = text(document(hostile_audit()), color=color)
+    own = re.sub("\x1b\\[[0-9;]*m", "", summary) if color else summary
+
+    assert [] == re.findall("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]", own)
+    assert "[bold red]markup[/] \\[x]" in own
+    assert "\\u202etxt.exe" in own
+
+
+def test_color_only_when_asked() -> None:
+    """Colour adds escapes and changes nothing else."""
+    colored = text(BUSY, color=True)
+
+    assert "\x1b" not in text(BUSY)
+    assert "\x1b[1;31mDRIFT" in colored
+    assert text(BUSY) == re.sub("\x1b\\[[0-9;]*m", "", colored)
+
+
+def test_limit() -> None:
+    """Of many findings a summary may list the worst and count the rest."""
+    summary = text(document(big_audit(60)), limit=10)
+
+    assert "… and 50 more findings in the report" in summary
+    assert 10 == summary.count("undeclared-port")
