@@ -20,9 +20,10 @@ from auditor.model.words import Profile
 @options.profile
 @judging
 def command(*, inventory_path: Path, viewpoints: tuple[str, ...], profile: str, **rest: Any) -> int:
-    """Scan from viewpoints, compare with the inventory, and write HTML and JSON reports.
+    """Look from viewpoints, compare, write reports.
 
-    Only addresses in the inventory's scope are probed. `auditor plan` shows what would be sent.
+    Scans with nmap, compares with the inventory, and writes HTML and JSON reports and a summary. Only addresses in the
+    inventory's scope are probed. `auditor plan` shows what would be sent.
 
     Exit codes: 0 as declared, 1 drift, 2 no verdict, 3 something could not be verified.
 

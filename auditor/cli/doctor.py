@@ -20,9 +20,10 @@ INCOMPLETE = 3
 @options.viewpoints
 @options.common
 def command(*, inventory_path: Path | None, viewpoints: tuple[str, ...], style: Style) -> int:
-    """Check that nmap is there and recent enough, privileges, IPv6, and each viewpoint's transport and source address.
+    """Check whether audits can run from here.
 
-    Without an inventory, this machine is checked. Sends no probe.
+    Looks for nmap and its version, privileges, IPv6, and each viewpoint's transport and source address. Without an
+    inventory, this machine is checked. Sends no probe.
 
     Exit codes: 0 all well, 3 a check failed, 2 bad usage or a bad inventory.
 

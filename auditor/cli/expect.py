@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
 from auditor.cli import options
 from auditor.cli.output import Style
@@ -49,8 +50,8 @@ def command(
     ]
     table = Table(*COLUMNS, box=box.SIMPLE_HEAD, pad_edge=False)
     for each in expected:
-        for row in _rows(each):
-            table.add_row(*row)
+        for row in _rows(each, inventory_path):
+            table.add_row(*map(Text, row))
     console = style.console()
     console.print(table)
     for each in expected:
@@ -60,14 +61,14 @@ def command(
     return 0
 
 
-def _rows(expected: Expectations) -> Iterator[tuple[str, ...]]:
+def _rows(expected: Expectations, inventory: Path) -> Iterator[tuple[str, ...]]:
     for e in expected.expectations:
         if e.state is not ExpectedState.BLOCKED:
             ports = f"{e.ports}/{e.protocol}"
-            yield expected.viewpoint.name, e.host, e.interface or "", str(e.address), ports, e.state, why(e)
+            yield expected.viewpoint.name, e.host, e.interface or "", str(e.address), ports, e.state, _why(e, inventory)
 
 
-def why(expectation: Expectation) -> str:
+def _why(expectation: Expectation, inventory: Path) -> str:
     """The ground of an expectation in words: `https, from internet, web.yaml:31`."""
     service = expectation.service
     if service is None:
@@ -76,7 +77,9 @@ def why(expectation: Expectation) -> str:
     if expectation.source:
         parts.append(f"from {expectation.source}")
     if service.location:
-        parts.append(str(service.location))
+        file = Path(service.location.file)
+        short = file.relative_to(inventory) if inventory.is_dir() and file.is_relative_to(inventory) else file
+        parts.append(f"{short}:{service.location.line}")
     return ", ".join(parts)
 
 

@@ -24,24 +24,27 @@ from auditor.report import FORMATS, document
 _Judge = Callable[[Request, Context, rundir.RunDir], Audit]
 
 
+_JUDGING = (
+    options.hosts,
+    options.tags,
+    options.reports_dir,
+    options.formats,
+    click.option(
+        "--fail-on",
+        multiple=True,
+        metavar="WORD",
+        help="What exits 1: a severity (it and all above), or kinds (repeats), or none. Default: any finding.",
+    ),
+    click.option("--allow-unverified", is_flag=True, help="Exit 0 though something could not be verified."),
+)
+
+
 def judging(command: Callable[..., int]) -> Callable[..., int]:
     """The options of commands that give a verdict."""
-    for option in (
-        options.hosts,
-        options.tags,
-        options.reports_dir,
-        options.formats,
-        click.option(
-            "--fail-on",
-            multiple=True,
-            metavar="WORD",
-            help="What exits 1: a severity (it and all above), or kinds (repeats), or none. Default: any finding.",
-        ),
-        click.option("--allow-unverified", is_flag=True, help="Exit 0 though something could not be verified."),
-        options.common,
-    ):
-        command = option(command)
-    return command
+    judged = options.common(command)
+    for option in reversed(_JUDGING):
+        judged = option(judged)
+    return judged
 
 
 def judge(

@@ -25,26 +25,7 @@ def common(command: Callable[..., int]) -> Callable[..., int]:
     def styled(*, quiet: bool, verbose: bool, color: str, **rest: Any) -> int:
         return command(style=Style(int(verbose) - int(quiet), color), **rest)
 
-    for option in (
-        click.option("-q", "--quiet", is_flag=True, help="Only warnings on stderr."),
-        click.option("-v", "--verbose", is_flag=True, help="Every step on stderr."),
-        click.option(
-            "--color",
-            type=click.Choice(["auto", "always", "never"]),
-            default="auto",
-            show_default=True,
-            help="Colour; auto is on a terminal, unless NO_COLOR is set.",
-        ),
-        click.option(
-            "--config",
-            type=click.Path(exists=True, dir_okay=False, path_type=Path),
-            is_eager=True,
-            expose_value=False,
-            callback=_read_config,
-            metavar="FILE",
-            help="Defaults for options, TOML: a table for each command.",
-        ),
-    ):
+    for option in reversed(_COMMON):
         styled = option(styled)
     return styled
 
@@ -62,8 +43,8 @@ hosts = click.option("--host", "hosts", multiple=True, metavar="NAME", help="Onl
 tags = click.option("--tag", "tags", multiple=True, metavar="TAG", help="Only hosts with this tag; repeats.")
 profile = click.option(
     "--profile",
-    type=click.Choice([Profile.QUICK, Profile.STANDARD, Profile.FULL]),
-    default=Profile.STANDARD,
+    type=click.Choice([profile.value for profile in Profile if profile is not Profile.COMPARE]),
+    default=Profile.STANDARD.value,
     show_default=True,
     help="quick: declared and usual ports; standard: all TCP ports, declared and usual UDP ports; full: more UDP.",
 )
@@ -112,6 +93,28 @@ def _read_config(context: click.Context, _parameter: click.Parameter, path: Path
         wrong = strangers[0] if isinstance(mine, dict) else context.command.name
         raise click.BadParameter(f"{path}: {wrong}: no such option of `{context.command.name}`", context)
     context.default_map = {by_long_name[key]: value for key, value in mine.items()}
+
+
+_COMMON = (
+    click.option("-q", "--quiet", is_flag=True, help="Only warnings on stderr."),
+    click.option("-v", "--verbose", is_flag=True, help="Every step on stderr."),
+    click.option(
+        "--color",
+        type=click.Choice(["auto", "always", "never"]),
+        default="auto",
+        show_default=True,
+        help="Colour; auto is on a terminal, unless NO_COLOR is set.",
+    ),
+    click.option(
+        "--config",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        is_eager=True,
+        expose_value=False,
+        callback=_read_config,
+        metavar="FILE",
+        help="Defaults for options, TOML: a table for each command.",
+    ),
+)
 
 
 def pick_viewpoints(declared: Inventory, names: Sequence[str]) -> tuple[Viewpoint, ...]:

@@ -32,7 +32,9 @@ def command(
     profile: str,
     style: Style,
 ) -> int:
-    """Show what an audit would probe: commands, number of probes, estimated time. Sends nothing.
+    """Show what an audit would probe, and send nothing.
+
+    The commands, the number of probes and the estimated time; version probes follow from what is found open.
 
     Exit codes: 0 shown, 2 bad usage or a bad inventory.
 
@@ -54,13 +56,14 @@ def _lines(plan: Plan, *, brief: bool) -> Iterator[str]:
     yield f"viewpoint {viewpoint.name} ({viewpoint.via}): {plan.expectations.profile}"
     if plan.problem:
         yield f"  cannot scan: {plan.problem}"
-    technique = plan.abilities.technique if plan.abilities.nmap_version else "unknown technique"
     yield (
         f"  about {plan.probes:,} probes, at most {timedelta(seconds=round(plan.seconds))} where nothing answers, "
-        f"{viewpoint.rate:,} packets a second, {technique} scan; then pings of silent addresses and version probes"
+        f"{viewpoint.rate:,} packets a second, {plan.abilities.technique} scan; "
+        "then pings of silent addresses and version probes"
     )
-    for failure in plan.refused:
-        yield f"  not asked: {failure.address} {failure.protocol}: {failure.reason}"
+    for reason in sorted({failure.reason for failure in plan.refused}):
+        addresses = [str(failure.address) for failure in plan.refused if failure.reason == reason]
+        yield f"  not asked: {reason}: {', '.join(addresses)}"
     for left in plan.expectations.left_out:
         yield f"  left out: {left.what}: {left.reason}"
     if not brief:

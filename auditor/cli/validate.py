@@ -15,7 +15,9 @@ from auditor.inventory import load
 @options.inventory
 @options.common
 def command(*, inventory_path: Path, style: Style) -> int:
-    """Check an inventory, a file or a folder, and list everything that is wrong with it.
+    """Check an inventory and list all that is wrong.
+
+    INVENTORY is a file or a folder.
 
     Exit codes: 0 valid, 2 invalid.
 

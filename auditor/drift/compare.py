@@ -57,7 +57,7 @@ def _outcomes(
         if not ports:
             continue
         rest -= ports
-        for part in _parts(observation, ports):
+        for part in _parts(observation, ports, absorbed=key in facts.all_open):
             row = decide(expectation, observation, part, facts)
             seen = replace(observation, ports=part)
             yield Outcome(expectation, part, row.result, row.reason, row.kind, seen)
@@ -70,9 +70,9 @@ def _outcomes(
         yield Outcome(expectation, rest, Result.UNVERIFIED, "not answered for")
 
 
-def _parts(observation: Observation, ports: PortSet) -> Iterator[PortSet]:
-    """Open ports one by one, since each may be another service; all others together."""
-    if observation.state is not PortState.OPEN:
+def _parts(observation: Observation, ports: PortSet, *, absorbed: bool) -> Iterator[PortSet]:
+    """Open ports one by one, since each may be another service; all others together, and those behind a middlebox."""
+    if observation.state is not PortState.OPEN or (absorbed and observation.identity is None):
         yield ports
         return
     for port in ports:
