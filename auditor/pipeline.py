@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from auditor.grade.verdict import verdict
 from auditor.inventory import expect
 from auditor.model.audit import Audit, StageError
 from auditor.model.context import Context
+from auditor.model.drift import Comparison
 from auditor.model.expectation import Expectations
 from auditor.model.inventory import Inventory, LocalVia, Viewpoint
 from auditor.model.observation import Scan
@@ -109,7 +110,7 @@ def _judge(
 ) -> Audit:
     comparisons = tuple(map(compare, expected, scans))
     findings = grade(comparisons, inventory.hosts)
-    errors = tuple(StageError("scan", f"{c.viewpoint.name}: {error}") for c in comparisons for error in _errors(c.scan))
+    errors = tuple(StageError("scan", f"{c.viewpoint.name}: {error}") for c in comparisons for error in _errors(c))
     return Audit(
         id=request.id,
         started_at=request.started_at,
@@ -127,5 +128,9 @@ def _judge(
     )
 
 
-def _errors(scan: Scan) -> tuple[str, ...]:
-    return (*((scan.failure,) if scan.failure else ()), *scan.errors)
+def _errors(comparison: Comparison) -> Iterator[str]:
+    if not comparison.outcomes:
+        yield "nothing is left to look at, so nothing is verified"
+    if comparison.scan.failure:
+        yield comparison.scan.failure
+    yield from comparison.scan.errors

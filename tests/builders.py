@@ -78,7 +78,9 @@ def service(name: str, ports: str, *sources: SourceRange, protocol: str = "tcp",
 def host(name: str, owner: str | None, addresses: Sequence[str], *services: Service, tags: Sequence[str] = ()) -> Host:
     public = Interface("public", tuple(map(ip_address, addresses)))
     where = Location("inventories/example/hosts.yaml", 4)
-    return Host(name, {"public": public}, services, owner=owner, tags=tuple(tags), roles=("linux-server",), location=where)
+    return Host(
+        name, {"public": public}, services, owner=owner, tags=tuple(tags), roles=("linux-server",), location=where
+    )
 
 
 def observation(
@@ -185,7 +187,7 @@ def _values(found: Drift, first: Outcome) -> dict[str, str]:
         "listeners": f"ss -tlnp 'sport = :{port}'",
         "process": f"lsof -nP -i {protocol}:{port}",
         "rules": "nft list ruleset",
-        "narrow": f"nft insert rule inet filter input ip saddr != 203.0.113.7 ip daddr {address} {protocol} dport {port} drop",
+        "narrow": f"nft insert rule inet filter input ip daddr {address} {protocol} dport {port} drop",
     }
 
 

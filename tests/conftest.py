@@ -9,15 +9,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-sys.path[:0] = [str(ROOT / "script"), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT), str(ROOT / "script")]
 
 from lab import enter  # noqa: E402  # found through the line above
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """A live test outside a lab fails: skipped, it would look like a pass, and outside it could reach a real network."""
+    """A live test outside a lab fails: skipped it would look like a pass, and run it could reach a real network."""
     if item.get_closest_marker("live") and not enter.isolated():
-        pytest.fail("live tests run inside a lab: PYTHONPATH=script python3 -m lab.enter pytest tests/live", pytrace=False)
+        pytest.fail(
+            "live tests run inside a lab: PYTHONPATH=script python3 -m lab.enter pytest tests/live", pytrace=False
+        )
 
 
 @pytest.fixture(scope="session")

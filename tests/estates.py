@@ -1,4 +1,4 @@
-"""Whole audits for tests of the reports: one with every kind of finding, one of hostile text, one as big as asked for."""
+"""Whole audits for tests of the reports: every kind of finding, hostile text everywhere, as big as asked for."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from dataclasses import replace
 from ipaddress import IPv4Address, ip_address
 
 from auditor.model.audit import Audit, StageError
-from auditor.model.drift import Outcome
+from auditor.model.drift import Drift, Outcome
 from auditor.model.expectation import LeftOut
-from auditor.model.finding import Finding, Leg
+from auditor.model.finding import Finding, Leg, Playbook
 from auditor.model.inventory import Location
 from auditor.model.observation import Identity
 from auditor.model.ports import PortSet
 from auditor.model.words import (
     Basis,
     ExpectedState,
+    Family,
     Kind,
     PortState,
     Protocol,
@@ -48,7 +49,9 @@ MAIL = service("smtp", "25", INTERNET, declared_class=ServiceClass.UNCLASSIFIED)
 VPN = service("wireguard", "51820", INTERNET, protocol="udp", answers=False)
 
 REDIS_SEEN = Identity("redis", "probed", "Redis key-value store", "7.0.15", banner="-NOAUTH Authentication required.")
-SSH_SEEN = Identity("ssh", "probed", "OpenSSH", "9.2p1 Debian 2+deb12u3", "protocol 2.0", banner="SSH-2.0-OpenSSH_9.2p1")
+SSH_SEEN = Identity(
+    "ssh", "probed", "OpenSSH", "9.2p1 Debian 2+deb12u3", "protocol 2.0", banner="SSH-2.0-OpenSSH_9.2p1"
+)
 NGINX_SEEN = Identity("http", "probed", "nginx", "1.22.1", tunnel="ssl")
 DROPPED = {
     "routed": Leg("yes", "another port of the address answered"),
@@ -95,7 +98,9 @@ def busy_audit() -> Audit:
     return audit(hosts, comparisons, findings, errors=errors)
 
 
-def _open(name: str, address: str, port: str, kind: Kind, identity: Identity | None = None, **expected: object) -> Outcome:
+def _open(
+    name: str, address: str, port: str, kind: Kind, identity: Identity | None = None, **expected: object
+) -> Outcome:
     seen = observation(address, port, identity=identity)
     return outcome(name, seen, Result.DRIFTED, f"open: {kind}", kind=kind, **expected)  # type: ignore[arg-type]
 
@@ -116,7 +121,9 @@ def _exposures() -> list[Finding]:
     reason = "Redis key-value store 7.0.15 (data-store) answers an untrusted viewpoint: its data is within reach."
     return [
         finding(drift(PUBLIC, redis), compromise, ServiceClass.DATA_STORE, reason, also=(Severity.DATA_EXPOSURE,)),
-        finding(drift(PUBLIC, ssh), compromise, admin, "OpenSSH (remote-admin) is for bastion and answers the internet."),
+        finding(
+            drift(PUBLIC, ssh), compromise, admin, "OpenSSH (remote-admin) is for bastion and answers the internet."
+        ),
         finding(
             drift(PUBLIC, gap, family_gap=True),
             compromise,
@@ -188,7 +195,9 @@ def _whole_addresses() -> list[Finding]:
         declared=HTTPS,
     )
     everything = [
-        outcome("edge-1", observation("203.0.113.60", str(port)), Result.UNVERIFIED, "all ports of the address look open")
+        outcome(
+            "edge-1", observation("203.0.113.60", str(port)), Result.UNVERIFIED, "all ports of the address look open"
+        )
         for port in range(1000, 1400)
     ]
     stranger = outcome(
@@ -216,7 +225,10 @@ def _whole_addresses() -> list[Finding]:
             "400 of 400 undeclared ports look open: a middlebox answers in place of the host.",
         ),
         finding(
-            drift(PUBLIC, stranger, address=at["203.0.113.99"]), operational, None, "An address that no host declares is alive."
+            drift(PUBLIC, stranger, address=at["203.0.113.99"]),
+            operational,
+            None,
+            "An address that no host declares is alive.",
         ),
     ]
 
@@ -228,7 +240,10 @@ def _others() -> list[Outcome]:
     nobody = "path not proved: no reply came from any address in the same targets entry"
     return [
         outcome(
-            "web-1", observation("203.0.113.10", rest, PortState.FILTERED, no_reply), Result.VERIFIED, "filtered, as it should be"
+            "web-1",
+            observation("203.0.113.10", rest, PortState.FILTERED, no_reply),
+            Result.VERIFIED,
+            "filtered, as it should be",
         ),
         outcome(
             "web-1",
@@ -245,7 +260,9 @@ def _others() -> list[Outcome]:
             basis=Basis.DECLARED,
             declared=VPN,
         ),
-        outcome("mail-1", None, Result.UNVERIFIED, "nmap ended by signal 9", address="203.0.113.25", ports="1-24,26-65535"),
+        outcome(
+            "mail-1", None, Result.UNVERIFIED, "nmap ended by signal 9", address="203.0.113.25", ports="1-24,26-65535"
+        ),
         outcome("old-1", None, Result.UNVERIFIED, nobody, address="203.0.113.40", ports="1-442,444-65535", view="vpn"),
         outcome("vpn-1", None, Result.UNVERIFIED, nobody, address="203.0.113.30", ports="1-65535", view="vpn"),
         outcome(
@@ -292,8 +309,31 @@ def hostile_audit() -> Audit:
     hosts = [replace(host("web-1", HOSTILE[0], ["203.0.113.10"]), tags=HOSTILE, location=Location(HOSTILE[1], 3))]
     errors = [StageError("scan", text) for text in HOSTILE]
     return audit(
-        hosts, [comparison(PUBLIC, outcomes, [f.drift for f in findings], left)], findings, errors=errors, name=HOSTILE[0]
+        hosts,
+        [comparison(PUBLIC, outcomes, [f.drift for f in findings], left)],
+        findings,
+        errors=errors,
+        name=HOSTILE[0],
     )
+
+
+def blind_audit() -> Audit:
+    """A viewpoint that could not look at all, one with nothing to look at, and a live address without any evidence."""
+    reason = "the source address would be 192.0.2.9, declared is 198.51.100.20"
+    blind = comparison(
+        PUBLIC, [outcome("web-1", None, Result.UNVERIFIED, reason, address="203.0.113.10", ports="22")], []
+    )
+    stranger = Drift(Kind.UNKNOWN_HOST, OFFICE, "10.20.1.66", None, Family.IPV4, (), address=ip_address("10.20.1.66"))
+    alive = Finding(
+        fingerprint="v1:" + "0" * 32,
+        drift=stranger,
+        severity=Severity.OPERATIONAL_DRIFT,
+        why="An address that no host declares is alive.",
+        playbook=Playbook("unknown-host", {"address": "10.20.1.66"}),
+    )
+    seen = replace(blind, scan=replace(blind.scan, failure=reason, nmap_version="", commands=()))
+    hosts = [host("web-1", None, ["203.0.113.10"], SSH)]
+    return audit(hosts, [seen, comparison(OFFICE, [], [stranger])], [alive])
 
 
 def big_audit(findings: int) -> Audit:

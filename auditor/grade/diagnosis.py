@@ -22,7 +22,7 @@ _BY_KIND: dict[Kind, str] = {
     Kind.SERVICE_FILTERED: "dropped",
     Kind.WRONG_SERVICE: "wrong-service",
     Kind.ALL_PORTS_OPEN: "all-ports-open",
-    Kind.WRONG_FAMILY: "family-hole",
+    Kind.WRONG_FAMILY: "wrong-family",
     Kind.OUTSIDE_SOURCE_RANGE: "too-open",
     Kind.WRONG_INTERFACE: "wide-bind",
     Kind.UNDECLARED_PORT: "undeclared-port",
@@ -61,7 +61,7 @@ def _filtered(drift: Drift, seen: Observation | None) -> str:
 def _too_open(drift: Drift, host: Host | None, translated: bool) -> str:
     if translated:
         return "translated-port-open"
-    if drift.family_gap:
+    if drift.family_gap and drift.kind is not Kind.WRONG_FAMILY:
         return "family-hole"
     if drift.service is not None and drift.service.behind is not None:
         return "backend-exposed"
@@ -80,6 +80,7 @@ def _values(drift: Drift, host: Host | None, seen: Observation | None) -> Mappin
         "family": drift.family.value,
         "other_family": other.value,
         "service": service.name if service else "",
+        "what": service.name if service else "the listener",
         "behind": (service.behind if service else None) or "",
         "sources": ", ".join(source.name for source in service.sources) if service and service.sources else "nobody",
         "members": ", ".join(host.members) if host else "",

@@ -16,7 +16,7 @@ _ORDER = {PortState.OPEN: 0, PortState.CLOSED: 1, PortState.FILTERED: 2}
 
 
 def legs(drift: Drift, host: Host | None, living: Collection[Address]) -> Mapping[str, Leg]:
-    """The three legs, each `yes`, `no` or `unknown` with its evidence; `living` are addresses that replied themselves."""
+    """Each leg is `yes`, `no` or `unknown`, with its evidence; `living` are the addresses that replied themselves."""
     outcome = deciding(drift)
     seen = outcome.observation if outcome else None
     if drift.kind is Kind.ALL_PORTS_OPEN:
@@ -81,17 +81,18 @@ def _closed(seen: Observation, host: Host | None) -> Mapping[str, Leg]:
 
 def _filtered(seen: Observation, lives: bool) -> Mapping[str, Leg]:
     unknown = Leg("unknown", "no packet is known to have reached the port")
-    by = seen.reply_from or seen.address
+    by = _sender(seen)
     alive = Leg("yes", f"{seen.address} answered elsewhere in this scan")
     if seen.reason in NO_WAY and not lives:
         return _legs(
             unknown,
             Leg("unknown", "the packet did not get as far as the host"),
-            Leg("no", f"{by} knows no way to {seen.address} ({seen.reason})"),
+            Leg("no", f"{by or 'a router'} knows no way to {seen.address} ({seen.reason})"),
         )
     if seen.reason != "no-response":
-        routed = alive if lives or by == seen.address else Leg("unknown", f"the refusal came from {by}, on the way")
-        return _legs(unknown, Leg("no", f"{by} refused {_where(seen)} ({seen.reason})"), routed)
+        refuser = by or "an address that nmap does not name"
+        routed = alive if lives or by == seen.address else Leg("unknown", f"the refusal came from {refuser}")
+        return _legs(unknown, Leg("no", f"{refuser} refused {_where(seen)} ({seen.reason})"), routed)
     if lives:
         return _legs(unknown, Leg("no", f"{_where(seen)} gave no answer, while the address answers elsewhere"), alive)
     return _legs(
@@ -99,6 +100,11 @@ def _filtered(seen: Observation, lives: bool) -> Mapping[str, Leg]:
         Leg("unknown", f"{_where(seen)} gave no answer: dropped, or never arrived"),
         Leg("unknown", f"{seen.address} gave no answer at all"),
     )
+
+
+def _sender(seen: Observation) -> Address | None:
+    """Who sent the deciding ICMP error; None where nmap collapsed the port and so kept no sender."""
+    return seen.reply_from or (None if seen.ttl is None else seen.address)
 
 
 def _silent(drift: Drift, seen: Observation | None) -> Mapping[str, Leg]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from auditor import addresses, catalogue
 from auditor.errors import UsageError
-from auditor.inventory.text import listed, suggest
+from auditor.inventory.text import clean, listed, suggest
 from auditor.model.expectation import LeftOut
 from auditor.model.inventory import Host, Inventory, Viewpoint
 from auditor.model.ports import ALL_PORTS, PortSet
@@ -72,7 +72,7 @@ def choose(inventory: Inventory, hosts: Collection[str], tags: Collection[str]) 
     for option, asked, known in (("host", hosts, set(inventory.hosts)), ("tag", tags, known_tags)):
         for word in asked:
             if word not in known:
-                raise UsageError(f"--{option} {word} matches nothing{suggest(word, known)}")
+                raise UsageError(f"--{option} {clean(word)} matches nothing{suggest(word, known)}")
     if not hosts and not tags:
         return dict(inventory.hosts)
     wanted = set(tags)
@@ -80,9 +80,18 @@ def choose(inventory: Inventory, hosts: Collection[str], tags: Collection[str]) 
 
 
 def cover(
-    inventory: Inventory, viewpoint: Viewpoint, profile: Profile, chosen: Mapping[str, Host], asked: Asked | None
+    inventory: Inventory,
+    viewpoint: Viewpoint,
+    profile: Profile,
+    chosen: Mapping[str, Host],
+    asked: Asked | None,
+    *,
+    narrowed: bool,
 ) -> Coverage:
-    """The addresses to look at: those declared, and with `asked` also those that the evidence has beside them."""
+    """The addresses to look at: those of the chosen hosts, and with `asked` also those that no host declares.
+
+    `narrowed` says that --host or --tag chose the hosts: then an address of no host was not chosen either.
+    """
     coverage = Coverage()
     judge = _Judge(inventory, viewpoint)
     for host in chosen.values():
@@ -96,11 +105,11 @@ def cover(
         for reason, found in refused.items():
             if reason not in judge.families:
                 coverage.left_out.add(LeftOut(f"{host.name}: {listed(map(str, found))}", reason))
-    coverage.left_out.update(judge.without_family())
     coverage.left_out.update(_unchosen(inventory, chosen))
     coverage.left_out.update(_ports_left_out(profile))
     if asked is not None:
-        _add_undeclared(coverage, inventory, judge, asked, everything=len(chosen) == len(inventory.hosts))
+        _add_undeclared(coverage, inventory, judge, asked, narrowed=narrowed)
+    coverage.left_out.update(judge.without_family())
     return coverage
 
 
@@ -125,6 +134,7 @@ class _Judge:
     def refuses(self, address: Address) -> str | None:
         family = Family.of(address)
         if family in self._missing:
+            self._seen.add(family)
             return self._missing[family]
         if address not in self._allow:
             return "outside the scope"
@@ -137,7 +147,7 @@ class _Judge:
         return None
 
     def without_family(self) -> Iterator[LeftOut]:
-        """One line for each family that the viewpoint lacks and the scope has."""
+        """One line for each family that the viewpoint lacks, where the scope has it or an address of it was refused."""
         for family, reason in self._missing.items():
             if family in self._seen:
                 yield LeftOut(f"{_FAMILY[family]}", reason)
@@ -164,11 +174,11 @@ def _ports_left_out(profile: Profile) -> Iterator[LeftOut]:
     yield LeftOut("protocols other than TCP and UDP", f"outside {why}")
 
 
-def _add_undeclared(coverage: Coverage, inventory: Inventory, judge: _Judge, asked: Asked, *, everything: bool) -> None:
+def _add_undeclared(coverage: Coverage, inventory: Inventory, judge: _Judge, asked: Asked, *, narrowed: bool) -> None:
     declared = {place.address for host in inventory.hosts.values() for place in _places(host)}
     for address in {address for (address, _), ports in asked.items() if ports} - declared:
         reason = judge.refuses(address)
-        if reason is None and not everything:
+        if reason is None and narrowed:
             reason = "not chosen by --host or --tag"
         if reason is None:
             coverage.places.append(Place(address))

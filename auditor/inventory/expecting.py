@@ -30,7 +30,8 @@ def expect(
     a host or tag that matches nothing.
     """
     profile = profile if asked is None else Profile.COMPARE
-    coverage = cover(inventory, viewpoint, profile, choose(inventory, hosts, tags), asked)
+    chosen = choose(inventory, hosts, tags)
+    coverage = cover(inventory, viewpoint, profile, chosen, asked, narrowed=bool(hosts or tags))
     expecting = _Expecting(viewpoint, profile, asked)
     found = [expectation for place in coverage.places for expectation in expecting.of(place)]
     found.sort(key=_order)

@@ -41,7 +41,7 @@ def suggest(word: str, names: Iterable[str]) -> str:
     every = sorted(names)
     close = get_close_matches(word[:64], every, n=1, cutoff=0.6) if len(every) <= 5000 else []
     if close:
-        return f"; did you mean `{close[0]}`?"
+        return f"; did you mean {shown(close[0])}?"
     return f"; known: {listed(every)}" if every else "; none is declared"
 
 

@@ -78,6 +78,10 @@ class PortSet:
     def __sub__(self, other: PortSet) -> PortSet:
         return PortSet(self.bits & ~other.bits)
 
+    def __repr__(self) -> str:
+        """Short, and never an error: Python refuses to print an integer of more than 4,300 digits."""
+        return f"PortSet({str(self)!r})"
+
     def __str__(self) -> str:
         return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in self.ranges())
 

@@ -59,7 +59,9 @@ def document(audit: Audit) -> Document:
 def _order(finding: Finding) -> tuple[object, ...]:
     drift = finding.drift
     where = (drift.kind.value, drift.viewpoint.name, drift.host, drift.interface or "", drift.family.value)
-    return finding.severity.rank, *where, finding.fingerprint
+    service = drift.service.name if drift.service else ""
+    ports = sorted((outcome.expectation.protocol, outcome.ports.first) for outcome in drift.outcomes)
+    return finding.severity.rank, *where, service, str(drift.address or ""), ports[:1], finding.fingerprint
 
 
 def _sorted(comparisons: Iterable[Comparison]) -> list[Comparison]:
@@ -114,7 +116,7 @@ def _viewpoint(comparison: Comparison) -> Document:
 
 
 def _summary(comparisons: Iterable[Comparison], findings: list[Finding]) -> Document:
-    endpoints = Counter({result: 0 for result in Result})
+    endpoints = Counter(dict.fromkeys(Result, 0))
     for comparison in comparisons:
         for outcome in comparison.outcomes:
             endpoints[outcome.result] += len(outcome.ports)

@@ -33,7 +33,9 @@ def fold(comparisons: Iterable[Comparison], result: Result) -> list[Document]:
         }
         for (viewpoint, host, address, protocol, reason), ports in bits.items()
     ]
-    return sorted(rows, key=lambda row: (row["viewpoint"], row["host"], place(row["address"]), row["protocol"], row["reason"]))
+    return sorted(
+        rows, key=lambda row: (row["viewpoint"], row["host"], place(row["address"]), row["protocol"], row["reason"])
+    )
 
 
 def matrix_rows(comparisons: Iterable[Comparison]) -> list[Document]:
@@ -47,7 +49,9 @@ def matrix_rows(comparisons: Iterable[Comparison]) -> list[Document]:
         for outcome in _telling(comparison)
         for port in outcome.ports
     ]
-    return sorted(rows, key=lambda row: (row["viewpoint"], row["host"], place(row["address"]), row["protocol"], row["port"]))
+    return sorted(
+        rows, key=lambda row: (row["viewpoint"], row["host"], place(row["address"]), row["protocol"], row["port"])
+    )
 
 
 def _telling(comparison: Comparison) -> Iterator[Outcome]:

@@ -13,7 +13,7 @@ from auditor.model.words import Kind
 from auditor.report.plain import Document, place, present, timestamp
 
 _LEGS = ("routed", "allowed", "listening")  # the order in which traffic meets them
-_NO_ENDPOINT_EXPECTED = frozenset({Kind.UNKNOWN_HOST})
+_NO_ENDPOINT_EXPECTED = frozenset({Kind.UNKNOWN_HOST, Kind.ALL_PORTS_OPEN})
 
 
 def entry(finding: Finding, hosts: Mapping[str, Host]) -> Document:
@@ -49,7 +49,7 @@ def entry(finding: Finding, hosts: Mapping[str, Host]) -> Document:
 
 
 def _endpoints(drift: Drift) -> list[Document]:
-    """One row for each address, protocol, state and reason; where nothing was observed the reason is the audit's own."""
+    """One row for each address, protocol, state and reason; where nothing was observed, the audit's own reason."""
     bits: dict[tuple[str, str, str | None, str], int] = {}
     for outcome in drift.outcomes:
         seen = outcome.observation
@@ -64,7 +64,7 @@ def _endpoints(drift: Drift) -> list[Document]:
 
 
 def _expected(drift: Drift, host: Host | None) -> Document | None:
-    """What the inventory wants there; an address that no host declares has no expectation of its own."""
+    """What the inventory wants there; an address as a whole, undeclared or all open, has no expectation of its own."""
     if drift.kind in _NO_ENDPOINT_EXPECTED or not drift.outcomes:
         return None
     first, service = drift.outcomes[0].expectation, drift.service

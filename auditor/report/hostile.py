@@ -8,7 +8,9 @@ from typing import Any
 
 LONGEST = 4000  # characters of one text that a report for people shows
 _SUSPECT = re.compile(r"[^\x20-\x7e]")  # everything else is looked at one by one
-_ACTS = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})  # controls, bidi and zero-width marks, surrogates, unassigned
+_ACTS = frozenset(
+    {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+)  # controls, bidi and zero-width marks, surrogates, unassigned
 
 
 def visible(text: str, *, keep: str = "", longest: int = LONGEST) -> str:
@@ -16,6 +18,8 @@ def visible(text: str, *, keep: str = "", longest: int = LONGEST) -> str:
 
     `keep` are characters that may stay as they are, such as line ends where the place has room for them.
     """
+    if len(text) <= longest and text.isprintable():
+        return text
     cut = text[:longest]
     shown = _SUSPECT.sub(lambda found: found[0] if found[0] in keep else _seen(found[0]), cut)
     hidden = len(text) - len(cut)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -21,7 +20,9 @@ from auditor.report.hostile import visible, visible_document
 from auditor.report.plain import Document
 
 _CHUNK = 50  # findings in one part of the page that the browser may leave unpainted; the style sheet knows its height
-_PLAYBOOKS_IN_FULL = 1000  # findings; with more, each playbook stands once, or the page would weigh hundreds of megabytes
+_PLAYBOOKS_IN_FULL = (
+    1000  # findings; with more, each playbook stands once, or the page would weigh hundreds of megabytes
+)
 _ROWS = 40  # endpoint rows of one finding
 _HOSTS = 400  # rows of the host matrix
 _PLAYBOOK_KEYS = (

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import datetime
 from pathlib import Path
 
 import jsonschema_rs
 
 from auditor.errors import EvidenceError
+from auditor.model.ports import PortSet
 from auditor.report.document import SCHEMA
 from auditor.report.plain import Document
 from auditor.resources import schema_text
 
 _LARGEST = 1 << 30  # bytes; a report of a million endpoints has about a quarter of that
 # What a terminal or an editor would act on instead of showing; JSON may hold any of it only inside strings.
-_UNSAFE = re.compile("[\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff\ufff9-\ufffb]")
+_UNSAFE = re.compile(
+    "[\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff\ufff9-\ufffb]"
+)
 
 
 def to_json(document: Document) -> str:
@@ -38,6 +42,7 @@ def read(path: Path) -> Document:
         raise EvidenceError(f"{path}: not a whole JSON file: {error}") from error
     _check_version(path, found)
     _check_valid(path, found)
+    _check_values(path, found)
     return found  # type: ignore[no-any-return]  # the schema has just proved that it is an object
 
 
@@ -59,3 +64,14 @@ def _check_valid(path: Path, found: object) -> None:
     if error is not None:
         where = ".".join(str(part) for part in error.instance_path) or "the report"
         raise EvidenceError(f"{path}: damaged report: {where[:200]!a}: {error.message[:300]!a}")
+
+
+def _check_values(path: Path, found: Document) -> None:
+    """What the formats compute with must be computable: a pattern allows port 99999 and a leap second."""
+    try:
+        for key in ("started_at", "finished_at"):
+            datetime.fromisoformat(found["audit"][key])
+        for row in (*found["unverified"], *found["silent"]):
+            PortSet.parse(row["ports"])
+    except ValueError as error:
+        raise EvidenceError(f"{path}: damaged report: {str(error)[:300]!a}") from error

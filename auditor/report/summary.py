@@ -1,7 +1,8 @@
-"""The summary for a terminal: the same order as the page, a line for each finding, plain text unless colour is asked for."""
+"""The summary for a terminal: the same order as the page, a line for each finding, colour only when asked for."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from io import StringIO
 from itertools import groupby
@@ -19,7 +20,9 @@ from auditor.report.plain import Document
 _WIDE = 104  # columns that a finding needs to stand on one line
 _SHOWN = 8  # addresses, hosts or gaps named before "and more"; the document has all
 _LONGEST = 300  # characters of one text
+_COLUMN = 26  # columns that one cell may claim for itself
 _IDENTITY = 80  # characters of what answers
+_TRAILING = re.compile("[ ]+((?:\x1b\\[0m)*)$", re.MULTILINE)  # rich pads cells; the end of a style stays
 _STYLES = {1: "bold red", 2: "bold bright_red", 3: "bold yellow", 4: "bold blue", 5: "bold cyan", 6: "bold"}
 _VERDICTS = {"clean": "bold green", "drift": "bold red", "incomplete": "bold yellow"}
 
@@ -39,7 +42,7 @@ def text(document: Document, *, color: bool = False, width: int = 100, limit: in
     )
     for part in _parts(document, width, limit):
         console.print(part)
-    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
+    return _TRAILING.sub(r"\1", out.getvalue())
 
 
 def _parts(document: Document, width: int, limit: int | None) -> Iterator[RenderableType]:
@@ -58,26 +61,37 @@ def _heading(document: Document) -> Iterator[RenderableType]:
     first = Text(verdict.word.upper(), style=_VERDICTS[document["verdict"]["result"]])
     yield first.append(f"  {verdict.sentence}", style="default")
     seen_from = ", ".join(view["name"] for view in audit["viewpoints"])
-    yield _plain(f"{audit['profile']} profile · {audit['inventory']['name']} · from {seen_from} · {views.times(document)}")
+    yield _plain(
+        f"{audit['profile']} profile · {audit['inventory']['name']} · from {seen_from} · {views.times(document)}"
+    )
     yield Text()
     yield _plain(" · ".join(f"{number:,} {word}" for word, number, _ in views.totals(document)))
 
 
 def _findings(findings: list[Document], width: int, limit: int | None) -> Iterator[RenderableType]:
     shown = findings if limit is None else findings[:limit]
+    widths = _widths(shown)
     for (rank, severity), group in groupby(shown, lambda finding: (finding["rank"], finding["severity"])):
         members = list(group)
         yield Text()
         yield Text(f"{rank} {severity}", style=_STYLES[rank]).append(f"  {len(members):,}", style="default")
-        yield _table(members) if width >= _WIDE else _narrow(members)
+        yield _table(members, widths) if width >= _WIDE else _narrow(members)
     if len(shown) < len(findings):
         yield _plain(f"… and {views.count(len(findings) - len(shown), 'more finding')} in the report")
 
 
-def _table(findings: Iterable[Document]) -> RenderableType:
+def _widths(findings: Iterable[Document]) -> list[int]:
+    """One width a column for all severities, so that the eye can run down it; the last takes what is left."""
+    widths = [0] * 6
+    for finding in findings:
+        widths = [max(width, len(cell)) for width, cell in zip(widths, _cells(finding), strict=True)]
+    return [*(min(width, _COLUMN) for width in widths[:-1]), 0]
+
+
+def _table(findings: Iterable[Document], widths: list[int]) -> RenderableType:
     table = Table.grid(padding=(0, 2, 0, 0))
-    for _ in range(6):
-        table.add_column(overflow="fold")
+    for width in widths:
+        table.add_column(overflow="fold", min_width=width)
     for finding in findings:
         table.add_row(*map(_plain, _cells(finding)))
     return Padding(table, (0, 0, 0, 2))

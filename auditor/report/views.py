@@ -177,7 +177,9 @@ def _covered(document: Document) -> set[tuple[str, str]]:
         for address in addresses
     }
     return {
-        (owner_of.get(address, address), row["viewpoint"]) for row in document["coverage"] for address in row["addresses"]
+        (owner_of.get(address, address), row["viewpoint"])
+        for row in document["coverage"]
+        for address in row["addresses"]
     }
 
 

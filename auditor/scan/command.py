@@ -23,8 +23,12 @@ def probe(
     least_rate: float | None = None,
     retries: int | None = None,
     group: int | None = None,
+    patient: bool = False,
 ) -> tuple[str, ...]:
-    """Port states. `rate` is the most packets a second, `least_rate` the fewest, `group` hosts at a time."""
+    """Port states. `rate` is the most packets a second, `least_rate` the fewest, `group` hosts at a time.
+
+    `patient` waits between the probes to one host as long as Linux does between the ICMP errors that it sends.
+    """
     options = [_SCAN[technique, protocol], "-Pn", "--max-rate", f"{rate:g}"]
     if least_rate is not None:
         options += ["--min-rate", f"{least_rate:g}"]
@@ -32,6 +36,8 @@ def probe(
         options += ["--max-retries", str(retries)]
     if group is not None:
         options += ["--max-hostgroup", str(group)]
+    if patient:
+        options += ["--scan-delay", "1100ms"]
     return _command(technique, targets, *options, "-p", str(ports))
 
 

@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-import gzip
 import re
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from ipaddress import IPv4Address, ip_address, ip_network
 from pathlib import Path
-from zlib import error as ZlibError
 
 from auditor.errors import EvidenceError
 from auditor.model.observation import Failure, Observation, Reply, Scan
 from auditor.model.ports import PortSet
-from auditor.model.words import Address, Protocol, Technique
+from auditor.model.words import Address, PortState, Protocol, Technique
 from auditor.scan.merge import Board
-from auditor.scan.nmap_records import HostRecord, Skipped, bounded
+from auditor.scan.nmap_records import Asked, HostRecord, Skipped, Unread, bounded
 from auditor.scan.nmap_xml import NmapXmlReader
 from auditor.scan.run import Run, reconcile
 
 _CHUNK = 256 * 1024
+_GZIP = 31  # wbits of zlib.decompressobj for a gzip header and the largest window
 _MOST_FROM_ONE_WORD = 4096  # addresses; a larger network on an nmap command line is no list of what was meant
 _TAKES_A_VALUE = frozenset(
     ("-S", "-D", "-g", "-e", "-b", "-p", "-sI", "-iL", "-oX", "-oN", "-oG", "-oA", "-oS", "--resume", "--proxies")
 ) | frozenset(
     ("--exclude", "--excludefile", "--exclude-ports", "--dns-servers", "--source-port", "--spoof-mac", "--ip-options")
 )
+_NO_HANDSHAKE = frozenset({"ack", "window", "maimon", "fin", "null", "xmas"})  # scan types that open no connection
+_CLAIMS = frozenset({PortState.OPEN, PortState.CLOSED, PortState.FILTERED})
 _LAST_OCTETS = re.compile(r"(\d+\.\d+\.\d+\.)(\d{1,3})-(\d{1,3})")
 
 
@@ -68,6 +70,9 @@ def read_evidence(paths: Sequence[Path]) -> Evidence:
     for one in read:
         for record in one.run.records:
             board.add(record)
+            for protocol, ports in _reported(record):  # scanners other than nmap do not say what they asked
+                key = record.address, protocol
+                asked[key] = asked.get(key, PortSet()) | ports
         for scan in one.reader.asked:
             if scan.protocol not in ("tcp", "udp"):
                 continue
@@ -108,10 +113,10 @@ def _read(path: Path) -> _File:
         for chunk in _chunks(path):
             for item in reader.feed(chunk):
                 if isinstance(item, HostRecord):
-                    records.append(item)
+                    records.append(_without_guesses(item, reader.asked))
                 elif isinstance(item, Skipped):
                     skipped.append(item.specification)
-    except (EOFError, gzip.BadGzipFile, ZlibError) as error:
+    except (EOFError, zlib.error) as error:
         cut = f"the compressed file is cut off or damaged ({error})"
     except OSError as error:
         raise EvidenceError(f"{path}: cannot be read: {error.strerror or error}") from error
@@ -131,13 +136,46 @@ def _read(path: Path) -> _File:
     return _File(path, reader, run, tuple(meant), at)
 
 
+def _without_guesses(record: HostRecord, asked: Sequence[Asked]) -> HostRecord:
+    """The record less what a scan that opens no connection claims over TCP.
+
+    A stateful firewall drops a stray ACK or FIN to a port that it lets clients connect to, and many systems reset it on
+    an open port (https://nmap.org/book/scan-methods-null-fin-xmas-scan.html): neither shows what a client would meet.
+    """
+    types = [one.type for one in asked if one.protocol == "tcp" and one.type in _NO_HANDSHAKE]
+    if not types:
+        return record
+    reason = f"a scan of type {types[0]} does not show whether a connection would be accepted"
+    guesses = [one for one in record.seen if one.protocol is Protocol.TCP and one.sight.state in _CLAIMS]
+    return replace(
+        record,
+        seen=tuple(one for one in record.seen if one not in guesses),
+        unread=(*record.unread, *(Unread(one.protocol, one.ports, reason) for one in guesses)),
+    )
+
+
+def _reported(record: HostRecord) -> Iterator[tuple[Protocol, PortSet]]:
+    yield from ((seen.protocol, seen.ports) for seen in record.seen)
+    yield from ((unread.protocol, unread.ports) for unread in record.unread)
+
+
 def _chunks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as plain:
-        packed = plain.read(2) == b"\x1f\x8b"
-        plain.seek(0)
-        with gzip.open(plain) if packed else plain as file:
-            while chunk := file.read(_CHUNK):
+    """The file's bytes, unpacked where gzipped. Raises zlib.error or EOFError after all that could be unpacked."""
+    with path.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+        file.seek(0)
+        unpacker = zlib.decompressobj(_GZIP) if packed else None
+        while chunk := file.read(_CHUNK):
+            if unpacker is None:
                 yield chunk
+                continue
+            while chunk:
+                yield unpacker.decompress(chunk, _CHUNK)
+                chunk = unpacker.unconsumed_tail  # a little may unpack to a lot, so piece by piece
+        if unpacker is not None:
+            yield unpacker.flush()
+            if not unpacker.eof:
+                raise EOFError("its end is missing")
 
 
 def _meant(args: str) -> Iterator[Address]:

@@ -22,7 +22,6 @@ from auditor.scan.nmap_records import Asked, Finish, Item, Progress, Skipped, St
 _WANTED = frozenset(
     {"host", "status", "address", "ports", "extraports", "extrareasons", "port", "state", "service", "script"}
 )
-_NO_MORE = expat.errors.codes[expat.errors.XML_ERROR_NO_ELEMENTS]  # the bytes end before the document does
 _DEEPEST = 64  # real documents nest about 10 deep
 
 
@@ -67,16 +66,16 @@ class NmapXmlReader:
         try:
             self._parser.Parse(data, final)
         except expat.ExpatError as error:
-            self.problem = self._explain(error)
+            self.problem = self._explain(error, cut_off=final)
         except _RefusedError as error:
             self.problem = str(error)
 
-    def _explain(self, error: expat.ExpatError) -> str:
+    def _explain(self, error: expat.ExpatError, *, cut_off: bool) -> str:
         if self._ended:
             return f"something follows the end of nmap's document (line {error.lineno})"
-        cut_off = error.code == _NO_MORE
         if self._depth == 0:
-            return "nothing is in it" if cut_off else "this is not nmap XML"
+            empty = self._parser.CurrentByteIndex <= 0
+            return "nothing is in it" if cut_off and empty else "this is not nmap XML"
         return "nmap's document is cut off" if cut_off else f"nmap's document is broken at line {error.lineno}"
 
     def _refuse_entity(self, name: str, *_: object) -> None:

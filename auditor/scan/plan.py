@@ -50,6 +50,7 @@ class Job:
     targets: tuple[ProbeTarget, ...]
     technique: Technique
     rate: float  # packets a second, at most
+    patient: bool = False  # a second look, one port a second
 
     @property
     def family(self) -> Family:
@@ -73,6 +74,10 @@ class Job:
     def argv(self) -> tuple[str, ...]:
         if not self.ports:
             return command.ping(self.technique, self.targets, link=False, rate=self.rate)
+        if self.patient:
+            return command.probe(
+                self.technique, self.protocol, self.ports, self.targets, rate=self.rate, retries=1, patient=True
+            )
         if self.purpose is not Purpose.SWEEP:
             return command.probe(self.technique, self.protocol, self.ports, self.targets, rate=self.rate)
         group = int(_GROUP_SECONDS * self.rate / (len(self.ports) * _TRIES["sweep"]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import count
 
@@ -123,10 +123,26 @@ class _Viewpoint:
         async def one(job: Job) -> None:
             async with gate:
                 await self._job(job)
+            if job.purpose is Purpose.UDP:
+                await together(*(self._job(again) for again in self._udp_again(job)))
             if versions:
                 await self._versions()
 
         await together(*(one(job) for job in lane.jobs))
+
+    def _udp_again(self, job: Job) -> Iterator[Job]:
+        """Second looks at UDP ports that stayed silent on hosts which refuse others.
+
+        Such a host answers for closed ports, but limits how often: Linux sends one ICMP error a second after a burst of
+        six. Silence may then be a closed port whose refusal was held back.
+        """
+        for target in job.targets:
+            silent = self._board.ports(target.address, Protocol.UDP, PortState.OPEN_FILTERED) & job.ports
+            refused = self._board.ports(target.address, Protocol.UDP, PortState.CLOSED)
+            if silent and refused:
+                again = replace(job, ports=silent, targets=(target,), patient=True)
+                self._progress.grow(again.probes)
+                yield again
 
     async def _job(self, job: Job) -> None:
         share = self._progress.share(job.probes, len(job.targets))
@@ -171,7 +187,7 @@ class _Viewpoint:
         )
         if not jobs:
             return
-        self._tell(f"asking {sum(len(job.targets) * len(job.ports) for job in jobs)} open ports what answers there")
+        self._tell(f"asking what answers on open ports: {sum(len(job.targets) * len(job.ports) for job in jobs)}")
         self._version_progress.grow(len(jobs))
         for job in jobs:
             for target in job.targets:

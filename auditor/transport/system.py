@@ -52,6 +52,11 @@ class _SystemProcess:
         self._stderr = bytearray()
         self._reading = asyncio.create_task(self._read_stderr())
 
+    @property
+    def pid(self) -> int:
+        """Its process id, which is its process group's too."""
+        return self._child.pid
+
     async def chunks(self) -> AsyncIterator[bytes]:
         assert self._child.stdout is not None  # noqa: S101 - asked for as a pipe; tells mypy so
         while chunk := await self._child.stdout.read(_CHUNK):

@@ -7,7 +7,6 @@ namespaces; an ordinary user also gets a user namespace, in which files it write
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -15,12 +14,12 @@ import sys
 from types import FrameType
 
 INSIDE = "AUDITOR_LAB"
-_PR_SET_PDEATHSIG = 1  # prctl(2)
 # A single line of shell, fixed text: the arguments of `sh -c` carry the command.
 _PREPARE = 'mount -t tmpfs -o mode=0755 lab /run && ip link set lo up && exec "$@"'
 _ROUTES_AND_FIREWALLS = (
     "ip netns add probe && ip netns exec probe sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward'"
-    " && ip netns exec probe nft add table inet probe && ip link add probe type veth peer name probe2 && ip netns del probe"
+    " && ip netns exec probe nft add table inet probe"
+    " && ip link add probe type veth peer name probe2 && ip netns del probe"
 )
 
 
@@ -40,7 +39,11 @@ def why_not() -> str | None:
     """Why a lab cannot be made here; None where it can be."""
     try:
         probe = subprocess.run(
-            command(["sh", "-c", _ROUTES_AND_FIREWALLS]), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+            command(["sh", "-c", _ROUTES_AND_FIREWALLS]),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
         )
     except FileNotFoundError as error:
         return f"{error.filename} is not installed"
@@ -52,7 +55,8 @@ def why_not() -> str | None:
 
 def run(argv: list[str]) -> int:
     """Run `argv` in a lab and give its exit code. Signals that end this process end everything inside."""
-    child = subprocess.Popen(command(argv), env={**os.environ, INSIDE: "1"}, preexec_fn=die_with_parent)
+    dying_with_us = ["setpriv", "--pdeathsig", "KILL"]
+    child = subprocess.Popen([*dying_with_us, *command(argv)], env={**os.environ, INSIDE: "1"})
 
     def end(number: int, _frame: FrameType | None) -> None:
         child.kill()  # unshare itself blocks SIGTERM; its death takes the namespaces with it
@@ -69,18 +73,13 @@ def run(argv: list[str]) -> int:
         return code if code >= 0 else 128 - code
 
 
-def die_with_parent() -> None:
-    """For `preexec_fn`: the kernel kills this process when the one that started it is gone."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-
-
 def main() -> int:
     argv = sys.argv[1:]
     if not argv:
         print("usage: python3 -m lab.enter COMMAND…", file=sys.stderr)
         return 2
     if isolated():
-        os.execvp(argv[0], argv)
+        return subprocess.call(argv)
     reason = why_not()
     if reason is not None:
         print(f"lab: network namespaces cannot be made here: {reason}", file=sys.stderr)

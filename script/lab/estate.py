@@ -35,8 +35,9 @@ class Process:
     popen: subprocess.Popen[bytes]
 
     def stop(self) -> None:
-        if self.popen.stdin:
-            self.popen.stdin.close()
+        for stream in (self.popen.stdin, self.popen.stdout):
+            if stream:
+                stream.close()
         self.popen.terminate()
         try:
             self.popen.wait(timeout=5)
@@ -84,14 +85,16 @@ class Estate:
     def segment(self, name: str) -> None:
         """A link that namespaces attach to."""
         run("ip", "-n", WIRES, "link", "add", name, "type", "bridge", "mcast_snooping", "0")
-        run("ip", "-n", WIRES, "link", "set", name, "up")
+        run("ip", "-n", WIRES, "link", "set", "dev", name, "up")
 
-    def attach(self, namespace: str, interface: str, segment: str, addresses: Iterable[str], via: Iterable[str] = ()) -> None:
-        """Give `namespace` an interface on `segment` with `addresses` (`10.0.0.1/24`) and default routes `via` gateways."""
+    def attach(
+        self, namespace: str, interface: str, segment: str, addresses: Iterable[str], via: Iterable[str] = ()
+    ) -> None:
+        """Give `namespace` an interface on `segment`, with `addresses` (`10.0.0.1/24`) and default routes `via`."""
         port = f"v{len(self.names)}-{interface}"[:11] + f".{self._count_ports()}"
         run("ip", "-n", WIRES, "link", "add", port, "type", "veth", "peer", "name", interface, "netns", namespace)
-        run("ip", "-n", WIRES, "link", "set", port, "master", segment, "up")
-        run("ip", "-n", namespace, "link", "set", interface, "up")
+        run("ip", "-n", WIRES, "link", "set", "dev", port, "master", segment, "up")
+        run("ip", "-n", namespace, "link", "set", "dev", interface, "up")
         for address in addresses:
             nodad = ["nodad"] if ip_interface(address).version == 6 else []
             run("ip", "-n", namespace, "address", "add", address, "dev", interface, *nodad)
@@ -134,7 +137,7 @@ class Estate:
 
     def _start(self, namespace: str, argv: Sequence[str], stdin: int, stdout: int) -> Process:
         full = ["ip", "netns", "exec", namespace, *argv]
-        popen = subprocess.Popen(full, stdin=stdin, stdout=stdout, start_new_session=True)
+        popen = subprocess.Popen(full, stdin=stdin, stdout=stdout, start_new_session=True, cwd="/")
         process = Process(f"{argv[0]} in {namespace}", popen)
         self.processes.append(process)
         return process

@@ -11,7 +11,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from lab.enter import die_with_parent
 from lab.estate import RESPONDERS, LabError
 
 LISTENS = (
@@ -33,7 +32,7 @@ def responders(*, repaired: bool = False) -> Iterator[None]:
     """The servers, while the context lasts."""
     listeners = LISTENS if repaired else LISTENS + MISTAKES
     argv = [sys.executable, "-I", "-S", str(RESPONDERS), *listeners]
-    process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, preexec_fn=die_with_parent)
+    process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdin is not None
     assert process.stdout is not None
     try:

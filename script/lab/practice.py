@@ -134,9 +134,13 @@ def build(estate: Estate, *, repaired: bool = False) -> None:
     for segment in ("transit", "dmz", "lan", "tunnel"):
         estate.segment(segment)
     _edge(estate)
-    _viewpoint(estate, "internet", "transit", ["198.51.100.20/24", "2001:db8:f::20/64"], ["198.51.100.1", "2001:db8:f::1"])
+    _viewpoint(
+        estate, "internet", "transit", ["198.51.100.20/24", "2001:db8:f::20/64"], ["198.51.100.1", "2001:db8:f::1"]
+    )
     _viewpoint(estate, "vpn", "tunnel", ["10.8.0.10/24"], ["10.8.0.1"])
-    _viewpoint(estate, "monitoring", "lan", ["10.20.1.50/24", "2001:db8:20:1::50/64"], ["10.20.1.1", "2001:db8:20:1::1"])
+    _viewpoint(
+        estate, "monitoring", "lan", ["10.20.1.50/24", "2001:db8:20:1::50/64"], ["10.20.1.1", "2001:db8:20:1::1"]
+    )
     for machine in MACHINES:
         _machine(estate, machine, repaired=repaired)
 

@@ -63,7 +63,7 @@ async def postgres(reader: Reader, writer: Writer) -> None:
     while head := await reader.read(8):
         if len(head) < 8:
             return
-        length, version = struct.unpack("!II", head)
+        _length, version = struct.unpack("!II", head)
         if version == 80877103:  # SSLRequest
             writer.write(b"N")
             continue
@@ -166,7 +166,7 @@ async def dns_over_tcp(reader: Reader, writer: Writer) -> None:
 
 
 _PAGE = b"<!doctype html><html><head><title>%s</title></head><body><h1>%s</h1></body></html>\n"
-_METRICS = b"# TYPE node_load1 gauge\nnode_load1 0.21\n# TYPE node_memory_MemFree_bytes gauge\nnode_memory_MemFree_bytes 3e+09\n"
+_METRICS = b"# TYPE node_load1 gauge\nnode_load1 0.21\n# TYPE node_time_seconds gauge\nnode_time_seconds 1.79e+09\n"
 
 TCP: dict[str, Callable[[Reader, Writer], Awaitable[None]]] = {
     "redis": redis,

@@ -29,19 +29,16 @@ class Audited:
         return sorted((tuple(finding.get(key) for key in keys) for finding in self.report["findings"]), key=repr)
 
 
-def audit(
-    inventory: Path, out: Path, *options: str, prefix: Sequence[str] = (), env: Mapping[str, str] | None = None
-) -> Audited:
+def audit(inventory: Path, out: Path, *options: str, prefix: Sequence[str] = ()) -> Audited:
     """Run `auditor audit INVENTORY -V all` and read its report."""
-    done = start(inventory, out, *options, prefix=prefix, env=env)
-    stdout, stderr = done.communicate(timeout=_LONGEST)
-    return result(done.returncode, stdout, stderr, out)
+    return result(start(inventory, out, "-V", "all", *options, prefix=prefix), out)
 
 
 def start(
     inventory: Path, out: Path, *options: str, prefix: Sequence[str] = (), env: Mapping[str, str] | None = None
 ) -> subprocess.Popen[str]:
-    argv = [*prefix, str(AUDITOR), "audit", str(inventory), "-V", "all", "-o", str(out), *options]
+    """Begin `auditor audit INVENTORY`."""
+    argv = [*prefix, str(AUDITOR), "audit", str(inventory), "-o", str(out), *options]
     return subprocess.Popen(
         argv,
         stdin=subprocess.DEVNULL,
@@ -52,7 +49,9 @@ def start(
     )
 
 
-def result(code: int, stdout: str, stderr: str, out: Path) -> Audited:
+def result(running: subprocess.Popen[str], out: Path) -> Audited:
+    """Wait for a run to end and read its report."""
+    stdout, stderr = running.communicate(timeout=_LONGEST)
     path = out / "latest" / "report.json"
-    assert path.exists(), f"exit code {code} and no report:\n{stdout}\n{stderr}"
-    return Audited(code, stdout, stderr, json.loads(path.read_text(encoding="utf-8")))
+    assert path.exists(), f"exit code {running.returncode} and no report:\n{stdout}\n{stderr}"
+    return Audited(running.returncode, stdout, stderr, json.loads(path.read_text(encoding="utf-8")))

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from audits import Audited, audit, result, start
 from lab import practice
 from lab.estate import Estate
+
+from tests.live.audits import Audited, audit, result, start
 
 pytestmark = pytest.mark.live
 ROOT = Path(__file__).parents[2]
@@ -49,7 +50,9 @@ def repaired(estate: Estate, connect_scan: Audited) -> Estate:
 
 def committed() -> list[tuple[object, ...]]:
     exposures = yaml.safe_load((ROOT / "script/lab/practice-findings.yaml").read_text(encoding="utf-8"))
-    return sorted((tuple(finding.get(key) for key in KEYS) for found in exposures.values() for finding in found), key=repr)
+    return sorted(
+        (tuple(finding.get(key) for key in KEYS) for found in exposures.values() for finding in found), key=repr
+    )
 
 
 def test_the_five_exposures_are_found_and_nothing_else(broken: Audited) -> None:
@@ -63,14 +66,14 @@ def test_the_five_exposures_are_found_and_nothing_else(broken: Audited) -> None:
 def test_everything_else_is_verified_or_silent(broken: Audited) -> None:
     """Beside its five mistakes the estate leaves nothing open to doubt."""
 
-    assert [] == broken.report.get("unverified", [])
-    assert [] == broken.report.get("errors", [])
+    assert broken.report.get("unverified", []) == []
+    assert broken.report.get("errors", []) == []
 
 
 def test_what_the_scope_denies_gets_no_packet(estate: Estate, broken: Audited) -> None:
     """The payment provider's machine is declared, within the targets and denied: the edge saw nothing towards it."""
 
-    assert 0 == estate.packets("edge", "denied")
+    assert estate.packets("edge", "denied") == 0
     assert any("pay-1" in entry["what"] or "203.0.113.200" in entry["what"] for entry in broken.report["left_out"])
 
 
@@ -88,9 +91,9 @@ def test_the_repaired_estate_is_clean(repaired: Estate, tmp_path: Path) -> None:
     """Three viewpoints, TCP and UDP, behind dropping firewalls: exit 0."""
     clean = audit(INVENTORY, tmp_path)
 
-    assert [] == clean.report["findings"]
-    assert [] == clean.report.get("unverified", [])
-    assert ("clean", True, 0) == (clean.report["verdict"]["result"], clean.report["verdict"]["complete"], clean.code)
+    assert clean.report["findings"] == []
+    assert clean.report.get("unverified", []) == []
+    assert (clean.report["verdict"]["result"], clean.report["verdict"]["complete"], clean.code) == ("clean", True, 0)
 
 
 def test_a_killed_nmap_leaves_a_clean_estate_unverified(repaired: Estate, tmp_path: Path) -> None:
@@ -103,12 +106,11 @@ def test_a_killed_nmap_leaves_a_clean_estate_unverified(repaired: Estate, tmp_pa
     out = tmp_path / "reports"
     running = start(INVENTORY, out, "-V", "internal", env={"PATH": f"{shim.parent}:{os.environ['PATH']}"})
     os.kill(await_sweep(pids), signal.SIGKILL)
-    stdout, stderr = running.communicate(timeout=300)
-    killed = result(running.returncode, stdout, stderr, out)
+    killed = result(running, out)
 
-    assert 3 == killed.code, killed.stderr
-    assert [] == killed.report["findings"]
-    assert "incomplete" == killed.report["verdict"]["result"]
+    assert killed.code == 3, killed.stderr
+    assert killed.report["findings"] == []
+    assert killed.report["verdict"]["result"] == "incomplete"
     assert any("killed by signal 9" in entry["reason"] for entry in killed.report["unverified"])
     assert any("killed by signal 9" in error["message"] for error in killed.report["errors"])
 

@@ -57,39 +57,39 @@ def test_quoted_scalars_are_texts() -> None:
     """Quotes and block scalars make a text of anything."""
     document = parse("a: \"22\"\nb: 'true'\nc: |\n  5\n", "f")
 
-    assert {"a": "22", "b": "true", "c": "5\n"} == document.data
-    assert [] == document.problems
+    assert document.data == {"a": "22", "b": "true", "c": "5\n"}
+    assert document.problems == []
 
 
 def test_places() -> None:
     """Keys and items know their line and column; what is not there has the place of what would hold it."""
     document = parse("a:\n  b: [1, 2]\n  c:\n    - x\n    - y: 1\n", "f")
 
-    assert (1, 1) == document.place(())
-    assert (1, 1) == document.place(("a",))
-    assert (2, 3) == document.place(("a", "b"))
-    assert (2, 10) == document.place(("a", "b", 1))
-    assert (5, 7) == document.place(("a", "c", 1))
-    assert (5, 7) == document.place(("a", "c", 1, "y"))
-    assert (5, 7) == document.place(("a", "c", 1, "z"))
-    assert (2, 3) == document.place(("a", "b", 7, "deeper"))
+    assert document.place(()) == (1, 1)
+    assert document.place(("a",)) == (1, 1)
+    assert document.place(("a", "b")) == (2, 3)
+    assert document.place(("a", "b", 1)) == (2, 10)
+    assert document.place(("a", "c", 1)) == (5, 7)
+    assert document.place(("a", "c", 1, "y")) == (5, 7)
+    assert document.place(("a", "c", 1, "z")) == (5, 7)
+    assert document.place(("a", "b", 7, "deeper")) == (2, 3)
 
 
 def test_aliases_share_their_anchor() -> None:
     """An alias is its anchor's value, in a key too."""
     document = parse("a: &n name\nb: &l [1]\n? *n\n: *l\n", "f")
 
-    assert {"a": "name", "b": [1], "name": [1]} == document.data
-    assert [] == document.problems
+    assert document.data == {"a": "name", "b": [1], "name": [1]}
+    assert document.problems == []
 
 
 def test_own_keys_are_dropped_but_their_anchors_hold() -> None:
     """`x-` keys are the author's own: parsed, checked for duplicates, and gone."""
     document = parse("x-sources: &s [a]\nservice: {from: *s, x-note: {deep: 1}}\nx-sources: 2\n", "f")
 
-    assert {"service": {"from": ["a"]}} == document.data
-    assert ["the key `x-sources` is here twice, first in line 1; keep one"] == [
-        problem.message for problem in document.problems
+    assert document.data == {"service": {"from": ["a"]}}
+    assert [problem.message for problem in document.problems] == [
+        "the key `x-sources` is here twice, first in line 1; keep one"
     ]
 
 
@@ -100,7 +100,7 @@ def test_aliases_may_be_many_but_bounded() -> None:
     fine = parse(f"x: &a {thousand}\ny: [" + ",".join(["*a"] * within) + "]", "f")
     beyond = parse(f"x: &a {thousand}\ny: [" + ",".join(["*a"] * (within + 1)) + "]", "f")
 
-    assert [] == fine.problems
+    assert fine.problems == []
     assert within == len(fine.data["y"])
     assert beyond.data is None
     assert "aliases make this file" in beyond.problems[0].message
@@ -118,19 +118,19 @@ def test_depth_through_aliases_is_bounded() -> None:
     """Aliases cannot build what could not be written out."""
     text = "x: &a0 " + "[" * 30 + "]" * 30 + "\ny: &a1 " + "[" * 30 + "*a0" + "]" * 30 + "\nz: [[[[*a1]]]]"
 
-    assert ["z[0][0][0][0]"] == [problem.path for problem in parse(text, "f").problems]
+    assert [problem.path for problem in parse(text, "f").problems] == ["z[0][0][0][0]"]
 
 
 def test_json_is_read() -> None:
     """JSON is YAML, tabs and all."""
-    assert {"version": 1, "a": ["b", None]} == parse('{\n\t"version": 1,\n\t"a": ["b", null]\n}\n', "f").data
+    assert parse('{\n\t"version": 1,\n\t"a": ["b", null]\n}\n', "f").data == {"version": 1, "a": ["b", None]}
 
 
 def test_tabs_are_named() -> None:
     """A tab where YAML allows none is told as such, with its line."""
     (problem,) = parse("a: 1\nb:\n\tc: 1\n", "f").problems
 
-    assert 3 == problem.line
+    assert problem.line == 3
     assert "a tab cannot indent, use spaces" in problem.message
 
 

@@ -79,13 +79,20 @@ hosts:
         patching: monthly
         review_by: 2026-12-31
         x-note: free
-      app: {ports: [8080/tcp, 6000-6002/tcp, 53/udp], interfaces: [private], from: [app-subnet, 10.1.0.0/16], behind: https}
+      app:
+        ports: [8080/tcp, 6000-6002/tcp, 53/udp]
+        interfaces: [private]
+        from: [app-subnet, 10.1.0.0/16]
+        behind: https
       metrics: {ports: 9100/tcp, interfaces: [loopback], class: diagnostics, from: [internet]}
       ftp-data: {ports: 40000-40100/tcp, interfaces: [public], from: [internet], optional: true, families: [ipv4]}
       wireguard: {ports: 51820/udp, interfaces: [public], from: [internet], answers: false, owner: vpn}
       ssh: {from: [bastion, app-subnet], reason: null}
   vip: {interfaces: {public: [203.0.113.50]}, members: [web-1], roles: [linux-server], services: {ssh: null}}
-  bare: {interfaces: {public: [203.0.113.51]}, roles: [linux-server], services: {web: {ports: 80/tcp, from: [internet], behind: web-1.https}}}
+  bare:
+    interfaces: {public: [203.0.113.51]}
+    roles: [linux-server]
+    services: {web: {ports: 80/tcp, from: [internet], behind: web-1.https}}
 """
 
 
@@ -98,46 +105,49 @@ def test_role_and_host_services(example: Inventory) -> None:
     """A host overrides its roles' services key by key; lists replace, null removes; absent interfaces are skipped."""
     ssh = services(example, "web-1")["ssh"]
 
-    assert ["bastion", "app-subnet"] == [source.name for source in ssh.sources]
-    assert (("public",), None, "team-web") == (ssh.interfaces, ssh.reason, ssh.owner)
+    assert [source.name for source in ssh.sources] == ["bastion", "app-subnet"]
+    assert (ssh.interfaces, ssh.reason, ssh.owner) == (("public",), None, "team-web")
     assert ServiceClass.REMOTE_ADMIN is ssh.declared_class
-    assert [] == list(services(example, "vip"))
-    assert "administration" == services(example, "bare")["ssh"].reason
+    assert list(services(example, "vip")) == []
+    assert services(example, "bare")["ssh"].reason == "administration"
 
 
 def test_host_keys(example: Inventory) -> None:
     """Owner and tags are the host's, else the last role's that has them."""
-    assert ("team-web", ("production", "web")) == (example.hosts["web-1"].owner, example.hosts["web-1"].tags)
-    assert ("platform", ("linux",)) == (example.hosts["bare"].owner, example.hosts["bare"].tags)
-    assert ("web-1",) == example.hosts["vip"].members
-    assert ("nftables", "aws-sg") == example.hosts["web-1"].firewall
-    assert ["bare", "vip", "web-1"] == list(example.hosts)
+    assert (example.hosts["web-1"].owner, example.hosts["web-1"].tags) == ("team-web", ("production", "web"))
+    assert (example.hosts["bare"].owner, example.hosts["bare"].tags) == ("platform", ("linux",))
+    assert example.hosts["vip"].members == ("web-1",)
+    assert example.hosts["web-1"].firewall == ("nftables", "aws-sg")
+    assert list(example.hosts) == ["bare", "vip", "web-1"]
 
 
 def test_service_fields(example: Inventory) -> None:
     """Every key of a service arrives, typed."""
     found = services(example, "web-1")
 
-    assert ["app", "ftp-data", "https", "metrics", "ssh", "wireguard"] == list(found)
-    assert ("6000-6002,8080", "53") == (str(found["app"].tcp), str(found["app"].udp))
-    assert "53" == str(found["app"].ports(Protocol.UDP))
-    assert "https" == found["app"].behind
+    assert list(found) == ["app", "ftp-data", "https", "metrics", "ssh", "wireguard"]
+    assert (str(found["app"].tcp), str(found["app"].udp)) == ("6000-6002,8080", "53")
+    assert str(found["app"].ports(Protocol.UDP)) == "53"
+    assert found["app"].behind == "https"
     assert (True, frozenset({Family.IPV4})) == (found["ftp-data"].optional, found["ftp-data"].families)
     assert (False, "vpn", frozenset(Family)) == tuple(
         getattr(found["wireguard"], key) for key in ("answers", "owner", "families")
     )
-    assert ("https", ServiceClass.PUBLIC_WEB) == (found["https"].protocol, found["https"].declared_class)
-    assert {"ticket": "NET-7", "approved_by": "security", "patching": "monthly", "review_by": "2026-12-31"} == found[
-        "https"
-    ].register
+    assert (found["https"].protocol, found["https"].declared_class) == ("https", ServiceClass.PUBLIC_WEB)
+    assert found["https"].register == {
+        "ticket": "NET-7",
+        "approved_by": "security",
+        "patching": "monthly",
+        "review_by": "2026-12-31",
+    }
     assert found["https"].location is not None
-    assert 46 == found["https"].location.line
-    assert ("public",) == services(example, "bare")["web"].interfaces
+    assert found["https"].location.line == 44
+    assert services(example, "bare")["web"].interfaces == ("public",)
 
 
 def test_only_loopback_has_no_sources(example: Inventory) -> None:
     """A service on the loopback alone is reachable from nowhere, whatever `from` a role may give it."""
-    assert () == services(example, "web-1")["metrics"].sources
+    assert services(example, "web-1")["metrics"].sources == ()
 
 
 def test_viewpoints(example: Inventory) -> None:
@@ -162,8 +172,10 @@ def test_viewpoints(example: Inventory) -> None:
 def test_default_targets(example: Inventory) -> None:
     """Targets default to the scope's entries, each on its own; for a public viewpoint less private space."""
     assert example.scope.allow == example.viewpoints["office"].targets
-    assert ["203.0.113.0/24", "2001:db8:1::/64", "11.0.0.0/8"] == [
-        str(one) for one in example.viewpoints["open"].targets
+    assert [str(one) for one in example.viewpoints["open"].targets] == [
+        "203.0.113.0/24",
+        "2001:db8:1::/64",
+        "11.0.0.0/8",
     ]
 
 
@@ -191,7 +203,7 @@ def test_except_is_taken_out(example: Inventory) -> None:
 
     assert ip_address("10.20.1.65") in subnet
     assert ip_address("10.20.1.66") not in subnet
-    assert 255 == sum(network.num_addresses for network in subnet.networks)
+    assert sum(network.num_addresses for network in subnet.networks) == 255
 
 
 def test_loopback_address_on_another_interface(tmp_path: Path) -> None:
@@ -207,14 +219,16 @@ def test_roles_that_agree(tmp_path: Path) -> None:
     """Two roles may have one service where they agree on it, or where the host settles what they differ in."""
     text = """
 roles:
-  one: {owner: first, services: {ssh: {ports: 22/tcp, from: [bastion], reason: a}, dns: {ports: 53/udp, from: [bastion]}}}
+  one:
+    owner: first
+    services: {ssh: {ports: 22/tcp, from: [bastion], reason: a}, dns: {ports: 53/udp, from: [bastion]}}
   two: {services: {ssh: {ports: 22/tcp, from: [bastion], reason: b}, dns: {ports: 53/udp, from: [bastion]}}}
 hosts: {a: {roles: [one, two], interfaces: {lan: [10.20.1.1]}, services: {ssh: {reason: mine}}}}
 """
     found = inventory(tmp_path, text)
 
-    assert {"dns": None, "ssh": "mine"} == {name: one.reason for name, one in services(found, "a").items()}
-    assert "first" == found.hosts["a"].owner
+    assert {name: one.reason for name, one in services(found, "a").items()} == {"dns": None, "ssh": "mine"}
+    assert found.hosts["a"].owner == "first"
 
 
 def test_names_may_hold_x_only_where_not_free(tmp_path: Path) -> None:
@@ -223,15 +237,13 @@ def test_names_may_hold_x_only_where_not_free(tmp_path: Path) -> None:
         tmp_path, "x-a: 1\nhosts: {x-defaults: {any: [thing]}, b: {x-b: 2, interfaces: {lan: [10.20.1.1]}}}\n"
     )
 
-    assert ["b"] == list(found.hosts)
+    assert list(found.hosts) == ["b"]
 
 
 def test_source_sets_are_shared(tmp_path: Path) -> None:
     """One `from` written many times is one source set, so that each is evaluated once."""
-    hosts = "\n".join(
-        f"  h{i}: {{interfaces: {{lan: [10.20.1.{i}]}}, services: {{s: {{ports: 1/tcp, from: [bastion, 10.9.0.0/16]}}}}}}"
-        for i in (1, 2)
-    )
+    service = "services: {s: {ports: 1/tcp, from: [bastion, 10.9.0.0/16]}}"
+    hosts = "\n".join(f"  h{i}: {{interfaces: {{lan: [10.20.1.{i}]}}, {service}}}" for i in (1, 2))
     found = inventory(tmp_path, f"hosts:\n{hosts}\n")
 
     assert services(found, "h1")["s"].sources is services(found, "h2")["s"].sources

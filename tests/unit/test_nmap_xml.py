@@ -210,7 +210,7 @@ def test_skipped_targets_and_progress() -> None:
 
 
 def test_hostile_texts_change_no_state() -> None:
-    """Unknown states, impossible ports and broken lists are not answered for; texts are bounded and kept as they came."""
+    """Unknown states, impossible ports and broken lists are not answered for; texts are bounded, else as they came."""
     record = hosts("hostile")["10.0.0.1"]
     identity = next(seen.sight.identity for seen in record.seen if 1 in seen.ports)
 
@@ -221,7 +221,7 @@ def test_hostile_texts_change_no_state() -> None:
 
 
 def test_a_connect_scan_believes_a_refusal_only_past_a_proved_way() -> None:
-    """Without raw sockets, `host-unreach` may come from here; only an answer of the same address shows that it did not."""
+    """Without raw sockets, `host-unreach` may come from here; an answer of the same address shows that it did not."""
     text = (
         '<nmaprun args="nmap -sT"><scaninfo type="connect" protocol="tcp" services="1-2"/><host>'
         '<address addr="10.0.0.1" addrtype="ipv4"/><ports>'
@@ -229,7 +229,7 @@ def test_a_connect_scan_believes_a_refusal_only_past_a_proved_way() -> None:
         '<port protocol="tcp" portid="2"><state state="{}" reason="x" reason_ttl="0"/></port></ports></host></nmaprun>'
     )
     proved, unproved = (
-        [i for i in NmapXmlReader().feed(text.format(state).encode()) if isinstance(i, HostRecord)][0]
+        next(i for i in NmapXmlReader().feed(text.format(state).encode()) if isinstance(i, HostRecord))
         for state in ("closed", "filtered")
     )
 

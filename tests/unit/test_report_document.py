@@ -14,12 +14,26 @@ from auditor.model.words import Kind, Severity
 from auditor.report import document, to_json
 from auditor.resources import schema_text
 from tests.builders import clean_audit
-from tests.estates import big_audit, busy_audit, hostile_audit
+from tests.estates import big_audit, blind_audit, busy_audit, hostile_audit
 
-AUDITS = {"busy": busy_audit, "clean": clean_audit, "hostile": hostile_audit}
-TOP_KEYS = (
-    "schema audit verdict summary coverage left_out findings waived unverified silent matrix hosts kinds playbooks errors"
-).split()
+AUDITS = {"busy": busy_audit, "clean": clean_audit, "hostile": hostile_audit, "blind": blind_audit}
+TOP_KEYS = [
+    "schema",
+    "audit",
+    "verdict",
+    "summary",
+    "coverage",
+    "left_out",
+    "findings",
+    "waived",
+    "unverified",
+    "silent",
+    "matrix",
+    "hosts",
+    "kinds",
+    "playbooks",
+    "errors",
+]
 
 
 def validator() -> jsonschema.Draft202012Validator:
@@ -93,7 +107,7 @@ def test_keys() -> None:
     """The keys are those of the contract, in its order, and nothing is null."""
     report = document(busy_audit())
 
-    assert TOP_KEYS == list(report)
+    assert list(report) == TOP_KEYS
     assert 0 == nulls(report)
 
 
@@ -147,16 +161,32 @@ def test_finding() -> None:
     """A finding says what was expected, what was observed, by whom it is owned and where it is declared."""
     found = finding("wrong-interface")
 
-    assert {"state": "blocked", "from": ["app-subnet"], "declared_at": {"file": "inventories/example/hosts.yaml", "line": 12}} == (
-        found["expected"]
-    )
+    assert (
+        {
+            "state": "blocked",
+            "from": ["app-subnet"],
+            "declared_at": {"file": "inventories/example/hosts.yaml", "line": 12},
+        }
+    ) == found["expected"]
     assert "Redis key-value store" == found["observed"]["service"]["product"]
     assert "2026-11-22T02:00:31Z" == found["observed"]["at"]
     assert ("team-data", ["production"], 2) == (found["owner"], found["tags"], found["attempts"])
-    assert [{"address": "203.0.113.12", "protocol": "tcp", "ports": "6379", "state": "open", "reason": "syn-ack"}] == (
-        found["endpoints"]
-    )
+    assert (
+        [{"address": "203.0.113.12", "protocol": "tcp", "ports": "6379", "state": "open", "reason": "syn-ack"}]
+    ) == found["endpoints"]
     assert ["routed", "allowed", "listening"] == list(found["legs"])
+
+
+def test_blind() -> None:
+    """A viewpoint that could not look says why; an address that merely lives is a finding without endpoints."""
+    report = document(blind_audit())
+    alive, seen = report["findings"][0], {view["name"]: view for view in report["audit"]["viewpoints"]}
+
+    assert "the source address would be 192.0.2.9, declared is 198.51.100.20" == seen["public"]["failure"]
+    assert "nmap_version" not in seen["public"]
+    assert [] == alive["endpoints"]
+    assert "10.20.1.66" == alive["address"]
+    assert not {"observed", "expected", "legs", "attempts", "class", "confidence"} & set(alive)
 
 
 def test_owner_of_service_first() -> None:
@@ -185,9 +215,11 @@ def test_matrix() -> None:
     """The matrix has declared and open endpoints, a row each, with what became of them."""
     rows = {(row["viewpoint"], row["host"], row["port"]): row for row in document(busy_audit())["matrix"]}
 
-    assert ("drifted", "undeclared-port", "Golang net/http server") == tuple(
-        rows["public", "web-1", 9100][key] for key in ("outcome", "kind", "identity")
-    )
+    assert (
+        "drifted",
+        "undeclared-port",
+        "Golang net/http server",
+    ) == tuple(rows["public", "web-1", 9100][key] for key in ("outcome", "kind", "identity"))
     assert ("verified", "nginx 1.22.1") == tuple(rows["vpn", "web-1", 443][key] for key in ("outcome", "identity"))
     assert "silent" == rows["public", "vpn-1", 51820]["outcome"]
     assert "identity" not in rows["vpn", "db-1", 5005], "a guess from the port number is no identity"
@@ -209,7 +241,11 @@ def test_options_are_plain() -> None:
     """Whatever the options hold, the document holds plain JSON."""
     audit: Audit = replace(clean_audit(), options={"fail_on": ("any",), "hosts": {"b", "a"}, "kind": Kind.UNKNOWN_HOST})
 
-    assert {"fail_on": ["any"], "hosts": ["a", "b"], "kind": "unknown-host"} == json.loads(to_json(document(audit)))["audit"]["options"]
+    assert {
+        "fail_on": ["any"],
+        "hosts": ["a", "b"],
+        "kind": "unknown-host",
+    } == json.loads(to_json(document(audit)))["audit"]["options"]
 
 
 def test_big() -> None:

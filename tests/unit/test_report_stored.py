@@ -12,7 +12,7 @@ import pytest
 from auditor.errors import EvidenceError
 from auditor.report import FORMATS, document, read, to_json
 from tests.builders import clean_audit
-from tests.estates import busy_audit, hostile_audit
+from tests.estates import blind_audit, busy_audit, hostile_audit
 
 WHOLE = to_json(document(busy_audit()))
 
@@ -27,7 +27,7 @@ def write(tmp_path: Path) -> Callable[[bytes | str], Path]:
     return written
 
 
-@pytest.mark.parametrize("audit", [busy_audit, clean_audit, hostile_audit])
+@pytest.mark.parametrize("audit", [busy_audit, clean_audit, hostile_audit, blind_audit])
 def test_round_trip(audit: Callable[[], object], write: Callable[[bytes | str], Path]) -> None:
     """A stored report reads back as the document that was written, and renders to the same bytes in every format."""
     report = document(audit())  # type: ignore[arg-type]
@@ -39,7 +39,9 @@ def test_round_trip(audit: Callable[[], object], write: Callable[[bytes | str], 
 
 def test_nothing_acts() -> None:
     """No control or invisible character of a banner stands bare in the JSON."""
-    assert [] == re.findall("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]", to_json(document(hostile_audit())))
+    assert [] == re.findall(
+        "[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]", to_json(document(hostile_audit()))
+    )
 
 
 @pytest.mark.parametrize(
@@ -56,6 +58,8 @@ def test_nothing_acts() -> None:
         ('{"schema": NaN}', "NaN is not JSON"),
         ('{"schema": ' + "9" * 5000 + "}", "not a whole JSON file"),
         ("[" * 100_000, "nested too deeply"),
+        (WHOLE.replace('"ports": "1-65535"', '"ports": "1-99999"'), "not a port range"),
+        (WHOLE.replace("T02:01:02Z", "T23:59:60Z"), "damaged report"),
         (WHOLE.replace('"rank": 1', '"rank": "<script>"', 1), "damaged report: 'findings.0.rank'"),
     ],
 )

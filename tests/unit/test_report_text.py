@@ -16,11 +16,15 @@ BUSY = document(busy_audit())
 
 def test_verdict_first() -> None:
     """The first line is the verdict with its figures; the next names profile, inventory, viewpoints and times."""
-    lines = text(BUSY, width=200).splitlines()
+    lines = text(BUSY, width=300).splitlines()
 
     assert lines[0].startswith("DRIFT  13 findings: 3 direct-compromise, 1 control-bypass, ")
-    assert "The audit is incomplete: 197,003 endpoints could not be verified and 1 error came up on the way." in lines[0]
-    assert "standard profile · example-estate · from public, vpn · 2026-11-22 02:00:00 to 02:01:02 UTC, 62 s" == lines[1]
+    assert (
+        "The audit is incomplete: 197,003 endpoints could not be verified and 1 error came up on the way." in lines[0]
+    )
+    assert (
+        "standard profile · example-estate · from public, vpn · 2026-11-22 02:00:00 to 02:01:02 UTC, 62 s" == lines[1]
+    )
     assert "65,532 verified · 17 drifted · 4 silent · 197,003 unverified · 3 left out" == lines[3]
 
 
@@ -51,7 +55,7 @@ def test_every_finding(width: int) -> None:
     for kind in {each["kind"] for each in BUSY["findings"]}:
         assert kind in summary
     assert "[2001:db8:1::10]:22/tcp" in summary
-    assert "blocked → open, Redis key-value store 7.0.15" in summary
+    assert "blocked → open, Redis" in summary
 
 
 def test_clean() -> None:

@@ -102,11 +102,14 @@
   const all = (open) => rows.forEach((row) => { if (!row.hidden) row.open = open; });
   document.getElementById("expand").addEventListener("click", () => all(true));
   document.getElementById("collapse").addEventListener("click", () => all(false));
-  addEventListener("hashchange", () => {
-    if (restore()) document.getElementById("findings").scrollIntoView();
+  const follow = () => {
+    const filtered = restore();
     show();
-  });
-  const filtered = restore();
-  show();
-  if (filtered) document.getElementById("findings").scrollIntoView();
+    if (!filtered) return;
+    const findings = document.getElementById("findings");
+    findings.scrollIntoView();
+    findings.focus({ preventScroll: true });
+  };
+  addEventListener("hashchange", follow);
+  follow();
 })();

@@ -1,0 +1,236 @@
+"""The HTML report in a real Chromium. Each test also asserts, at its end, no console message and no request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Opened
+from tests.builders import clean_audit
+from tests.estates import HOSTILE, big_audit, busy_audit, hostile_audit
+
+pytestmark = pytest.mark.browser
+Show = Callable[..., Opened]
+
+CONTRAST = """() => {
+  const parse = (text) => {
+    const parts = text.match(/[\\d.]+/g).map(Number);
+    return parts.length < 4 ? [...parts, 1] : parts;
+  };
+  const linear = (value) => (value <= .03928 ? value / 12.92 : ((value + .055) / 1.055) ** 2.4);
+  const luminance = ([r, g, b]) => .2126 * linear(r / 255) + .7152 * linear(g / 255) + .0722 * linear(b / 255);
+  const behind = (node) => {
+    for (; node; node = node.parentElement) {
+      const color = parse(getComputedStyle(node).backgroundColor);
+      if (color[3] === 1) return color;
+    }
+    return [255, 255, 255, 1];
+  };
+  const exempt = "[aria-hidden=true].none, .visually-hidden, .skip, :disabled";
+  const poor = [];
+  for (const node of document.querySelectorAll("body *")) {
+    const own = [...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim());
+    if (!own || !node.checkVisibility() || node.closest(exempt)) continue;
+    const pair = [luminance(parse(getComputedStyle(node).color)), luminance(behind(node))].sort((a, b) => b - a);
+    const ratio = (pair[0] + .05) / (pair[1] + .05);
+    if (ratio < 4.5) poor.push(`${node.className}: ${node.textContent.slice(0, 40)} ${ratio.toFixed(2)}`);
+  }
+  return poor;
+}"""
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("severity", "direct-compromise", 3),
+        ("class", "data-store", 2),
+        ("class", "no class", 6),
+        ("viewpoint", "vpn", 1),
+        ("host", "web-1", 5),
+        ("owner", "platform", 2),
+        ("owner", "no owner", 1),
+    ],
+)
+def test_filter(show: Show, name: str, value: str, expected: int) -> None:
+    """Each filter leaves the findings that fit, counts them, and stands in the address of the page."""
+    opened = show(busy_audit())
+    opened.page.select_option(f"[data-filter={name}]", value)
+
+    assert expected == opened.shown()
+    assert str(expected) == opened.page.inner_text("#shown")
+    assert opened.page.url.endswith(f"#{name}={value.replace(' ', '+')}")
+
+
+def test_search(show: Show) -> None:
+    """Every word of the search has to occur, in what the row shows."""
+    opened = show(busy_audit())
+    opened.page.fill("[data-filter=q]", "Redis 6379")
+
+    assert 1 == opened.shown()
+    opened.page.fill("[data-filter=q]", "nowhere")
+    assert 0 == opened.shown()
+    expect(opened.page.locator("#nothing")).to_be_visible()
+    opened.page.click("#clear")
+    assert 13 == opened.shown()
+
+
+def test_filters_combine(show: Show) -> None:
+    """Two filters leave what fits both."""
+    opened = show(busy_audit())
+    opened.page.select_option("[data-filter=severity]", "direct-compromise")
+    opened.page.select_option("[data-filter=host]", "db-1")
+
+    assert 2 == opened.shown()
+
+
+def test_linked_view(show: Show) -> None:
+    """A link with filters in its fragment shows the same view to somebody else; unknown values are ignored."""
+    assert 2 == show(busy_audit(), fragment="#severity=direct-compromise&host=db-1").shown()
+    assert 13 == show(busy_audit(), fragment="#severity=%3Cscript%3E&nothing=1").shown()
+
+
+def test_linked_finding(show: Show) -> None:
+    """A link to one finding opens it."""
+    opened = show(busy_audit())
+    link = opened.page.locator(".finding .permalink").nth(3).get_attribute("href")
+    opened.page.evaluate("link => { location.hash = link }", link)
+
+    expect(opened.page.locator(f"{link}[open]")).to_be_visible()
+
+
+def test_tables_filter(show: Show) -> None:
+    """A cell of the class × severity table, and of the viewpoint × host matrix, shows its findings."""
+    opened = show(busy_audit())
+    opened.page.click(".severities .tally >> nth=1")
+    assert int(opened.page.locator(".severities .tally").nth(1).inner_text().split()[0]) == opened.shown()
+
+    opened.page.click("a.cell:has-text('lateral-movement')")
+    assert (1, "vpn") == (opened.shown(), opened.page.input_value("[data-filter=viewpoint]"))
+
+
+def test_keyboard(show: Show) -> None:
+    """Tab reaches the skip link first, then everything that acts; Enter opens a finding; focus can be seen."""
+    opened = show(busy_audit())
+    opened.page.keyboard.press("Tab")
+    assert "Skip to the findings" == opened.page.evaluate("document.activeElement.textContent")
+    opened.page.keyboard.press("Enter")
+    reached = []
+    for _ in range(12):
+        opened.page.keyboard.press("Tab")
+        reached.append(
+            opened.page.evaluate(
+                "document.activeElement.dataset.filter || document.activeElement.id || document.activeElement.tagName"
+            )
+        )
+    assert ["severity", "class", "viewpoint", "host", "owner", "q", "expand", "collapse", "SUMMARY"] == reached[:9]
+    assert "none" != opened.page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    opened.page.keyboard.press("Enter")
+    assert 1 == opened.page.locator(".finding[open]").count()
+    assert [] == opened.page.evaluate(
+        "[...document.querySelectorAll('select, input')].filter((c) => !c.labels.length).map((c) => c.outerHTML)"
+    )
+
+
+def test_copy(show: Show) -> None:
+    """A command is copied whole, without the network."""
+    opened = show(busy_audit(), permissions=["clipboard-read", "clipboard-write"])
+    finding = opened.page.locator(".finding").first
+    finding.locator("summary").click()
+    finding.locator(".command button").first.click()
+
+    expect(finding.locator(".command button").first).to_have_text("Copied")
+    assert finding.locator(".command code").first.inner_text() == opened.page.evaluate("navigator.clipboard.readText()")
+
+
+def test_hostile(show: Show) -> None:
+    """No script of a banner runs, whatever is opened, hovered or filtered, and every banner can be read."""
+    opened = show(hostile_audit())
+    opened.page.click("#expand")
+    for row in opened.page.locator(".finding").all():
+        row.hover()
+    opened.page.fill("[data-filter=q]", "<script>")
+    opened.page.fill("[data-filter=q]", "")
+
+    assert opened.page.evaluate("window.pwned === undefined")
+    assert 1 == opened.page.evaluate("document.scripts.length")
+    assert 0 == opened.page.locator("img").count()
+    assert len(HOSTILE) == opened.shown()
+    assert HOSTILE[0] in opened.page.inner_text("h1")
+
+
+def test_policy_holds(show: Show) -> None:
+    """Even markup that got into the page could neither run nor fetch."""
+    opened = show(busy_audit())
+    opened.page.evaluate(
+        """() => {
+          const image = "<img src=https://example.org/x onerror='window.pwned=1'>";
+          document.body.insertAdjacentHTML("beforeend", image);
+          const script = document.createElement("script");
+          script.textContent = "window.pwned = 2";
+          document.body.append(script);
+        }"""
+    )
+
+    assert opened.page.evaluate("window.pwned === undefined")
+    assert opened.complaints
+    opened.complaints.clear()
+
+
+@pytest.mark.parametrize("audit", [busy_audit, clean_audit, hostile_audit])
+def test_phone(show: Show, audit: Callable[[], object]) -> None:
+    """At 390 pixels the page never scrolls sideways, everything opened."""
+    opened = show(audit(), width=390)
+    opened.page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+
+    assert 390 == opened.page.evaluate("document.documentElement.scrollWidth")
+
+
+def test_paper(show: Show) -> None:
+    """In print every finding is open and the filters are gone."""
+    opened = show(busy_audit())
+    opened.page.emulate_media(media="print")
+
+    assert 13 == opened.page.locator(".finding .why:visible").count()
+    assert 0 == opened.page.locator("#filters:visible, button:visible").count()
+    assert opened.page.locator(".finding .body").last.bounding_box()["height"] > 100  # type: ignore[index]
+    assert opened.page.pdf(format="A4").startswith(b"%PDF")
+
+
+def test_without_scripts(show: Show) -> None:
+    """Without JavaScript every finding is there and opens; no dead controls."""
+    opened = show(busy_audit(), java_script_enabled=False)
+
+    assert 13 == opened.shown()
+    assert 0 == opened.page.locator("#filters:visible, #expand:visible").count()
+    opened.page.locator(".finding summary").first.click()
+    expect(opened.page.locator(".finding .why").first).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_contrast(show: Show, scheme: str) -> None:
+    """All text has at least the contrast of WCAG AA, light and dark."""
+    opened = show(busy_audit(), color_scheme=scheme)
+    opened.page.click("#expand")
+
+    assert [] == opened.page.evaluate(CONTRAST)
+
+
+def test_severity_in_words(show: Show) -> None:
+    """Severity, legs and outcomes are words, not colour alone."""
+    opened = show(busy_audit())
+    opened.page.click("#expand")
+
+    assert 13 == opened.page.locator(".finding > summary .chip").count()
+    assert "direct-compromise" in opened.page.locator(".finding > summary .chip").first.inner_text()
+    assert {"yes", "no", "unknown"} == set(opened.page.locator(".path .state").all_inner_texts())
+
+
+def test_big(show: Show) -> None:
+    """Two thousand findings load, filter and count."""
+    opened = show(big_audit(2000))
+    opened.page.select_option("[data-filter=severity]", "data-exposure")
+
+    assert "333" == opened.page.inner_text("#shown")
+    assert opened.page.inner_text(".count").startswith("333 of 2,000 findings shown")

@@ -1,0 +1,278 @@
+"""Whatever is expected and observed, compare gives each endpoint one outcome and never makes a pass of missing evidence."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from auditor.drift import compare
+from auditor.grade import grade
+from auditor.inventory import expect, load
+from auditor.model.drift import Comparison
+from auditor.model.observation import Identity
+from auditor.model.ports import PortSet
+from auditor.model.words import Address, Kind, PortState, Profile, Protocol, Result
+from auditor.scan import read_evidence
+from tests.property.strategies import World, worlds
+
+Key = tuple[Address, Protocol]
+SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+CASES = sorted(Path("tests/cases").glob("*.exit[013]"))
+
+
+def compared(world: World) -> Comparison:
+    return compare(world.expectations, world.scan)
+
+
+def ports(comparison: Comparison, *results: Result) -> dict[Key, PortSet]:
+    """The ports with one of these results, by address and protocol."""
+    found: dict[Key, PortSet] = {}
+    for outcome in comparison.outcomes:
+        if outcome.result in results:
+            key = outcome.expectation.address, outcome.expectation.protocol
+            found[key] = found.get(key, PortSet()) | outcome.ports
+    return found
+
+
+def gained(before: Comparison, after: Comparison, result: Result) -> dict[Key, PortSet]:
+    """Endpoints that have the result after, and had it not before."""
+    had = ports(before, result)
+    more = {key: found - had.get(key, PortSet()) for key, found in ports(after, result).items()}
+    return {key: found for key, found in more.items() if found}
+
+
+@SLOW
+@given(worlds())
+def test_every_endpoint_has_exactly_one_outcome(world: World) -> None:
+    """The outcomes partition the coverage, and each stands for ports of its own expectation."""
+    comparison = compared(world)
+
+    assert world.expectations.coverage() == ports(comparison, *Result)
+    assert sum(map(len, world.expectations.coverage().values())) == sum(len(o.ports) for o in comparison.outcomes)
+    assert [o for o in comparison.outcomes if o.ports - o.expectation.ports or not o.ports] == []
+
+
+@SLOW
+@given(worlds())
+def test_every_drifted_outcome_is_in_one_drift(world: World) -> None:
+    """A kind stands exactly where the result is `drifted`; its outcome is in one drift of that kind and in no other."""
+    comparison = compared(world)
+    of_own_kind = [o for d in comparison.drifts for o in d.outcomes if o.kind is d.kind]
+    drifted = [o for o in comparison.outcomes if o.result is Result.DRIFTED]
+
+    assert drifted == [o for o in comparison.outcomes if o.kind is not None]
+    assert Counter(map(id, drifted)) == Counter(map(id, of_own_kind))
+
+
+@SLOW
+@given(worlds(), st.randoms(use_true_random=False))
+def test_the_order_of_evidence_does_not_matter(world: World, chance: random.Random) -> None:
+    """Observations, replies, failures and canaries may come in any order."""
+
+    def shuffled(items: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(chance.sample(items, len(items)))
+
+    names = ("observations", "replies", "canaries", "failures", "probe_failures")
+    scan = replace(world.scan, **{name: shuffled(getattr(world.scan, name)) for name in names})
+    one, other = compared(world), compared(replace(world, scan=scan))
+
+    assert (one.outcomes, one.drifts) == (other.outcomes, other.drifts)
+
+
+@SLOW
+@given(worlds(), st.data())
+def test_fewer_replies_never_verify_more(world: World, data: st.DataObject) -> None:
+    """Signs of life and canaries prove paths and hosts: without some of them nothing more is verified or silent."""
+    fewer = replace(
+        world.scan,
+        replies=tuple(one for one in world.scan.replies if data.draw(st.booleans())),
+        canaries=tuple(one for one in world.scan.canaries if data.draw(st.booleans())),
+    )
+    before, after = compared(world), compared(replace(world, scan=fewer))
+
+    assert [gained(before, after, result) for result in (Result.VERIFIED, Result.SILENT)] == [{}, {}]
+
+
+@SLOW
+@given(worlds(), st.data())
+def test_a_lost_address_never_verifies_more(world: World, data: st.DataObject) -> None:
+    """Where all that is known of an address is lost, its endpoints are unverified, and no other gains by it."""
+    seen = sorted({one.address for one in (*world.scan.observations, *world.scan.replies)}, key=str)
+    lost = data.draw(st.sampled_from(seen)) if seen else None
+    fewer = replace(
+        world.scan,
+        observations=tuple(one for one in world.scan.observations if one.address != lost),
+        replies=tuple(one for one in world.scan.replies if one.address != lost),
+    )
+    before, after = compared(world), compared(replace(world, scan=fewer))
+
+    assert {o.result for o in after.outcomes if o.expectation.address == lost} <= {Result.UNVERIFIED}
+    assert gained(before, after, Result.VERIFIED) == {}
+
+
+@SLOW
+@given(worlds(), st.data())
+def test_a_lost_observation_is_never_a_pass(world: World, data: st.DataObject) -> None:
+    """What it was about is unverified afterwards, so the audit as a whole cannot come out clean."""
+    if not world.scan.observations:
+        return
+    lost = data.draw(st.sampled_from(world.scan.observations))
+    fewer = replace(world.scan, observations=tuple(one for one in world.scan.observations if one is not lost))
+    after = compared(replace(world, scan=fewer))
+    key = lost.address, lost.protocol
+    asked = world.expectations.coverage().get(key, PortSet()) & lost.ports
+
+    assert asked - ports(after, Result.UNVERIFIED).get(key, PortSet()) == PortSet()
+
+
+@SLOW
+@given(worlds())
+def test_silence_alone_proves_nothing(world: World) -> None:
+    """Where nothing has replied at all, nothing is verified, nothing silent and nothing drifted."""
+    dumb = replace(
+        world.scan,
+        replies=(),
+        canaries=(),
+        observations=tuple(
+            replace(one, state=state, reason="no-response", ttl=0, reply_from=None, identity=None)
+            for one in world.scan.observations
+            for state in [PortState.FILTERED if one.protocol is Protocol.TCP else PortState.OPEN_FILTERED]
+        ),
+    )
+    comparison = compared(replace(world, scan=dumb))
+
+    assert ({o.result for o in comparison.outcomes} - {Result.UNVERIFIED}, comparison.drifts) == (set(), ())
+
+
+@SLOW
+@given(worlds())
+def test_no_open_port_is_lost(world: World) -> None:
+    """Each open endpoint of the coverage is verified, drifted or unverified, with the observation that says so."""
+    told = ports(compared(world), Result.VERIFIED, Result.DRIFTED, Result.UNVERIFIED)
+    coverage = world.expectations.coverage()
+    opened = [
+        (one.address, one.protocol, port)
+        for one in world.scan.observations
+        if one.state is PortState.OPEN
+        for port in one.ports & coverage.get((one.address, one.protocol), PortSet())
+    ]
+    shown = {
+        (o.expectation.address, o.expectation.protocol, port)
+        for o in compared(world).outcomes
+        if o.observation is not None and o.observation.state is PortState.OPEN
+        for port in o.ports
+    }
+
+    assert [one for one in opened if one[2] not in told.get(one[:2], PortSet())] == []
+    assert sorted(opened, key=str) == sorted(shown, key=str)
+
+
+@SLOW
+@given(worlds())
+def test_an_open_port_where_none_should_be_never_passes(world: World) -> None:
+    """Open is verified only where it is reachable or permitted."""
+    wrong = [
+        o
+        for o in compared(world).outcomes
+        if o.observation is not None
+        and o.observation.state is PortState.OPEN
+        and o.result is Result.VERIFIED
+        and o.expectation.state == "blocked"
+    ]
+
+    assert wrong == []
+
+
+@SLOW
+@given(worlds())
+def test_fingerprints_are_unique_and_outlast_what_answers(world: World) -> None:
+    """A finding keeps its fingerprint when another product, reason or time stands behind it; no two findings share one."""
+    findings = grade([compared(world)], {})
+    later = [
+        replace(
+            finding.drift,
+            outcomes=tuple(
+                replace(
+                    o,
+                    reason="another",
+                    observation=o.observation
+                    and replace(o.observation, reason="another", attempts=7, identity=Identity("x", "probed", "Other")),
+                )
+                for o in finding.drift.outcomes
+            ),
+        )
+        for finding in findings
+    ]
+    again = grade([replace(compared(world), drifts=tuple(later))], {})
+
+    assert len(findings) == len({finding.fingerprint for finding in findings})
+    assert {finding.fingerprint for finding in findings} == {finding.fingerprint for finding in again}
+
+
+@SLOW
+@given(worlds())
+def test_whole_addresses_give_one_drift_each(world: World) -> None:
+    """`host-unreachable`, `all-ports-open` and `unknown-host` name each address at most once."""
+    kinds = (Kind.HOST_UNREACHABLE, Kind.ALL_PORTS_OPEN, Kind.UNKNOWN_HOST)
+    named = Counter((d.kind, d.address) for d in compared(world).drifts if d.kind in kinds)
+
+    assert [one for one, count in named.items() if count > 1 or one[1] is None] == []
+
+
+def reordered(data: Any, chance: random.Random) -> Any:
+    """The same data with the keys of every mapping in another order."""
+    if isinstance(data, dict):
+        return {key: reordered(data[key], chance) for key in chance.sample(list(data), len(data))}
+    return [reordered(item, chance) for item in data] if isinstance(data, list) else data
+
+
+def judged(inventory_file: Path, files: dict[str, list[Path]]) -> list[object]:
+    """Everything that does not name a line of the inventory."""
+    inventory = load(inventory_file)
+    comparisons = []
+    for name in sorted(files):
+        evidence = read_evidence(files[name])
+        expected = expect(inventory, inventory.viewpoints[name], Profile.COMPARE, asked=evidence.asked)
+        comparisons.append(compare(expected, evidence.scan(name)))
+    outcomes = [
+        (o.expectation.viewpoint, o.expectation.host, o.expectation.address, o.expectation.protocol, o.ports, o.reason)
+        for comparison in comparisons
+        for o in comparison.outcomes
+    ]
+    findings = [
+        (f.fingerprint, f.severity, f.why, f.confidence, f.drift.family_gap)
+        for f in grade(comparisons, inventory.hosts)
+    ]
+    return [*outcomes, *findings]
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(case=st.sampled_from(CASES), chance=st.randoms(use_true_random=False))
+def test_the_order_of_keys_and_files_does_not_matter(tmp_path: Path, case: Path, chance: random.Random) -> None:
+    """An inventory's keys and the evidence files may come in any order."""
+    files: dict[str, list[Path]] = {}
+    for path in sorted(case.glob("*.xml")):
+        files.setdefault(path.name.partition(".")[0], []).append(path)
+    data = yaml.load((case / "inventory.yaml").read_text(), Loader=yaml.BaseLoader)  # noqa: S506 - every scalar a string
+    shuffled = tmp_path / "inventory.json"
+    shuffled.write_text(json.dumps(reordered(retyped(data), chance)))
+    other = {name: chance.sample(paths, len(paths)) for name, paths in files.items()}
+
+    assert judged(case / "inventory.yaml", files) == judged(shuffled, other)
+
+
+def retyped(data: Any) -> Any:
+    """Plain strings back to what YAML meant by them; only these words stand in the cases."""
+    if isinstance(data, dict):
+        return {key: retyped(value) for key, value in data.items()}
+    if isinstance(data, list):
+        return [retyped(item) for item in data]
+    return {"true": True, "false": False, "null": None, "1": 1}.get(data, data)

@@ -1,0 +1,201 @@
+"""The playbooks: one that fits, every placeholder filled, every command one that a shell can read."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from ipaddress import ip_address, ip_network
+
+import pytest
+
+from auditor.catalogue import PLAYBOOK_KEYS, firewalls, playbooks
+from auditor.grade.diagnosis import playbook
+from auditor.model.drift import Drift, Outcome
+from auditor.model.expectation import Expectation
+from auditor.model.finding import Playbook
+from auditor.model.inventory import Host, NetnsVia, Service, SourceRange, Viewpoint
+from auditor.model.observation import Identity, Observation
+from auditor.model.ports import PortSet
+from auditor.model.words import (
+    Address,
+    Basis,
+    ExpectedState,
+    Family,
+    Kind,
+    PortState,
+    Protocol,
+    Result,
+    Trust,
+    ViewpointKind,
+)
+
+AT = datetime(2026, 11, 22, tzinfo=UTC)
+BOTH = (ip_network("203.0.113.7/32"), ip_network("2001:db8:1::7/128"))
+BASTION = SourceRange("bastion", BOTH, Trust.TRUSTED)
+PUBLIC = Viewpoint(
+    "public", ViewpointKind.PUBLIC, (ip_address("198.51.100.20"), ip_address("2001:db8:f::20")), (),
+    via=NetnsVia("internet"),
+)  # fmt: skip
+SSH = Service("ssh", PortSet.of(22), PortSet.of(22), ("public",), (BASTION,))
+BACKEND = replace(SSH, name="app", behind="https")
+HOSTILE = Identity("http", "probed", "`reboot`'; $(reboot) {x} {0}")
+ADDRESSES: dict[Family, Address] = {
+    Family.IPV4: ip_address("203.0.113.10"),
+    Family.IPV6: ip_address("2001:db8:1::10"),
+}
+CLOSED, FILTERED, OPEN = PortState.CLOSED, PortState.FILTERED, PortState.OPEN
+MEMBERS = Host("web-1", {}, (), members=("web-2", "web-3"))
+UFW = Host("web-1", {}, (), firewall=("ufw",))
+
+TOO_OPEN = ("too-open", Kind.OUTSIDE_SOURCE_RANGE, OPEN, "syn-ack", SSH, None, False)
+
+Choice = tuple[str, Kind, PortState, str, Service | None, Host | None, bool]
+
+# (playbook, kind, state, reason, service, host, family gap)
+CHOICES: list[Choice] = [
+    ("nothing-listens", Kind.SERVICE_REFUSED, CLOSED, "reset", SSH, None, False),
+    ("nothing-listens-on-family", Kind.SERVICE_REFUSED, CLOSED, "reset", SSH, None, True),
+    ("published-port-refused", Kind.SERVICE_REFUSED, CLOSED, "reset", SSH, MEMBERS, True),
+    ("dropped", Kind.SERVICE_FILTERED, FILTERED, "no-response", SSH, None, False),
+    ("dropped-on-family", Kind.SERVICE_FILTERED, FILTERED, "no-response", SSH, None, True),
+    ("rejected", Kind.SERVICE_FILTERED, FILTERED, "admin-prohibited", SSH, None, True),
+    ("no-route", Kind.SERVICE_FILTERED, FILTERED, "host-unreach", SSH, None, False),
+    ("host-unreachable", Kind.HOST_UNREACHABLE, FILTERED, "no-response", None, None, False),
+    ("all-ports-open", Kind.ALL_PORTS_OPEN, OPEN, "syn-ack", None, None, False),
+    ("wrong-family", Kind.WRONG_FAMILY, OPEN, "syn-ack", SSH, UFW, True),
+    ("family-hole", Kind.OUTSIDE_SOURCE_RANGE, OPEN, "syn-ack", SSH, UFW, True),
+    ("family-hole", Kind.UNDECLARED_PORT, OPEN, "syn-ack", None, None, True),
+    TOO_OPEN,
+    ("backend-exposed", Kind.OUTSIDE_SOURCE_RANGE, OPEN, "syn-ack", BACKEND, UFW, False),
+    ("wide-bind", Kind.WRONG_INTERFACE, OPEN, "syn-ack", SSH, None, False),
+    ("published-container-port", Kind.UNDECLARED_PORT, OPEN, "syn-ack", None, UFW, False),
+    ("published-container-port", Kind.WRONG_INTERFACE, OPEN, "syn-ack", SSH, UFW, False),
+    ("translated-port-open", Kind.UNDECLARED_PORT, OPEN, "syn-ack", None, MEMBERS, False),
+    ("undeclared-port", Kind.UNDECLARED_PORT, OPEN, "syn-ack", None, None, False),
+    ("wrong-service", Kind.WRONG_SERVICE, OPEN, "syn-ack", SSH, None, False),
+    ("boundary-leak", Kind.BOUNDARY_LEAK, CLOSED, "reset", None, None, False),
+    ("unknown-host", Kind.UNKNOWN_HOST, OPEN, "syn-ack", None, None, False),
+]  # fmt: skip
+
+
+def make(choice: Choice, family: Family, protocol: Protocol = Protocol.TCP) -> Drift:
+    _, kind, state, reason, service, _, gap = choice
+    address = ADDRESSES[family]
+    expectation = Expectation(
+        "public", "web-1", "public", address, protocol, PortSet.of(22), ExpectedState.BLOCKED, Basis.DECLARED, service
+    )
+    seen = Observation(address, protocol, PortSet.of(22), state, reason, AT, identity=HOSTILE)
+    outcome = Outcome(expectation, PortSet.of(22), Result.DRIFTED, "", kind, seen)
+    return Drift(kind, PUBLIC, "web-1", "public", family, (outcome,), service, address, gap)
+
+
+def render(book: Playbook) -> dict[str, str]:
+    """Every text with its placeholders filled; KeyError where one is missing."""
+    return {key: text.format_map(book.values) for key, text in playbooks()[book.id].items()}
+
+
+def commands(texts: dict[str, str]) -> Iterator[str]:
+    for text in texts.values():
+        yield from re.findall(r"`([^`]*)`", text)
+
+
+def assert_readable(command: str) -> None:
+    """A shell can read the command; `bash -n` runs nothing."""
+    checked = subprocess.run(["bash", "-n"], input=command, text=True, capture_output=True, check=False)
+
+    assert (0, "") == (checked.returncode, checked.stderr), command
+
+
+def test_every_playbook_has_exactly_its_keys() -> None:
+    """Eight texts each, none of them empty."""
+    for name, texts in playbooks().items():
+        assert PLAYBOOK_KEYS == tuple(texts), name
+        assert all(texts.values()), name
+
+
+def test_every_playbook_is_chosen_by_something() -> None:
+    """A playbook that no drift leads to would be dead text."""
+    assert set(playbooks()) == {choice[0] for choice in CHOICES}
+
+
+def test_every_kind_has_a_playbook() -> None:
+    """No drift stays without a diagnosis."""
+    assert set(Kind) == {choice[1] for choice in CHOICES}
+
+
+@pytest.mark.parametrize("family", Family)
+@pytest.mark.parametrize("choice", CHOICES, ids=lambda choice: f"{choice[0]}:{choice[1]}")
+def test_choice_and_commands(choice: Choice, family: Family) -> None:
+    """The playbook fits the drift and its evidence, and is filled to the last placeholder with commands to run."""
+    book = playbook(make(choice, family), choice[5])
+
+    assert choice[0] == book.id
+    texts = render(book)
+    assert not re.search(r"\{\w*\}", " ".join(texts.values()))
+    for command in commands(texts):
+        assert_readable(command)
+
+
+def test_nothing_from_the_network_becomes_a_value() -> None:
+    """Values stand inside commands that people paste; a banner must never get there."""
+    for choice in CHOICES:
+        values = playbook(make(choice, Family.IPV4), choice[5]).values
+
+        assert not any("reboot" in value for value in values.values()), choice
+
+
+@pytest.mark.parametrize("layer", ["nftables", "iptables", "ufw", "aws-sg", "aws-nacl"])
+@pytest.mark.parametrize("family", Family)
+@pytest.mark.parametrize("protocol", Protocol)
+@pytest.mark.parametrize("count", [0, 1, 2, 40])
+def test_firewall_commands(layer: str, family: Family, protocol: Protocol, count: int) -> None:
+    """Every packet filter's commands are readable for both families and protocols, and for any number of sources."""
+    text = "10.0.{}.0/24" if family is Family.IPV4 else "2001:db8:{}::/48"
+    networks = tuple(ip_network(text.format(number)) for number in range(count))
+    service = replace(SSH, sources=(SourceRange("many", networks, Trust.TRUSTED),))
+    drift = replace(make(TOO_OPEN, family, protocol), service=service)
+    values = playbook(drift, Host("web-1", {}, (), firewall=(layer,))).values
+
+    for key in ("rules", "allow", "narrow"):
+        assert_readable(values[key])
+        assert "{" not in re.sub(r"'\{ [0-9a-f.:/, ]+ \}'|\[\{CidrI\w+=[^}]*\}\]", "", values[key]), values[key]
+
+
+def test_every_layer_has_commands() -> None:
+    """The layers that an inventory may declare."""
+    assert {"nftables", "iptables", "ufw", "aws-sg", "aws-nacl"} == set(firewalls())
+    assert all({"rules", "allow", "restrict", "deny"} == set(layer) for layer in firewalls().values())
+
+
+def test_commands_suit_the_family_and_the_protocol() -> None:
+    """IPv6 and UDP need other flags than IPv4 and TCP."""
+    six = playbook(make(TOO_OPEN, Family.IPV6, Protocol.UDP), None).values
+    four = playbook(make(TOO_OPEN, Family.IPV4), None).values
+
+    assert "ip netns exec internet nc -6 -vzu -w 3 2001:db8:1::10 22" == six["probe"]
+    assert "ip netns exec internet nmap -6 -Pn -n -sU -p 22 2001:db8:1::10" == six["scan"]
+    assert "ip netns exec internet nc -4 -vz -w 3 203.0.113.10 22" == four["probe"]
+    assert "ss -ltnp 'sport = :22'" == four["listeners"]
+    assert "ss -lunp 'sport = :22'" == six["listeners"]
+    assert "[2001:db8:1::10]:22" == six["bind"]
+    assert "ip6 saddr != '{ 2001:db8:1::7/128 }'" in six["narrow"]
+    assert "ip saddr != '{ 203.0.113.7/32 }'" in four["narrow"]
+
+
+def test_a_fix_closes_what_no_source_may_reach() -> None:
+    """Where nobody is meant to reach the port there, the narrowed rule admits nobody."""
+    values = playbook(replace(make(TOO_OPEN, Family.IPV4), kind=Kind.WRONG_INTERFACE), None).values
+
+    assert "nft insert rule inet filter input ip daddr 203.0.113.10 tcp dport 22 drop" == values["narrow"]
+
+
+def test_an_unknown_host_without_ports() -> None:
+    """An address that only answered a ping has a playbook too."""
+    address = ADDRESSES[Family.IPV6]
+    stranger = Drift(Kind.UNKNOWN_HOST, PUBLIC, str(address), None, Family.IPV6, (), address=address)
+    texts = render(playbook(stranger, None))
+
+    assert "nmap -6 -Pn -n 2001:db8:1::10" in texts["immediate_check"]

@@ -1,0 +1,443 @@
+"""Whole scans over a fake transport: what was asked is set against what came back, whatever goes wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import shlex
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from io import BytesIO
+from ipaddress import ip_address, ip_network
+
+import pytest
+
+from auditor.errors import RunError, TransportError
+from auditor.model.context import Context, Event
+from auditor.model.expectation import Expectation, Expectations
+from auditor.model.inventory import Canary, Scope, Service, Via, Viewpoint
+from auditor.model.observation import Scan
+from auditor.model.ports import PortSet
+from auditor.model.words import Basis, ExpectedState, Profile, Protocol, ViewpointKind
+from auditor.scan import Abilities, nmap_seconds, plan, probe_abilities, scan
+
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
+ONE, TWO, THREE = (ip_address(f"10.0.0.{n}") for n in (1, 2, 3))
+SCOPE = Scope((ip_network("10.0.0.0/8"),))
+WEB = Service("web", PortSet.of(80), PortSet(), ("public",), ())
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a fake command says."""
+
+    stdout: str = ""
+    returncode: int = 0
+    stderr: str = ""
+
+
+class FakeProcess:
+    def __init__(self, said: Said) -> None:
+        self._said = said
+        self.stderr = said.stderr
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        data = self._said.stdout.encode()
+        for start in range(0, len(data), 50):
+            yield data[start : start + 50]
+            await asyncio.sleep(0)
+
+    async def wait(self) -> int:
+        return self._said.returncode
+
+
+@dataclass
+class FakeTransport:
+    """Answers routes as declared, and nmap by `nmap`, which is given the argument list."""
+
+    nmap: Callable[[Sequence[str]], Said]
+    route: Callable[[str], Said] = lambda _: Said('[{"dst":"x","prefsrc":"10.0.0.99"}]')
+    ran: list[Sequence[str]] = field(default_factory=list)
+
+    @asynccontextmanager
+    async def run(self, _via: Via, argv: Sequence[str]) -> AsyncIterator[FakeProcess]:
+        self.ran.append(argv)
+        match argv[0]:
+            case "ip":
+                yield FakeProcess(self.route(argv[-1]))
+            case "nmap":
+                yield FakeProcess(self.nmap(argv))
+            case _:
+                yield FakeProcess(Said("CapEff:\t0000000000002000\n"))
+
+
+def document(argv: Sequence[str], *hosts: str, end: str = '<finished time="1" exit="success"/>') -> str:
+    ports = argv[argv.index("-p") + 1] if "-p" in argv else ""
+    protocol = "udp" if "-sU" in argv else "tcp"
+    return (
+        f'<nmaprun args="{shlex.join(argv)}" version="7.93">'
+        f'<scaninfo type="syn" protocol="{protocol}" services="{ports}"/>'
+        f"{''.join(hosts)}<runstats>{end}</runstats></nmaprun>"
+    )
+
+
+def host(address: object, *ports: str, status: str = 'state="up" reason="user-set"', extra: str = "") -> str:
+    return (
+        f'<host endtime="1" {extra}><status {status}/><address addr="{address}" addrtype="ipv4"/>'
+        f"<ports>{''.join(ports)}</ports></host>"
+    )
+
+
+def port(number: int, state: str, reason: str, service: str = "", protocol: str = "tcp") -> str:
+    return (
+        f'<port protocol="{protocol}" portid="{number}"><state state="{state}" reason="{reason}" reason_ttl="63"/>'
+        f"{service}</port>"
+    )
+
+
+def closed(argv: Sequence[str]) -> str:
+    ports = argv[argv.index("-p") + 1]
+    return f'<extraports state="closed"><extrareasons reason="reset" proto="tcp" ports="{ports}"/></extraports>'
+
+
+def targets(argv: Sequence[str]) -> list[str]:
+    return [word for word in argv if word.startswith("10.")]
+
+
+def all_closed(argv: Sequence[str]) -> Said:
+    """A network where every port of every address is closed."""
+    return Said(document(argv, *(host(address, closed(argv)) for address in targets(argv) if "-p" in argv)))
+
+
+def expectations(*addresses: object, ports: str = "1-10", **viewpoint: object) -> Expectations:
+    here = Viewpoint("vp", ViewpointKind.PUBLIC, (ip_address("10.0.0.99"),), (), **viewpoint)
+    each = (
+        Expectation("vp", "h", "public", a, Protocol.TCP, PortSet.parse(ports), ExpectedState.BLOCKED, Basis.UNDECLARED)
+        for a in addresses
+    )
+    return Expectations(here, Profile.STANDARD, tuple(each))
+
+
+def carried_out(
+    transport: FakeTransport, wanted: Expectations, *, raw: bool = True, evidence: object = None
+) -> tuple[Scan, list[Event]]:
+    events: list[Event] = []
+    planned = plan(wanted, SCOPE, Abilities("7.93", raw))
+    context = Context(lambda: NOW, random.Random(1), events.append)
+    (found,) = asyncio.run(scan([planned], transport=transport, context=context, evidence=evidence))
+    return found, events
+
+
+def failures(found: Scan) -> list[tuple[str, str, str]]:
+    return [(str(one.address), str(one.ports), one.reason) for one in found.failures]
+
+
+def test_a_whole_scan_has_no_failures() -> None:
+    """Every port asked has a state; nothing is in error; the commands are on record."""
+    found, _ = carried_out(FakeTransport(all_closed), expectations(ONE, TWO))
+
+    assert ([], (), None) == (failures(found), found.errors, found.failure)
+    assert [(ONE, "1-10"), (TWO, "1-10")] == [(o.address, str(o.ports)) for o in found.observations]
+    assert 1 == len(found.commands) == len(found.spans)
+
+
+@pytest.mark.parametrize(
+    ("said", "reason", "errors"),
+    [
+        (lambda a: Said(document(a)), "nmap did not report on it", 0),
+        (lambda a: Said(document(a), stderr="odd\nsendto failed"), "nmap did not report on it: sendto failed", 0),
+        (lambda a: Said(document(a)[:60], -9), "nmap was killed by signal 9 before it had finished", 1),
+        (lambda a: Said(document(a)[:-30]), "nmap's document is cut off", 1),
+        (lambda a: Said(document(a, end="")), "nmap's document has no proper end", 1),
+        (
+            lambda a: Said(document(a, end='<finished exit="error" errormsg="no luck"/>'), 1),
+            "nmap stopped with an error: no luck",
+            1,
+        ),
+        (lambda _: Said("", 1, "QUITTING!"), "nmap ended with exit status 1: QUITTING!", 1),
+        (lambda _: Said("Starting Nmap"), "this is not nmap XML", 1),
+        (
+            lambda a: Said(document(a, host(ONE, extra='timedout="true"'))),
+            "nmap gave up on this host: host timeout",
+            0,
+        ),
+        (
+            lambda a: Said(document(a, f'<target specification="{ONE}" status="skipped" reason="invalid"/>')),
+            "nmap skipped this address, it has no usable way to it",
+            0,
+        ),
+    ],
+)
+def test_what_is_not_answered_for_is_a_failure_with_its_reason(
+    said: Callable[[Sequence[str]], Said], reason: str, errors: int
+) -> None:
+    """However nmap fails, no port of the coverage is lost and none is taken for closed."""
+    found, _ = carried_out(FakeTransport(said), expectations(ONE))
+
+    assert [("10.0.0.1", "1-10", reason)] == failures(found)
+    assert () == found.observations
+    assert errors <= len(found.errors)
+
+
+def test_hosts_finished_before_a_kill_are_kept() -> None:
+    """A stream that breaks off loses only the hosts that were not done."""
+
+    def killed(argv: Sequence[str]) -> Said:
+        if "-p" not in argv:
+            return Said(document(argv))
+        whole = document(argv, host(ONE, closed(argv)), host(TWO, closed(argv)))
+        return Said(whole[: whole.index(f'addr="{TWO}"')], -9)
+
+    found, _ = carried_out(FakeTransport(killed), expectations(ONE, TWO))
+
+    assert [ONE] == [one.address for one in found.observations]
+    assert [("10.0.0.2", "1-10", "nmap was killed by signal 9 before it had finished")] == failures(found)
+    assert ("vp-sweep-ipv4-001: nmap was killed by signal 9 before it had finished",) == found.errors
+
+
+def test_ports_that_nmap_left_out_are_failures() -> None:
+    """A host that is there, but with fewer ports than were asked, is not whole."""
+    found, _ = carried_out(
+        FakeTransport(lambda a: Said(document(a, host(ONE, port(3, "closed", "reset"))))), expectations(ONE)
+    )
+
+    assert [("10.0.0.1", "1-2,4-10", "nmap did not report on it")] == failures(found)
+
+
+def test_a_dead_neighbour_is_silence_asked_to_the_end() -> None:
+    """No ARP reply to -Pn's question: the ports were asked as far as they can be, and nothing lives there."""
+
+    def dead(argv: Sequence[str]) -> Said:
+        return Said(document(argv, host(ONE, status='state="down" reason="no-response"')))
+
+    found, _ = carried_out(FakeTransport(dead), expectations(ONE))
+
+    assert [("1-10", "filtered", "no-response", 0)] == [
+        (str(o.ports), o.state, o.reason, o.ttl) for o in found.observations
+    ]
+    assert [] == failures(found)
+
+
+def test_silent_addresses_are_pinged_and_neighbours_asked_past_the_link() -> None:
+    """ARP shows life but no path; so what only ARP answers for is pinged again without it."""
+
+    def silent(argv: Sequence[str]) -> Said:
+        if "-sn" not in argv:
+            extra = closed(argv).replace("closed", "filtered").replace("reset", "no-response")
+            return Said(document(argv, host(ONE, extra)))
+        reason = "echo-reply" if "--disable-arp-ping" in argv else "arp-response"
+        return Said(document(argv, host(ONE, status=f'state="up" reason="{reason}"')))
+
+    found, _ = carried_out(FakeTransport(silent), expectations(ONE))
+
+    assert ["arp-response", "echo-reply"] == [reply.reason for reply in found.replies]
+
+
+def test_a_wrong_source_address_stops_everything_before_the_first_probe() -> None:
+    """The scan would show what another viewpoint sees; so nothing is sent, and the sentence says both addresses."""
+    transport = FakeTransport(all_closed, route=lambda _: Said('[{"prefsrc":"10.0.0.77"}]'))
+    found, _ = carried_out(transport, expectations(ONE))
+
+    assert found.failure is not None
+    assert "from 10.0.0.77, but viewpoint vp is declared as 10.0.0.99" in found.failure
+    assert [] == [argv for argv in transport.ran if argv[0] == "nmap"]
+
+
+def test_nat_makes_the_source_address_unknowable() -> None:
+    """With `nat: true` the scanner's own address differs, as declared."""
+    transport = FakeTransport(all_closed, route=lambda _: Said('[{"prefsrc":"192.168.1.2"}]'))
+
+    assert carried_out(transport, expectations(ONE, nat=True))[0].failure is None
+
+
+@pytest.mark.parametrize(
+    ("route", "reason"),
+    [
+        (Said("", 2, "RTNETLINK answers: Network is unreachable\n"), "the viewpoint has no route to it: RTNETLINK"),
+        (Said('[{"type":"unreachable","dst":"x"}]'), "the viewpoint's route to it is of type unreachable"),
+    ],
+)
+def test_an_address_without_a_route_is_a_failure_and_gets_no_probe(route: Said, reason: str) -> None:
+    """The others are scanned all the same."""
+    usual = FakeTransport(all_closed).route
+    transport = FakeTransport(all_closed, route=lambda a: route if a == str(ONE) else usual(a))
+    found, _ = carried_out(transport, expectations(ONE, TWO))
+
+    assert [("10.0.0.1", "1-10")] == [one[:2] for one in failures(found)]
+    assert failures(found)[0][2].startswith(reason)
+    assert not any(str(ONE) in argv for argv in transport.ran if argv[0] == "nmap")
+
+
+def test_unreadable_routes_fail_the_viewpoint() -> None:
+    """An `ip` that speaks no JSON leaves the source address unknown: could not tell is no pass."""
+    found, _ = carried_out(FakeTransport(all_closed, route=lambda _: Said("10.0.0.1 dev eth0")), expectations(ONE))
+
+    assert found.failure is not None
+    assert "gave no route that can be read" in found.failure
+
+
+def sees_open(version: Callable[[Sequence[str]], Said]) -> Callable[[Sequence[str]], Said]:
+    """Port 7 of every address is open; version probes are answered by `version`."""
+
+    def answer(argv: Sequence[str]) -> Said:
+        if "-sV" in argv:
+            return version(argv)
+        shut = closed(argv).replace('ports="1-10"', 'ports="1-6,8-10"')
+        return Said(document(argv, *(host(a, port(7, "open", "syn-ack"), shut) for a in targets(argv))))
+
+    return answer
+
+
+def test_versions_are_asked_of_open_ports_and_confirm_them() -> None:
+    """What was recognised is kept, and the endpoint has then been seen open twice."""
+    service = '<service name="redis" product="Redis" method="probed"/>'
+    transport = FakeTransport(
+        sees_open(lambda a: Said(document(a, *(host(t, port(7, "open", "syn-ack", service)) for t in targets(a)))))
+    )
+    found, _ = carried_out(transport, expectations(ONE, TWO))
+    opened = [o for o in found.observations if o.state == "open"]
+
+    assert [("redis", 2), ("redis", 2)] == [(o.identity and o.identity.name, o.attempts) for o in opened]
+    assert [["10.0.0.1", "10.0.0.2"]] == [targets(argv) for argv in transport.ran if "-sV" in argv]
+    assert () == found.probe_failures
+
+
+@pytest.mark.parametrize(
+    ("said", "reasons"),
+    [
+        (lambda a: Said(document(a, host(ONE, extra='timedout="true"'))), []),
+        (lambda a: Said(document(a, host(ONE, port(7, "open", "syn-ack")))), []),
+        (
+            lambda a: Said(document(a, host(ONE, port(7, "filtered", "no-response")))),
+            ["it was open before, and no longer when asked what answers there"],
+        ),
+        (lambda _: Said("", -11), ["nmap was killed by signal 11 before it had finished"]),
+    ],
+)
+def test_a_silent_service_is_no_failure_and_a_broken_probe_is(
+    said: Callable[[Sequence[str]], Said], reasons: list[str]
+) -> None:
+    """The port stays open either way; only a probe that could not be carried out leaves something untold."""
+    found, _ = carried_out(FakeTransport(sees_open(said)), expectations(ONE))
+
+    assert reasons == [one.reason for one in found.probe_failures]
+    assert ["7"] == [str(o.ports) for o in found.observations if o.state == "open"]
+    assert [] == failures(found)
+
+
+def test_canaries_are_kept_apart() -> None:
+    """They prove a path and are no part of the coverage."""
+    found, _ = carried_out(FakeTransport(all_closed), expectations(ONE, canaries=(Canary(THREE, Protocol.TCP, 22),)))
+
+    assert [(THREE, "22")] == [(o.address, str(o.ports)) for o in found.canaries]
+    assert [ONE] == [o.address for o in found.observations]
+
+
+def test_without_raw_sockets_udp_is_unverified() -> None:
+    """UDP that cannot be asked is a failure with the reason, not an absence."""
+    wanted = expectations(ONE)
+    udp = Expectation(
+        "vp", "h", "public", ONE, Protocol.UDP, PortSet.of(53), ExpectedState.REACHABLE, Basis.DECLARED, WEB
+    )
+    found, _ = carried_out(
+        FakeTransport(all_closed),
+        Expectations(wanted.viewpoint, wanted.profile, (*wanted.expectations, udp)),
+        raw=False,
+    )
+
+    assert [("10.0.0.1", "53", "UDP needs raw sockets, which this viewpoint does not have")] == failures(found)
+
+
+def test_a_refused_udp_port_makes_silent_ones_be_asked_again() -> None:
+    """A host that limits its refusals looks half silent at first; at one port a second it is not."""
+
+    def limited(argv: Sequence[str]) -> Said:
+        refused = port(1, "closed", "port-unreach", protocol="udp")
+        again = "--scan-delay" in argv
+        second = port(2, *(("closed", "port-unreach") if again else ("open|filtered", "no-response")), protocol="udp")
+        return Said(document(argv, host(ONE, *((second,) if again else (refused, second)))))
+
+    wanted = expectations(ONE)
+    udp = Expectation("vp", "h", "public", ONE, Protocol.UDP, PortSet.of(1, 2), ExpectedState.BLOCKED, Basis.UNDECLARED)
+    transport = FakeTransport(limited)
+    found, _ = carried_out(transport, Expectations(wanted.viewpoint, wanted.profile, (udp,)))
+
+    assert [("1-2", "closed")] == [(str(o.ports), o.state) for o in found.observations]
+    assert ["2"] == [argv[argv.index("-p") + 1] for argv in transport.ran if "--scan-delay" in argv]
+
+
+def test_evidence_is_written_as_it_streams() -> None:
+    """Every nmap run leaves its XML, byte for byte, under a name that says what it was."""
+    files: dict[str, BytesIO] = {}
+
+    class Store:
+        @contextmanager
+        def open(self, name: str) -> Iterator[BytesIO]:
+            yield files.setdefault(name, BytesIO())
+
+    transport = FakeTransport(all_closed)
+    carried_out(transport, expectations(ONE), evidence=Store())
+    argv = next(argv for argv in transport.ran if argv[0] == "nmap")
+
+    assert {"vp-sweep-ipv4-001.xml": document(argv, host(ONE, closed(argv))).encode()} == {
+        name: file.getvalue() for name, file in files.items()
+    }
+
+
+def test_evidence_that_cannot_be_written_is_an_error_of_the_run() -> None:
+    """A full disk must not look like a finished audit."""
+
+    class Full:
+        def open(self, _name: str) -> object:
+            raise RunError("no space left")
+
+    with pytest.raises(RunError):
+        carried_out(FakeTransport(all_closed), expectations(ONE), evidence=Full())
+
+
+def test_progress_only_grows_and_reaches_its_total() -> None:
+    """A bar can be drawn from it."""
+    _, events = carried_out(FakeTransport(all_closed), expectations(ONE, TWO))
+    steps = [event for event in events if event.task == "vp: probes"]
+
+    assert steps[-1].done == steps[-1].total == 40
+    assert sorted(event.done or 0 for event in steps) == [event.done for event in steps]
+
+
+def test_a_viewpoint_that_cannot_scan_says_why() -> None:
+    """No nmap there: the scan is its failure, nothing is asked."""
+
+    def missing() -> tuple[int, int]:
+        raise TransportError("`nmap` is not installed")
+
+    transport = FakeTransport(all_closed)
+    wanted = expectations(ONE)
+    abilities = asyncio.run(probe_abilities(transport, wanted.viewpoint.via, missing))
+    context = Context(lambda: NOW, random.Random(1), lambda _event: None)
+    (found,) = asyncio.run(scan([plan(wanted, SCOPE, abilities)], transport=transport, context=context))
+
+    assert ("`nmap` is not installed", "") == (found.failure, found.nmap_version)
+
+
+@pytest.mark.parametrize(
+    ("version", "problem"),
+    [((7, 91), "nmap 7.91 is too old; 7.92 or newer is needed"), ((7, 92), None), ((8, 0), None)],
+)
+def test_old_nmap_is_refused(version: tuple[int, int], problem: str | None) -> None:
+    """Before 7.92, nmap does not say which ports it collapsed."""
+    found = asyncio.run(probe_abilities(FakeTransport(all_closed), expectations().viewpoint.via, lambda: version))
+
+    assert problem == found.problem
+    assert (problem is None) == found.raw
+
+
+def test_the_span_of_nmap_is_the_union() -> None:
+    """Runs beside each other count once, pauses not at all."""
+    scans = [
+        Scan("a", Abilities().technique, "7.93", spans=((0, 2), (1, 3))),
+        Scan("b", Abilities().technique, "", spans=((5, 6),)),
+    ]
+
+    assert 4 == nmap_seconds(scans)

@@ -1,0 +1,142 @@
+"""Saved nmap XML as evidence: what was asked, what is known, and what went wrong."""
+
+from __future__ import annotations
+
+import gzip
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+
+from auditor.errors import EvidenceError
+from auditor.model.words import Protocol, Technique
+from auditor.scan import Evidence, read_evidence
+
+DATA = Path(__file__).parent.parent / "data" / "nmap-xml"
+
+
+def evidence(*names: str) -> Evidence:
+    return read_evidence([DATA / f"{name}.xml" for name in names])
+
+
+def asked(found: Evidence) -> dict[str, str]:
+    return {f"{address} {protocol}": str(ports) for (address, protocol), ports in found.asked.items()}
+
+
+def test_what_a_file_asked_and_saw() -> None:
+    """Its hosts times its ports, its command and nmap's version."""
+    found = evidence("dd")
+
+    assert {"10.60.0.11 tcp": "1-200"} == asked(found)
+    assert ("7.93", Technique.SYN, (), ()) == (found.nmap_version, found.technique, found.failures, found.errors)
+    assert ("nmap -n -Pn --reason -p 1-200 -oX dd.xml 10.60.0.11",) == found.commands
+    assert 200 == sum(len(one.ports) for one in found.observations)
+
+
+def test_hosts_that_a_killed_scan_never_reached_were_asked() -> None:
+    """The command line names them, last-octet ranges included."""
+    found = evidence("kill2")
+    failed = {str(one.address) for one in found.failures}
+
+    assert 16 == len(found.asked)
+    assert 10 == len(failed)
+    assert {"nmap's document is cut off"} == {one.reason for one in found.failures}
+    assert 1 == len(found.errors)
+
+
+def test_a_timed_out_host_was_asked() -> None:
+    """It has no ports in the file, but the scan set out to ask them."""
+    found = evidence("hosttimeout")
+
+    assert {"10.60.0.11 tcp": "1-5000", "10.60.0.31 tcp": "1-5000"} == asked(found)
+    assert [("10.60.0.11", "1-5000", "nmap gave up on this host: host timeout")] == [
+        (str(one.address), str(one.ports), one.reason) for one in found.failures
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("down_ping", "nmap did not report on it"),
+        ("down_ping_v", "nmap found the host down and did not probe its ports"),
+        ("noroute", "nmap skipped this address, it has no usable way to it"),
+        ("sigint", "nmap's document is cut off"),
+        ("old_two_states", "this nmap is too old to say which ports it collapsed; 7.92 or newer does"),
+    ],
+)
+def test_what_was_asked_in_vain(name: str, reason: str) -> None:
+    """Named on the command line, not answered for."""
+    assert {reason} == {one.reason for one in evidence(name).failures}
+
+
+def test_one_address_twice_is_confirmed() -> None:
+    """Hosts that come twice are one, seen twice."""
+    found = evidence("dup")
+
+    assert [2] == [one.attempts for one in found.observations if one.address == ip_address("10.60.0.31")]
+
+
+def test_files_unite() -> None:
+    """TCP of one file and UDP of another are one body of evidence; TLS and TCP looks of one host add up."""
+    found = evidence("open", "udp", "scripts")
+    key = ip_address("10.60.0.31")
+
+    assert "53,123,161,500,1194,9999" == str(found.asked[key, Protocol.UDP])
+    assert "1-200,443" == str(found.asked[key, Protocol.TCP])
+    ssh = next(o for o in found.observations if o.address == key and 22 in o.ports)
+    assert (2, "OpenSSH") == (ssh.attempts, ssh.identity and ssh.identity.product)
+
+
+def test_ip_protocol_scans_ask_no_ports() -> None:
+    """Protocol numbers are not ports."""
+    assert ({}, ()) == (asked(evidence("ipproto")), evidence("ipproto").observations)
+
+
+def test_order_of_files_does_not_matter() -> None:
+    """Evidence is a set."""
+    assert evidence("open", "scripts", "udp").observations == evidence("udp", "scripts", "open").observations
+
+
+def test_gzipped_files_are_read(tmp_path: Path) -> None:
+    """The auditor's own evidence is gzipped; known by its first bytes, not by its name."""
+    packed = tmp_path / "evidence"
+    packed.write_bytes(gzip.compress((DATA / "dd.xml").read_bytes()))
+
+    assert evidence("dd").observations == read_evidence([packed]).observations
+
+
+def test_a_gzipped_file_cut_off_keeps_its_finished_hosts(tmp_path: Path) -> None:
+    """A kill while writing loses the end alone."""
+    packed = tmp_path / "t.xml.gz"
+    whole = gzip.compress((DATA / "t.xml").read_bytes(), compresslevel=0)
+    packed.write_bytes(whole[: len(whole) // 2])
+    found = read_evidence([packed])
+
+    assert found.observations
+    assert "cut off or damaged" in found.errors[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "nothing is in it"),
+        (b"not XML", "this is not nmap XML"),
+        (b"<html/>", "this is not nmap XML: its root is <html>"),
+        ((DATA / "bomb.xml").read_bytes(), "declares an XML entity"),
+        (b"\x1f\x8bnonsense", "nothing is in it"),
+    ],
+)
+def test_what_is_not_nmap_xml_is_refused(tmp_path: Path, content: bytes, reason: str) -> None:
+    """The error names the file and what it is instead."""
+    file = tmp_path / "file.xml"
+    file.write_bytes(content)
+
+    with pytest.raises(EvidenceError, match=reason) as raised:
+        read_evidence([file])
+    assert str(raised.value).startswith(f"{file}: ")
+
+
+def test_a_missing_file_is_an_evidence_error(tmp_path: Path) -> None:
+    """Said with the path."""
+    with pytest.raises(EvidenceError, match=r"no\.xml: cannot be read: No such file"):
+        read_evidence([tmp_path / "no.xml"])

@@ -1,0 +1,228 @@
+"""Expectations become nmap runs: what is asked, how fast, and of whom."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+
+import pytest
+
+from auditor.addresses import OutOfScopeError
+from auditor.model.expectation import Expectation, Expectations
+from auditor.model.inventory import Canary, Scope, Service, Viewpoint
+from auditor.model.ports import ALL_PORTS, PortSet
+from auditor.model.words import Basis, ExpectedState, PortState, Profile, Protocol, ServiceClass, ViewpointKind
+from auditor.scan.abilities import Abilities
+from auditor.scan.merge import Board
+from auditor.scan.nmap_records import HostRecord, Seen, Sight
+from auditor.scan.plan import Plan, Purpose, plan
+from auditor.scan.versions import VersionJob, version_jobs, wants
+
+PORTS = PortSet.parse
+RAW, PLAIN = Abilities("7.93", raw=True), Abilities("7.93", raw=False)
+SCOPE = Scope((ip_network("10.0.0.0/8"), ip_network("2001:db8::/32")), deny=(ip_network("10.9.0.0/16"),))
+ONE, TWO, SIX = "10.0.0.1", "10.0.0.2", "2001:db8::1"
+SERVICE = Service("web", PORTS("80"), PortSet(), ("public",), ())
+DATABASE = Service("db", PORTS("9100"), PortSet(), ("public",), (), declared_class=ServiceClass.DATA_STORE)
+
+
+def some(
+    address: str,
+    ports: str,
+    basis: Basis = Basis.UNDECLARED,
+    protocol: Protocol = Protocol.TCP,
+    service: Service | None = None,
+) -> Expectation:
+    state = ExpectedState.REACHABLE if basis is Basis.DECLARED else ExpectedState.BLOCKED
+    service = service or (None if basis is Basis.UNDECLARED else SERVICE)
+    return Expectation("vp", "h", "public", ip_address(address), protocol, PORTS(ports), state, basis, service)
+
+
+def expectations(*each: Expectation, profile: Profile = Profile.STANDARD, **viewpoint: object) -> Expectations:
+    here = Viewpoint("vp", ViewpointKind.PUBLIC, (ip_address("10.0.0.99"),), (), **viewpoint)
+    return Expectations(here, profile, each)
+
+
+def planned(*each: Expectation, abilities: Abilities = RAW, **viewpoint: object) -> Plan:
+    return plan(expectations(*each, **viewpoint), SCOPE, abilities)
+
+
+def asked(found: Plan) -> set[tuple[str, str, str, tuple[str, ...]]]:
+    return {(j.purpose, j.protocol, str(j.ports), tuple(map(str, j.addresses))) for j in found.jobs}
+
+
+def test_declared_ports_first_then_the_sweep_then_udp_beside_it() -> None:
+    """Hosts with equal port sets go together; families apart; declared on any ground counts as declared."""
+    found = planned(
+        some(ONE, "80", Basis.DECLARED),
+        some(ONE, "22", Basis.OTHER_INTERFACE),
+        some(ONE, "1-21,23-79,81-65535"),
+        some(TWO, "1-65535"),
+        some(SIX, "1-65535"),
+        some(ONE, "53", protocol=Protocol.UDP),
+    )
+
+    assert {
+        ("declared", "tcp", "22,80", (ONE,)),
+        ("sweep", "tcp", "1-65535", (ONE, TWO)),
+        ("sweep", "tcp", "1-65535", (SIX,)),
+        ("udp", "udp", "53", (ONE,)),
+    } == asked(found)
+    assert ["declared"] == [job.purpose for job in found.first.jobs]
+
+
+def test_runs_beside_each_other_share_the_rate() -> None:
+    """What leaves the viewpoint at one time never exceeds its rate."""
+    for found in (
+        planned(some(ONE, "1-65535"), some(SIX, "1-65535"), some(ONE, "53", protocol=Protocol.UDP), rate=1000),
+        planned(*(some(f"10.0.0.{n}", f"1-{n}") for n in range(1, 20)), rate=7),
+    ):
+        together = [sorted((job.rate for job in lane.jobs), reverse=True)[: lane.side_by_side] for lane in found.lanes]
+
+        assert sum(map(sum, together)) <= found.viewpoint.rate + 1e-6
+
+
+def test_the_sweep_keeps_its_pace_and_retries_once() -> None:
+    """The fewest and the most packets a second are one; silence must not slow it down; --open is never used."""
+    argv = planned(some(ONE, "1-65535"), rate=5000).jobs[0].argv
+
+    assert "--min-rate 5000 --max-retries 1 --max-hostgroup 2 -p 1-65535 10.0.0.1" in " ".join(argv)
+    assert ("nmap", "--privileged") == argv[:2]
+    assert {"-n", "-Pn", "-v", "-sS"} <= set(argv)
+    assert "--open" not in argv
+    assert not any("host-timeout" in word for word in argv)
+
+
+def test_families_have_runs_of_their_own() -> None:
+    """nmap scans one family a run."""
+    assert [True] == ["-6" in job.argv for job in planned(some(SIX, "1-10")).jobs]
+    assert [False] == ["-6" in job.argv for job in planned(some(ONE, "1-10")).jobs]
+
+
+def test_without_raw_sockets_udp_is_refused_and_tcp_connects() -> None:
+    """What cannot be asked is said, never left out."""
+    found = planned(some(ONE, "80"), some(ONE, "53,123", protocol=Protocol.UDP), abilities=PLAIN)
+
+    assert [("53,123", "UDP needs raw sockets, which this viewpoint does not have")] == [
+        (str(failure.ports), failure.reason) for failure in found.refused
+    ]
+    assert [{"--unprivileged", "-sT"}] == [{"--unprivileged", "-sT", "-sU", "-sS"} & set(j.argv) for j in found.jobs]
+
+
+@pytest.mark.parametrize("address", ["192.0.2.1", "10.9.0.1"])
+def test_nothing_outside_the_scope_is_ever_planned(address: str) -> None:
+    """Neither an address that is not allowed nor a denied one, in the coverage or as a canary."""
+    with pytest.raises(OutOfScopeError):
+        planned(some(address, "80"))
+    with pytest.raises(OutOfScopeError):
+        planned(some(ONE, "80"), canaries=(Canary(ip_address(address)),))
+
+
+def test_canaries_are_asked_where_the_coverage_does_not() -> None:
+    """An address is pinged, an endpoint probed; what the coverage asks anyway is not asked twice."""
+    found = planned(
+        some(ONE, "80"),
+        canaries=(
+            Canary(ip_address(TWO)),
+            Canary(ip_address("10.0.0.3"), Protocol.TCP, 22),
+            Canary(ip_address(ONE)),
+            Canary(ip_address(ONE), Protocol.TCP, 80),
+            Canary(ip_address(ONE), Protocol.TCP, 443),
+        ),
+    )
+
+    assert {
+        ("canary", "tcp", "", (TWO,)),
+        ("canary", "tcp", "22", ("10.0.0.3",)),
+        ("canary", "tcp", "443", (ONE,)),
+        ("sweep", "tcp", "80", (ONE,)),
+    } == asked(found)
+    assert {"-sn", "--disable-arp-ping"} <= set(next(job.argv for job in found.jobs if not job.ports))
+
+
+def test_estimates_probes_and_time() -> None:
+    """Two tries a silent port, at the viewpoint's rate."""
+    found = planned(some(ONE, "1-65535"), some(TWO, "1-65535"), rate=5000)
+
+    assert 4 * 65535 == found.probes
+    assert 53 == int(found.seconds)
+
+
+def test_commands_can_be_pasted() -> None:
+    """What `plan` shows is what runs."""
+    job = planned(some(ONE, "80")).jobs[0]
+
+    assert job.command.split() == list(job.argv)
+    assert Purpose.SWEEP is job.purpose
+
+
+def opened(board: Board, address: str, ports: str, state: PortState = PortState.OPEN, protocol=Protocol.TCP) -> None:
+    board.add(HostRecord(ip_address(address), None, (Seen(protocol, PORTS(ports), Sight(state, "x")),)))
+
+
+def versions(board: Board, *each: Expectation, profile: Profile = Profile.STANDARD) -> tuple[VersionJob, ...]:
+    wanted = wants(expectations(*each))
+    return version_jobs(board, wanted, {}, scope=SCOPE, technique=RAW.technique, profile=profile)
+
+
+def test_version_probes_go_by_port_over_hosts() -> None:
+    """One port of several hosts shares a run, and each host has a time limit of its own."""
+    board = Board()
+    opened(board, ONE, "22,80")
+    opened(board, TWO, "22")
+    jobs = versions(board, some(ONE, "1-100"), some(TWO, "1-100"))
+
+    assert {("22", 2), ("80", 1)} == {(str(job.ports), len(job.targets)) for job in jobs}
+    assert all({"-sV", "--host-timeout", "30s"} <= set(job.argv) for job in jobs)
+
+
+def test_what_lies_outside_the_coverage_gets_no_version_probe() -> None:
+    """A port that an nmap answer names but nobody asked about stays untouched."""
+    board = Board()
+    opened(board, ONE, "22,8080")
+
+    assert ["22"] == [str(job.ports) for job in versions(board, some(ONE, "1-100"))]
+
+
+def test_printers_are_sent_no_payload() -> None:
+    """Unless that very endpoint is declared to be something else; then nmap must be told to."""
+    board = Board()
+    opened(board, ONE, "515,9100-9101")
+    undeclared = some(ONE, "1-9099,9101-65535"), some(ONE, "9100", Basis.DECLARED)
+    elsewhere = some(ONE, "1-9099,9101-65535"), some(ONE, "9100", Basis.OTHER_INTERFACE, service=DATABASE)
+    declared = some(ONE, "1-9099,9101-65535"), some(ONE, "9100", Basis.DECLARED, service=DATABASE)
+
+    assert () == versions(board, *undeclared)
+    assert () == versions(board, *elsewhere)
+    assert [("9100", True)] == [(str(job.ports), "--allports" in job.argv) for job in versions(board, *declared)]
+
+
+def test_a_crowded_address_is_asked_only_where_it_matters() -> None:
+    """Where everything is open, declared ports are probed singly, usual ones in bulk, the rest only by profile full."""
+    board = Board()
+    opened(board, ONE, "1-2000")
+    each = some(ONE, "1-79,81-2000"), some(ONE, "80", Basis.DECLARED)
+    standard, full = versions(board, *each), versions(board, *each, profile=Profile.FULL)
+
+    assert ["80"] == [str(job.ports) for job in standard if len(job.ports) == 1]
+    assert 22 in PortSet.union(job.ports for job in standard)
+    assert 1999 not in PortSet.union(job.ports for job in standard)
+    assert 1999 == len(PortSet.union(job.ports for job in full))
+    assert not any("--host-timeout" in job.argv for job in standard if len(job.ports) > 1)
+
+
+def test_udp_is_asked_where_open_or_declared_and_silent() -> None:
+    """A declared UDP service may only answer to its own protocol; undeclared silence is left alone."""
+    board = Board()
+    opened(board, ONE, "53", protocol=Protocol.UDP)
+    opened(board, ONE, "123,161", PortState.OPEN_FILTERED, Protocol.UDP)
+    jobs = versions(
+        board, some(ONE, "53,161", protocol=Protocol.UDP), some(ONE, "123", Basis.DECLARED, protocol=Protocol.UDP)
+    )
+
+    assert {"53", "123"} == {str(job.ports) for job in jobs}
+    assert all("-sU" in job.argv for job in jobs)
+
+
+def test_all_ports_are_written_short() -> None:
+    """nmap takes ranges; 65,535 numbers would not fit on a command line."""
+    assert "1-65535" in planned(some(ONE, str(ALL_PORTS))).jobs[0].argv

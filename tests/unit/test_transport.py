@@ -1,0 +1,118 @@
+"""Running commands on this machine: what comes back, what goes wrong, and that nothing is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import suppress
+
+import pytest
+
+from auditor.errors import TransportError
+from auditor.model.inventory import LocalVia, NetnsVia
+from auditor.transport import SystemTransport, capture
+
+HERE = LocalVia()
+
+
+def captured(*argv: str, timeout: float = 20) -> tuple[int, str, str]:
+    answer = asyncio.run(capture(SystemTransport(), HERE, argv, timeout))
+    return answer.returncode, answer.stdout, answer.stderr
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_gives_output_error_and_status() -> None:
+    """The three things a command says, apart."""
+    assert (3, "out\n", "err\n") == captured("sh", "-c", "echo out; echo err >&2; exit 3")
+
+
+def test_arguments_are_never_split_or_expanded() -> None:
+    """No shell stands between us and the command."""
+    assert "a b;$HOME *" == captured("printf", "%s", "a b;$HOME *")[1]
+
+
+def test_commands_speak_the_c_locale_and_hear_nothing() -> None:
+    """Messages can be compared with known ones, and no command waits for a key."""
+    assert (0, "C:", "") == captured("sh", "-c", "printf %s: $LC_ALL; cat")
+
+
+def test_keeps_only_the_end_of_the_standard_error() -> None:
+    """A command that floods stderr cannot fill our memory, and its last word survives."""
+    _, _, stderr = captured("sh", "-c", "yes | head -c 300000 >&2; echo last >&2")
+
+    assert 16 * 1024 == len(stderr)
+    assert stderr.endswith("last\n")
+
+
+def test_a_missing_program_is_named_with_its_package() -> None:
+    """The message says what to install."""
+    with pytest.raises(TransportError, match=r"`no-such-program` is not installed there \(local\)"):
+        captured("no-such-program")
+
+
+def test_a_missing_namespace_is_named() -> None:
+    """`ip netns exec` fails only after it has started; its complaint becomes ours."""
+    with pytest.raises(TransportError, match=r"network namespace no-such-namespace"):
+        asyncio.run(capture(SystemTransport(), NetnsVia("no-such-namespace"), ["true"], 20))
+
+
+def test_a_command_that_takes_too_long_is_ended() -> None:
+    """A hanging command costs its timeout and no more."""
+    with pytest.raises(TransportError, match=r"`sleep` gave no answer within 0.2 s"):
+        captured("sleep", "60", timeout=0.2)
+
+
+@pytest.mark.parametrize("trap", ["", "trap '' TERM;"])
+def test_leaving_early_ends_the_whole_group(trap: str) -> None:
+    """Children die with their parent, even where they ignore being asked."""
+
+    async def leave() -> int:
+        script = f"{trap} sh -c '{trap} echo $$; while :; do sleep 0.1; done' & wait"
+        async with SystemTransport().run(HERE, ["sh", "-c", script]) as process:
+            async for chunk in process.chunks():
+                return int(chunk)
+        raise AssertionError("the command said nothing")
+
+    pid = asyncio.run(leave())
+
+    for _ in range(50):
+        if not alive(pid):
+            break
+        asyncio.run(asyncio.sleep(0.1))  # init reaps the orphan
+    assert not alive(pid) or "Z" in _status(pid)
+
+
+def test_cancelling_ends_the_command() -> None:
+    """Ctrl-C in the middle leaves no process behind."""
+    pids: list[int] = []
+
+    async def run() -> None:
+        async with SystemTransport().run(HERE, ["sh", "-c", "echo $$; exec sleep 60"]) as process:
+            pids.extend([int(chunk) async for chunk in process.chunks()])
+
+    async def cancel() -> None:
+        task = asyncio.create_task(run())
+        while not pids:
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cancel())
+
+    assert not alive(pids[0])
+
+
+def _status(pid: int) -> str:
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as file:  # noqa: PTH123 - a line of /proc, not a path of ours
+            return file.read().split()[2]
+    except FileNotFoundError:
+        return "Z"
