@@ -26,9 +26,10 @@ find_python() {
 
 # make_venv PIP-ARGUMENTS…: install the auditor into .venv, unless that has been done for this pyproject.toml.
 make_venv() {
-    local python stamp
-    stamp="$(sha256sum pyproject.toml) $PWD $*"
-    if [[ -x $VENV/bin/auditor && $(cat "$VENV/.stamp" 2>/dev/null) == *"$stamp"* ]]; then
+    local python wanted stamp
+    wanted="$(sha256sum pyproject.toml) $PWD"
+    stamp="$VENV/.installed-$(cksum <<<"$*" | cut -d' ' -f1)"
+    if [[ -x $VENV/bin/auditor && $(cat "$stamp" 2>/dev/null) == "$wanted" ]]; then
         return
     fi
     python=$(find_python)
@@ -38,7 +39,7 @@ make_venv() {
     [[ -x $VENV/bin/python ]] || "$python" -m venv "$VENV"
     "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1' # the first with --group
     "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check "$@"
-    printf '%s\n' "$stamp" >>"$VENV/.stamp"
+    printf '%s\n' "$wanted" >"$stamp"
 }
 
 # need COMMAND:PACKAGE…: make sure that the commands are there. A command may be a glob of absolute paths.

@@ -29,9 +29,9 @@ def probe(
 
     `patient` waits between the probes to one host as long as Linux does between the ICMP errors that it sends.
     """
-    options = [_SCAN[technique, protocol], "-Pn", "--max-rate", f"{rate:g}"]
+    options = [_SCAN[technique, protocol], "-Pn", "--max-rate", f"{rate:.10g}"]
     if least_rate is not None:
-        options += ["--min-rate", f"{least_rate:g}"]
+        options += ["--min-rate", f"{least_rate:.10g}"]
     if retries is not None:
         options += ["--max-retries", str(retries)]
     if group is not None:
@@ -43,7 +43,7 @@ def probe(
 
 def ping(technique: Technique, targets: Sequence[ProbeTarget], *, link: bool, rate: float) -> tuple[str, ...]:
     """Signs of life, by nmap's usual pings. With `link`, ARP and neighbour discovery count too: life, but no path."""
-    options = ["-sn", "--max-rate", f"{rate:g}"]
+    options = ["-sn", "--max-rate", f"{rate:.10g}"]
     return _command(technique, targets, *options, *([] if link else ["--disable-arp-ping"]))
 
 

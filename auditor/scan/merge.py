@@ -26,6 +26,7 @@ _RANK = {
     PortState.OPEN_FILTERED: 5,
 }
 ANSWERS = frozenset({PortState.OPEN, PortState.CLOSED, PortState.UNFILTERED})  # only the address itself gives these
+LINK_REPLIES = frozenset({"arp-response", "nd-response"})  # life on the own link, but no proof of a path
 
 
 class Board:
@@ -34,12 +35,12 @@ class Board:
     def __init__(self) -> None:
         self._seen: dict[Place, dict[Sight, int]] = {}
         self._failed: dict[tuple[Place, str], int] = {}
-        self._replies: dict[tuple[Address, str], None] = {}
+        self._replies: dict[Address, set[str]] = {}
 
     def add(self, record: HostRecord) -> None:
         """Take in one host as one pass saw it; a record is one look, so its own ports do not confirm each other."""
         if record.reply is not None:
-            self._replies[record.address, record.reply] = None
+            self._replies.setdefault(record.address, set()).add(record.reply)
         for seen in record.seen:
             place = record.address, seen.protocol
             self._seen[place] = _laid_over(self._seen.get(place, {}), seen.ports.bits, seen.sight)
@@ -56,9 +57,13 @@ class Board:
         return PortSet.union(PortSet(bits) for sight, bits in sights.items() if sight.state in states)
 
     def answered(self, address: Address) -> bool:
-        """Whether the address itself has given any reply at all, on a port or to a ping."""
+        """Whether the address itself has given any reply that came over a path, on a port or to a ping."""
         on_port = any(sight.state in ANSWERS for p in Protocol for sight in self._seen.get((address, p), {}))
-        return on_port or any(reply == address for reply, _ in self._replies)
+        return on_port or bool(self._replies.get(address, set()) - LINK_REPLIES)
+
+    def near(self, address: Address) -> bool:
+        """Whether the address has answered on the scanner's own link."""
+        return bool(self._replies.get(address, set()) & LINK_REPLIES)
 
     def observations(self, now: datetime) -> tuple[Observation, ...]:
         """One state per endpoint, sorted; `now` stands in where nmap gave no time."""
@@ -93,7 +98,7 @@ class Board:
 
     def replies(self) -> tuple[Reply, ...]:
         """Signs of life apart from ports, sorted."""
-        replies = (Reply(address, reason) for address, reason in self._replies)
+        replies = (Reply(address, reason) for address, reasons in self._replies.items() for reason in reasons)
         return tuple(sorted(replies, key=lambda reply: (reply.address.version, reply.address, reply.reason)))
 
 

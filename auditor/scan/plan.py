@@ -71,6 +71,14 @@ class Job:
         return self.probes / self.rate + 1
 
     @property
+    def group(self) -> int:
+        """How many hosts nmap has in work at a time."""
+        if self.purpose is not Purpose.SWEEP:
+            return len(self.targets)
+        hosts = int(_GROUP_SECONDS * self.rate / (len(self.ports) * _TRIES["sweep"]))
+        return min(max(1, hosts), _LARGEST_GROUP)
+
+    @property
     def argv(self) -> tuple[str, ...]:
         if not self.ports:
             return command.ping(self.technique, self.targets, link=False, rate=self.rate)
@@ -80,7 +88,6 @@ class Job:
             )
         if self.purpose is not Purpose.SWEEP:
             return command.probe(self.technique, self.protocol, self.ports, self.targets, rate=self.rate)
-        group = int(_GROUP_SECONDS * self.rate / (len(self.ports) * _TRIES["sweep"]))
         return command.probe(
             self.technique,
             self.protocol,
@@ -89,7 +96,7 @@ class Job:
             rate=self.rate,
             least_rate=self.rate,
             retries=1,
-            group=min(max(1, group), _LARGEST_GROUP),
+            group=self.group,
         )
 
     @property

@@ -15,9 +15,9 @@ class Progress:
         self._total = 0.0
         self._done = 0.0
 
-    def share(self, probes: float, hosts: int) -> Share:
-        """The part of it that one run over so many hosts does."""
-        return Share(self, probes, hosts)
+    def share(self, probes: float, hosts: int, group: int) -> Share:
+        """The part of it that one run over so many hosts does, `group` of them at a time."""
+        return Share(self, probes, hosts, group)
 
     def grow(self, probes: float) -> None:
         """More work has been found."""
@@ -30,15 +30,16 @@ class Progress:
 
 
 class Share:
-    def __init__(self, progress: Progress, probes: float, hosts: int) -> None:
+    def __init__(self, progress: Progress, probes: float, hosts: int, group: int) -> None:
         self._progress = progress
         self._probes = probes
         self._hosts = hosts
+        self._group = group
         self._done = 0.0
 
     def tell(self, percent: float, finished: int) -> None:
-        """nmap says how far it is with the hosts in work, which are all that are not finished unless it has groups."""
-        hosts = finished + (self._hosts - finished) * percent / 100
+        """nmap says how far it is with the hosts in work, and which are finished."""
+        hosts = finished + min(self._group, self._hosts - finished) * percent / 100
         self._reach(self._probes * min(1.0, hosts / self._hosts))
 
     def finish(self) -> None:

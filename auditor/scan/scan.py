@@ -14,7 +14,6 @@ from auditor.model.ports import PortSet
 from auditor.model.words import Address, Family, PortState, Protocol, Technique
 from auditor.scan import command
 from auditor.scan.merge import Board
-from auditor.scan.nmap_records import HostRecord
 from auditor.scan.plan import Job, Lane, Plan, Purpose
 from auditor.scan.progress import Progress
 from auditor.scan.run import EvidenceStore, Run, reconcile, run_nmap
@@ -25,7 +24,6 @@ from auditor.transport import Transport
 
 _VERSIONS_SIDE_BY_SIDE = 16  # nmap runs, all viewpoints together; each costs 0.3 s of CPU to start, then mostly waits
 _PINGED = 4096  # addresses in one ping run
-_LINK_REPLIES = frozenset({"arp-response", "nd-response"})  # life on the own link, but no proof of a path
 
 
 async def scan(
@@ -145,7 +143,7 @@ class _Viewpoint:
                 yield again
 
     async def _job(self, job: Job) -> None:
-        share = self._progress.share(job.probes, len(job.targets))
+        share = self._progress.share(job.probes, len(job.targets), job.group)
         run = await self._run(f"{job.purpose}-{job.family}", job.argv, share.tell)
         share.finish()
         board = self._canaries if job.purpose is Purpose.CANARY else self._board
@@ -159,20 +157,16 @@ class _Viewpoint:
         silent = [address for address in self._addresses if address not in lost and not self._board.answered(address)]
         for family in Family:
             asked = [address for address in silent if Family.of(address) is family]
-            found = await self._ping(asked, link=True)
-            near = [record.address for record in found if record.reply in _LINK_REPLIES]
-            await self._ping(near, link=False)
+            await self._ping([address for address in asked if not self._board.near(address)], link=True)
+            await self._ping([address for address in asked if self._board.near(address)], link=False)
 
-    async def _ping(self, addresses: Sequence[Address], *, link: bool) -> list[HostRecord]:
-        found: list[HostRecord] = []
+    async def _ping(self, addresses: Sequence[Address], *, link: bool) -> None:
         for start in range(0, len(addresses), _PINGED):
             targets = [probe_target(address, self._plan.scope) for address in addresses[start : start + _PINGED]]
             argv = command.ping(self._technique, targets, link=link, rate=self._plan.viewpoint.rate)
             run = await self._run(f"{Purpose.LIVENESS}-{Family.of(targets[0].address)}", argv)
             for record in run.records:
                 self._board.add(record)
-            found += run.records
-        return found
 
     async def _versions(self) -> None:
         """Probe what answers on every open port not probed yet."""

@@ -15,6 +15,7 @@ import ssl
 import struct
 import sys
 from collections.abc import Awaitable, Callable
+from email.utils import formatdate
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -128,21 +129,32 @@ async def _request(receive: Callable[[], Awaitable[bytes]]) -> list[bytes]:
 
 def _answer(request: list[bytes], server: bytes, pages: dict[bytes, bytes]) -> bytes:
     if len(request) != 3 or not request[2].startswith(b"HTTP/"):
-        return _response(b"400 Bad Request", server, b"400 Bad Request") if server else _GO_BAD_REQUEST
+        return _response(b"400 Bad Request", server, b"400 Bad Request")
     page = pages.get(request[1])
     status, body = (b"200 OK", page) if page is not None else (b"404 Not Found", b"404 page not found\n")
     return _response(status, server, b"" if request[0] == b"HEAD" else body)
 
 
-# Word for word what Go's net/http, in which exporters are written, said to what is not HTTP until it named a charset.
-_GO_BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n400 Bad Request"
-
-
 def _response(status: bytes, server: bytes, body: bytes) -> bytes:
-    name = b"Server: %s\r\n" % server if server else b""
-    kind = b"text/html" if body.startswith(b"<") else b"text/plain; charset=utf-8"
-    head = b"HTTP/1.1 %s\r\n%sContent-Type: %s\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
-    return head % (status, name, kind, len(body)) + body
+    kind = b"text/html" if body.startswith(b"<") else b"text/plain"
+    head = b"HTTP/1.1 %s\r\nServer: %s\r\nContent-Type: %s\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
+    return head % (status, server, kind, len(body)) + body
+
+
+async def exporter(reader: Reader, writer: Writer) -> None:
+    """A metrics exporter: `/metrics` and nothing else. Word for word what Go's net/http says, which nmap recognises."""
+    request = await _request(lambda: reader.read(4096))
+    if len(request) != 3 or not request[2].startswith(b"HTTP/"):
+        writer.write(
+            b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n400 Bad Request"
+        )
+        return
+    status, more, body = b"404 Not Found", b"X-Content-Type-Options: nosniff\r\n", b"404 page not found\n"
+    if request[1] == b"/metrics":
+        status, more, body = b"200 OK", b"", _METRICS
+    date = formatdate(usegmt=True).encode()
+    head = b"HTTP/1.0 %s\r\nContent-Type: text/plain; charset=utf-8\r\n%sDate: %s\r\nContent-Length: %d\r\n\r\n"
+    writer.write(head % (status, more, date, len(body)) + body)
 
 
 async def silent(reader: Reader, _writer: Writer) -> None:
@@ -175,7 +187,7 @@ TCP: dict[str, Callable[[Reader, Writer], Awaitable[None]]] = {
     "nginx": http(b"nginx/1.24.0", {b"/": _PAGE % (b"Shop", b"Shop")}),
     "https": https(b"nginx/1.24.0", {b"/": _PAGE % (b"Shop", b"Shop")}),
     "app": http(b"gunicorn/21.2.0", {b"/": _PAGE % (b"Shop backend", b"Shop backend")}),
-    "exporter": http(b"", {b"/": _PAGE % (b"Node Exporter", b"Node Exporter"), b"/metrics": _METRICS}),
+    "exporter": exporter,
     "dns-tcp": dns_over_tcp,
     "silent": silent,
     "odd": odd,

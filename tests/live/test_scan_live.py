@@ -115,7 +115,11 @@ def alive(pid: int) -> bool:
 
 
 def states(found: Scan) -> set[tuple[str, str, str, str]]:
-    return {(str(o.address), str(o.ports), o.state, o.reason) for o in found.observations}
+    ports: dict[tuple[str, str, str], PortSet] = {}
+    for one in found.observations:
+        key = str(one.address), str(one.state), one.reason
+        ports[key] = ports.get(key, PortSet()) | one.ports
+    return {(address, str(members), state, reason) for (address, state, reason), members in ports.items()}
 
 
 @pytest.mark.usefixtures("_estate")

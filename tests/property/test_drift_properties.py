@@ -1,4 +1,4 @@
-"""Whatever is expected and observed, compare gives each endpoint one outcome and never makes a pass of missing evidence."""
+"""Whatever is expected and observed: one outcome for each endpoint, and missing evidence never makes a pass."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.property.strategies import World, worlds
 
 Key = tuple[Address, Protocol]
 SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-CASES = sorted(Path("tests/cases").glob("*.exit[013]"))
+CASES = sorted(Path(__file__).parent.parent.joinpath("cases").glob("*.exit[013]"))
 
 
 def compared(world: World) -> Comparison:
@@ -194,7 +194,7 @@ def test_an_open_port_where_none_should_be_never_passes(world: World) -> None:
 @SLOW
 @given(worlds())
 def test_fingerprints_are_unique_and_outlast_what_answers(world: World) -> None:
-    """A finding keeps its fingerprint when another product, reason or time stands behind it; no two findings share one."""
+    """A finding keeps its fingerprint whatever product or reason stands behind it; no two findings share one."""
     findings = grade([compared(world)], {})
     later = [
         replace(

@@ -96,11 +96,12 @@ def test_failures_count_only_where_no_pass_saw_anything() -> None:
         (look(("1", Sight(FILTERED, "admin-prohibited"))), False),
         (look(("1", Sight(CLOSED, "reset"))), True),
         (look(reply="echo-reply"), True),
+        (look(reply="arp-response"), False),
         (look(), False),
     ],
 )
 def test_what_counts_as_an_answer(record: HostRecord, expected: bool) -> None:
-    """An ICMP error may be a router's; only the address itself says open, closed or echo."""
+    """An ICMP error may be a router's, and ARP proves no path; open, closed and echo are the address's own."""
     board = Board()
     board.add(record)
 
