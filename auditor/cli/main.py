@@ -6,8 +6,9 @@ import os
 import signal
 import sys
 import traceback
+from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 import click
 
@@ -51,18 +52,41 @@ for module in (audit, compare, validate, expect, plan, render, doctor):
 def main() -> NoReturn:
     """Run the command line and exit with a code of the table; never 1 without a verdict."""
     signal.signal(signal.SIGTERM, _terminate)
-    code = run(sys.argv[1:])
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        code = CLOSED_PIPE
-    if code == CLOSED_PIPE:  # the interpreter flushes stdout once more on its way out
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    sys.exit(code)
+    sys.stdout = sys.stdout or _nowhere()  # None where the caller closed them
+    sys.stderr = sys.stderr or _nowhere()
+    sys.exit(_flushed(run(sys.argv[1:])))
+
+
+def _nowhere() -> TextIO:
+    return Path(os.devnull).open("w", encoding="utf-8")
+
+
+def _flushed(code: int) -> int:
+    """The exit code once all is written. The interpreter would flush on its way out and exit 120 where that fails."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            code = CLOSED_PIPE
+        except OSError:
+            code = NO_VERDICT
+        else:
+            continue
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return code
 
 
 def run(arguments: list[str]) -> int:
     """The exit code of one command line. click's own `main` would answer 1 to Ctrl-C, crashes and closed pipes."""
+    try:
+        return _answer(arguments)
+    except BrokenPipeError:
+        return CLOSED_PIPE
+    except OSError:  # stderr is full or gone: nobody can be told what was wrong
+        return NO_VERDICT
+
+
+def _answer(arguments: list[str]) -> int:
     try:
         with cli.make_context("auditor", arguments) as context:
             result = cli.invoke(context)
@@ -81,7 +105,7 @@ def run(arguments: list[str]) -> int:
         click.echo("auditor: terminated; the reports of earlier runs are as they were", err=True)
         return TERMINATED
     except BrokenPipeError:
-        return CLOSED_PIPE
+        raise
     except Exception as error:  # noqa: BLE001 -- the outermost frame: a crash must exit 2, since 1 would read as drift
         return _crashed(error)
     return result if isinstance(result, int) else 0

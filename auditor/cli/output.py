@@ -24,6 +24,13 @@ def clean(text: str) -> str:
     return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Cs"))
 
 
+class _Console(Console):
+    """rich's console, leaving the exit code to `main`: rich itself exits 1 on a closed pipe, which reads as drift."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 @dataclass(frozen=True, slots=True)
 class Style:
     """How a command talks. `verbosity` is -1 for warnings only, 0 for messages, 1 for everything."""
@@ -42,7 +49,7 @@ class Style:
         """A console as wide as its terminal, or 120 columns where there is none."""
         forced, stream = self.forced_color, sys.stderr if stderr else sys.stdout
         width = None if stream.isatty() else 120
-        return Console(stderr=stderr, no_color=forced is False, force_terminal=True if forced else None, width=width)
+        return _Console(stderr=stderr, no_color=forced is False, force_terminal=True if forced else None, width=width)
 
 
 def summary(document: dict[str, Any], style: Style) -> str:

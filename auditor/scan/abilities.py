@@ -22,10 +22,13 @@ _PATIENCE = 20.0  # seconds for a command that only prints
 
 @dataclass(frozen=True, slots=True)
 class Abilities:
-    """`problem` says why nothing can be scanned from there at all. `nmap_version` is empty where there is no nmap."""
+    """`problem` says why nothing can be scanned from there at all; `raw` is only assumed then, so that a plan shows.
+
+    `nmap_version` is empty where there is no nmap.
+    """
 
     nmap_version: str = ""
-    raw: bool = False
+    raw: bool = True
     problem: str | None = None
 
     @property

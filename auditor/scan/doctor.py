@@ -34,11 +34,12 @@ async def examine(
     where = viewpoint.name if viewpoint else str(via)
     abilities = await probe_abilities(transport, via)
     checks = [_nmap(where, abilities)]
-    if abilities.problem is None:
-        checks.append(_privileges(where, abilities))
+    if abilities.problem is not None:
+        return tuple(checks)
+    checks.append(_privileges(where, abilities))
     if viewpoint is None or viewpoint.address_of(Family.IPV6) is not None:
         checks.append(await _ipv6(where, transport, via))
-    if viewpoint is not None and abilities.problem is None:
+    if viewpoint is not None:
         checks += await _sources(transport, viewpoint, addresses)
     return tuple(checks)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import suppress
+from time import monotonic
 
 import pytest
 
@@ -91,23 +92,26 @@ def test_leaving_early_ends_the_whole_group(trap: str) -> None:
 
 def test_cancelling_ends_the_command() -> None:
     """Ctrl-C in the middle leaves no process behind."""
-    pids: list[int] = []
 
-    async def run() -> None:
+    async def run(started: asyncio.Future[int]) -> None:
         async with SystemTransport().run(HERE, ["sh", "-c", "echo $$; exec sleep 60"]) as process:
-            pids.extend([int(chunk) async for chunk in process.chunks()])
+            async for chunk in process.chunks():
+                started.set_result(int(chunk))
 
-    async def cancel() -> None:
-        task = asyncio.create_task(run())
-        while not pids:
-            await asyncio.sleep(0.01)
+    async def cancel() -> int:
+        started: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        task = asyncio.create_task(run(started))
+        pid = await started
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+        return pid
 
-    asyncio.run(cancel())
+    began = monotonic()
+    pid = asyncio.run(cancel())
 
-    assert not alive(pids[0])
+    assert not alive(pid)
+    assert monotonic() - began < 30
 
 
 def _status(pid: int) -> str:
