@@ -9,7 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from lab import loopback, practice
+from lab import enter, loopback, practice
 from lab.estate import Estate, LabError
 
 
@@ -33,12 +33,7 @@ def main() -> int:
 
 def _run(argv: list[str]) -> int:
     child = subprocess.Popen(argv)
-    while True:
-        try:
-            code = child.wait()
-        except KeyboardInterrupt:
-            continue  # the terminal has told the command too
-        return code if code >= 0 else 128 - code
+    return enter.wait_for(child, lambda _number, _frame: child.terminate())
 
 
 if __name__ == "__main__":

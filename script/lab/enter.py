@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from types import FrameType
 
 INSIDE = "AUDITOR_LAB"
@@ -58,18 +59,21 @@ def run(argv: list[str]) -> int:
     dying_with_us = ["setpriv", "--pdeathsig", "KILL"]
     child = subprocess.Popen([*dying_with_us, *command(argv)], env={**os.environ, INSIDE: "1"})
 
-    def end(number: int, _frame: FrameType | None) -> None:
+    def end(_number: int, _frame: FrameType | None) -> None:
         child.kill()  # unshare itself blocks SIGTERM; its death takes the namespaces with it
-        child.wait()
-        sys.exit(128 + number)
 
+    return wait_for(child, end)
+
+
+def wait_for(child: subprocess.Popen[bytes], end: Callable[[int, FrameType | None], None]) -> int:
+    """The child's exit code, as a shell would give it. `end` is the handler for signals that ask this process to go."""
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGHUP, end)
     while True:
         try:
             code = child.wait()
         except KeyboardInterrupt:
-            continue  # the terminal has told the command too; let it end in its own way
+            continue  # the terminal has told the child too; let it end in its own way
         return code if code >= 0 else 128 - code
 
 

@@ -35,12 +35,13 @@ VIEWPOINT = Viewpoint(
 DECLARED = {  # address: (host, interface)
     ip_address("203.0.113.10"): ("web-1", "public"),
     ip_address("2001:db8:1::10"): ("web-1", "public"),
-    ip_address("203.0.113.11"): ("web-1", "public"),  # a second address of the same interface and family
+    ip_address("203.0.113.11"): ("web-1", "public"),  # the twin: the same interface and family
     ip_address("10.20.1.10"): ("web-1", "private"),
     ip_address("203.0.113.20"): ("db-1", "public"),
 }
 STRANGERS = (ip_address("203.0.113.66"), ip_address("2001:db8:1::66"))
 ROUTER = ip_address("203.0.113.1")
+TWINS = (ip_address("203.0.113.10"), ip_address("203.0.113.11"))
 ADDRESSES = (*DECLARED, *STRANGERS)
 SERVICES = (
     Service("https", PortSet.of(2, 3), PortSet(), ("public",), (), declared_class=ServiceClass.PUBLIC_WEB),
@@ -63,6 +64,7 @@ IDENTITIES = (
 SIGHTS = {  # state, reason, ttl, who replied
     Protocol.TCP: (
         (PortState.OPEN, "syn-ack", 61, None),
+        (PortState.OPEN, "syn-ack", 61, None),  # twice: it has most rows of its own
         (PortState.CLOSED, "reset", 61, None),
         (PortState.CLOSED, "reset", None, None),
         (PortState.FILTERED, "no-response", 0, None),
@@ -83,7 +85,7 @@ SIGHTS = {  # state, reason, ttl, who replied
         (PortState.FILTERED, "admin-prohibited", 62, ROUTER),
     ),
 }
-PORTS = PortSet.span(1, 8)
+PORTS = PortSet.span(1, 5)
 MANY = PortSet.span(1000, 1059)  # enough for a middlebox
 REASONS = ("echo-reply", "arp-response", "nd-response", "reset")
 
@@ -140,7 +142,9 @@ def observations_of(draw: st.DrawFn, address: Address, protocol: Protocol) -> li
 
 @st.composite
 def worlds(draw: st.DrawFn) -> World:
-    places = draw(st.lists(st.sampled_from(ADDRESSES), min_size=1, max_size=4, unique=True))
+    places = draw(st.sampled_from([TWINS, ()])) or draw(
+        st.lists(st.sampled_from(ADDRESSES), min_size=1, max_size=4, unique=True)
+    )
     keys = [(address, protocol) for address in places for protocol in draw(st.sampled_from(_PROTOCOLS))]
     expected = [one for key in keys for one in draw(expectations_of(*key))]
     observed = [one for key in keys for one in draw(observations_of(*key))]

@@ -19,7 +19,7 @@ from auditor.inventory import expect, load
 from auditor.model.drift import Comparison
 from auditor.model.observation import Identity
 from auditor.model.ports import PortSet
-from auditor.model.words import Address, Kind, PortState, Profile, Protocol, Result
+from auditor.model.words import Address, ExpectedState, Kind, PortState, Profile, Protocol, Result
 from auditor.scan import read_evidence
 from tests.property.strategies import World, worlds
 
@@ -185,7 +185,7 @@ def test_an_open_port_where_none_should_be_never_passes(world: World) -> None:
         if o.observation is not None
         and o.observation.state is PortState.OPEN
         and o.result is Result.VERIFIED
-        and o.expectation.state == "blocked"
+        and o.expectation.state is ExpectedState.BLOCKED
     ]
 
     assert wrong == []
@@ -220,11 +220,30 @@ def test_fingerprints_are_unique_and_outlast_what_answers(world: World) -> None:
 @SLOW
 @given(worlds())
 def test_whole_addresses_give_one_drift_each(world: World) -> None:
-    """`host-unreachable`, `all-ports-open` and `unknown-host` name each address at most once."""
+    """`host-unreachable`, `all-ports-open` and `unknown-host` name an address once, with evidence from there."""
     kinds = (Kind.HOST_UNREACHABLE, Kind.ALL_PORTS_OPEN, Kind.UNKNOWN_HOST)
-    named = Counter((d.kind, d.address) for d in compared(world).drifts if d.kind in kinds)
+    whole = [drift for drift in compared(world).drifts if drift.kind in kinds]
+    named = Counter((drift.kind, drift.address) for drift in whole)
 
     assert [one for one, count in named.items() if count > 1 or one[1] is None] == []
+    assert [d for d in whole for o in d.outcomes if o.expectation.address != d.address] == []
+
+
+@SLOW
+@given(worlds())
+def test_an_unreachable_host_verifies_nothing_by_silence(world: World) -> None:
+    """Beside what is permitted to be silent, nothing of an unreachable address is verified or silent."""
+    comparison = compared(world)
+    unreachable = {drift.address for drift in comparison.drifts if drift.kind is Kind.HOST_UNREACHABLE}
+    passed = [
+        outcome
+        for outcome in comparison.outcomes
+        if outcome.expectation.address in unreachable
+        and outcome.expectation.state is not ExpectedState.PERMITTED
+        and outcome.result in (Result.VERIFIED, Result.SILENT)
+    ]
+
+    assert passed == []
 
 
 def reordered(data: Any, chance: random.Random) -> Any:

@@ -1,0 +1,95 @@
+"""What `doctor` says of a viewpoint: each thing that an audit needs, found or missing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
+
+import pytest
+
+from auditor.errors import TransportError
+from auditor.model.inventory import LocalVia, Via, Viewpoint
+from auditor.model.words import ViewpointKind
+from auditor.scan import examine
+
+TARGET = ip_address("203.0.113.10")
+PUBLIC = Viewpoint(
+    "public",
+    ViewpointKind.PUBLIC,
+    (ip_address("198.51.100.20"), ip_address("2001:db8:f::20")),
+    (ip_network("203.0.113.0/24"),),
+)
+RAW, NO_RAW = "CapEff:\t0000000000002000\n", "CapEff:\t0000000000000000\n"
+IPV6_UP = "2: eth0    inet6 2001:db8:f::20/64 scope global\n"
+AS_DECLARED = '[{"dst":"203.0.113.10","prefsrc":"198.51.100.20"}]'
+OTHERWISE = '[{"dst":"203.0.113.10","prefsrc":"192.0.2.9"}]'
+
+
+@dataclass
+class Said:
+    stdout: str
+    returncode: int = 0
+    stderr: str = ""
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        yield self.stdout.encode()
+
+    async def wait(self) -> int:
+        return self.returncode
+
+
+@dataclass
+class Machine:
+    """A machine that prints what it is told to. A capability of None stands for one that cannot be reached."""
+
+    capabilities: str | None = RAW
+    ipv6: str = IPV6_UP
+    route: Said = field(default_factory=lambda: Said(AS_DECLARED))
+
+    @asynccontextmanager
+    async def run(self, _via: Via, argv: Sequence[str]) -> AsyncIterator[Said]:
+        if self.capabilities is None:
+            raise TransportError("there is no network namespace internet")
+        if argv[0] == "cat":
+            yield Said(self.capabilities)
+        elif "route" in argv:
+            yield self.route
+        else:
+            yield Said(self.ipv6)
+
+
+def passed(machine: Machine, viewpoint: Viewpoint | None = PUBLIC) -> list[tuple[str, bool]]:
+    """The first words of each check, and whether it passed."""
+    checks = asyncio.run(examine(machine, LocalVia(), viewpoint, (TARGET,)))
+    return [(" ".join(check.what.split()[:2]), check.passed) for check in checks]
+
+
+@pytest.mark.parametrize(
+    ("machine", "failed"),
+    [
+        (Machine(), []),
+        (Machine(capabilities=NO_RAW), ["no raw"]),
+        (Machine(ipv6=""), ["IPv6 is"]),
+        (Machine(route=Said(OTHERWISE)), ["the system"]),
+        (Machine(route=Said("", 2, "Network is unreachable")), ["203.0.113.10: the"]),
+        (Machine(capabilities=None), ["there is"]),
+    ],
+)
+def test_what_fails_is_named(machine: Machine, failed: list[str]) -> None:
+    """One check fails for each thing that is missing, and only those."""
+    assert [what for what, well in passed(machine) if not well] == failed
+
+
+def test_a_viewpoint_without_targets_fails() -> None:
+    """Where no declared address lies in its targets, an audit from there would look at nothing."""
+    checks = asyncio.run(examine(Machine(), LocalVia(), PUBLIC, ()))
+
+    assert [check.passed for check in checks] == [True, True, True, False]
+
+
+def test_this_machine_has_no_declared_source() -> None:
+    """Without an inventory there is no source address to compare with."""
+    assert len(passed(Machine(), None)) == 3
