@@ -17,7 +17,7 @@ from dataclasses import dataclass
 class Problem:
     """One thing wrong in an inventory: where it stands, what it is and what would be right.
 
-    `line` and `column` count from 1; 0 means the file as a whole. `path` is dotted, as in `hosts.web-1.services.ssh.ports`.
+    `line` and `column` count from 1; 0 means the file as a whole. `path` is dotted, as in `hosts.web-1.services`.
     """
 
     file: str

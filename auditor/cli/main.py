@@ -15,7 +15,7 @@ import click
 from auditor import __version__
 from auditor.cli import audit, compare, doctor, expect, plan, render, validate
 from auditor.cli.output import clean
-from auditor.errors import AuditorError
+from auditor.errors import AuditorError, InventoryError
 
 NO_VERDICT, INTERRUPTED, CLOSED_PIPE, TERMINATED = 2, 130, 141, 143
 
@@ -94,6 +94,9 @@ def _answer(arguments: list[str]) -> int:
         return stop.exit_code
     except click.ClickException as error:
         error.show()
+        return NO_VERDICT
+    except InventoryError as error:
+        click.echo(clean(str(error)), err=True)  # as compilers write places, so that editors find them
         return NO_VERDICT
     except AuditorError as error:
         click.echo("\n".join(f"auditor: {clean(line)}" for line in str(error).splitlines()), err=True)

@@ -98,7 +98,6 @@ class Log:
     def _advance(self, event: Event, done: float, total: float) -> None:
         if self._progress is None:
             return
-        name = event.viewpoint or event.stage
-        if name not in self._tasks:
-            self._tasks[name] = self._progress.add_task(clean(name), total=total)
-        self._progress.update(self._tasks[name], completed=done, total=total)
+        if event.task not in self._tasks:
+            self._tasks[event.task] = self._progress.add_task(clean(event.task), total=total)
+        self._progress.update(self._tasks[event.task], completed=done, total=total)

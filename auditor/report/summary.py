@@ -17,10 +17,11 @@ from auditor.report import views
 from auditor.report.hostile import visible
 from auditor.report.plain import Document
 
-_WIDE = 104  # columns that a finding needs to stand on one line
 _SHOWN = 8  # addresses, hosts or gaps named before "and more"; the document has all
 _LONGEST = 300  # characters of one text
 _COLUMN = 26  # columns that one cell may claim for itself
+_LAST = 20  # columns that the last cell needs, or each finding gets lines of its own
+_INDENT, _GAP = 2, 2
 _IDENTITY = 80  # characters of what answers
 _TRAILING = re.compile("[ ]+((?:\x1b\\[0m)*)$", re.MULTILINE)  # rich pads cells; the end of a style stays
 _STYLES = {1: "bold red", 2: "bold bright_red", 3: "bold yellow", 4: "bold blue", 5: "bold cyan", 6: "bold"}
@@ -70,31 +71,32 @@ def _heading(document: Document) -> Iterator[RenderableType]:
 
 def _findings(findings: list[Document], width: int, limit: int | None) -> Iterator[RenderableType]:
     shown = findings if limit is None else findings[:limit]
-    widths = _widths(shown)
+    widths = _widths(shown, width)
     for (rank, severity), group in groupby(shown, lambda finding: (finding["rank"], finding["severity"])):
         members = list(group)
         yield Text()
         yield Text(f"{rank} {severity}", style=_STYLES[rank]).append(f"  {len(members):,}", style="default")
-        yield _table(members, widths) if width >= _WIDE else _narrow(members)
+        yield _table(members, widths) if widths[-1] >= _LAST else _narrow(members)
     if len(shown) < len(findings):
         yield _plain(f"… and {views.count(len(findings) - len(shown), 'more finding')} in the report")
 
 
-def _widths(findings: Iterable[Document]) -> list[int]:
+def _widths(findings: Iterable[Document], total: int) -> list[int]:
     """One width a column for all severities, so that the eye can run down it; the last takes what is left."""
     widths = [0] * 6
     for finding in findings:
         widths = [max(width, len(cell)) for width, cell in zip(widths, _cells(finding), strict=True)]
-    return [*(min(width, _COLUMN) for width in widths[:-1]), 0]
+    first = [min(width, _COLUMN) for width in widths[:-1]]
+    return [*first, total - _INDENT - sum(width + _GAP for width in first)]
 
 
 def _table(findings: Iterable[Document], widths: list[int]) -> RenderableType:
-    table = Table.grid(padding=(0, 2, 0, 0))
+    table = Table.grid(padding=(0, _GAP, 0, 0), pad_edge=False)
     for width in widths:
-        table.add_column(overflow="fold", min_width=width)
+        table.add_column(overflow="fold", width=width)
     for finding in findings:
         table.add_row(*map(_plain, _cells(finding)))
-    return Padding(table, (0, 0, 0, 2))
+    return Padding(table, (0, 0, 0, _INDENT))
 
 
 def _cells(finding: Document) -> tuple[str, ...]:

@@ -39,7 +39,7 @@ class Abilities:
 def find_nmap() -> tuple[int, int]:
     """The version of the nmap on this machine's PATH. Raises TransportError where there is none."""
     try:
-        major, minor = nmap.PortScanner().nmap_version()
+        major, minor = nmap.PortScanner(nmap_search_path=("nmap",)).nmap_version()
     except nmap.PortScannerError as error:
         raise TransportError("`nmap` is not installed; install the package nmap") from error
     return int(major), int(minor)
