@@ -40,12 +40,16 @@ class Wants:
 
     coverage: Mapping[tuple[Address, Protocol], PortSet]
     named: Mapping[tuple[Address, Protocol], PortSet]  # declared anywhere on the host
-    due: Mapping[tuple[Address, Protocol], PortSet]  # reachable or permitted from here
+    due: Mapping[tuple[Address, Protocol], PortSet]  # should answer here
     no_printer: Mapping[tuple[Address, Protocol], PortSet]  # declared on this address as something of a class
 
 
 def wants(expectations: Expectations) -> Wants:
-    """Sort the expectations once. A printer port is safe to probe only where it is declared as something else."""
+    """Sort the expectations once.
+
+    A printer port is safe to probe only where it is declared as something else, and a service declared not to answer
+    would only cost the time until its probe gives up.
+    """
     sets: tuple[dict[tuple[Address, Protocol], PortSet], ...] = ({}, {}, {})
     named, due, no_printer = sets
     for one in expectations.expectations:
@@ -53,7 +57,7 @@ def wants(expectations: Expectations) -> Wants:
         classed = one.service is not None and one.service.declared_class is not None
         for into, fits in (
             (named, one.basis is not Basis.UNDECLARED),
-            (due, one.basis is Basis.DECLARED),
+            (due, one.basis is Basis.DECLARED and one.service is not None and one.service.answers),
             (no_printer, one.basis in _SettledBases and classed),
         ):
             if fits:

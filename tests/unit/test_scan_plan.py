@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
 import pytest
@@ -221,6 +222,17 @@ def test_udp_is_asked_where_open_or_declared_and_silent() -> None:
 
     assert {"53", "123"} == {str(job.ports) for job in jobs}
     assert all("-sU" in job.argv for job in jobs)
+
+
+def test_udp_declared_not_to_answer_is_left_alone() -> None:
+    """WireGuard says nothing to strangers: a probe would only cost the time until it gives up."""
+    board = Board()
+    opened(board, ONE, "123", PortState.OPEN_FILTERED, Protocol.UDP)
+    declared = some(ONE, "123", Basis.DECLARED, protocol=Protocol.UDP)
+    assert declared.service is not None
+    quiet = replace(declared, service=replace(declared.service, answers=False))
+
+    assert ((), 1) == (versions(board, quiet), len(versions(board, declared)))
 
 
 def test_all_ports_are_written_short() -> None:
