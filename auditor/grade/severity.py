@@ -129,9 +129,9 @@ def _severities(drift: Drift, found: Classification) -> tuple[Severity, ...]:
     untrusted = drift.viewpoint.untrusted
     override = found.entry.severity.get("untrusted" if untrusted else "foothold") if found.entry else None
     severities = (override,) if override else _TABLE[found.graded_as][0 if untrusted else 1]
-    if _past_its_front(drift) and severities[0].rank > Severity.CONTROL_BYPASS.rank:
-        return (Severity.CONTROL_BYPASS, *severities)
-    return severities
+    if _past_its_front(drift):
+        severities = (*severities, Severity.CONTROL_BYPASS)
+    return tuple(sorted(set(severities), key=lambda severity: severity.rank))
 
 
 def _past_its_front(drift: Drift) -> bool:

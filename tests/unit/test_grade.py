@@ -153,7 +153,7 @@ def test_severity_over_udp(port: int, viewpoint: Viewpoint, severity: Severity, 
         (METRICS, PUBLIC, BYPASS, (RECON,)),
         (SSH, VPN, BYPASS, (LATERAL,)),
         (REDIS, VPN, BYPASS, (EXPOSURE, LATERAL)),
-        (REDIS, PUBLIC, DIRECT, (EXPOSURE,)),
+        (REDIS, PUBLIC, DIRECT, (BYPASS, EXPOSURE)),
     ],
 )
 def test_behind_is_never_below_control_bypass(
