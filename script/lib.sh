@@ -12,16 +12,16 @@ die() {
     exit 2
 }
 
-# Print the newest Python that is new enough.
+# Print a Python that is new enough and can make virtual environments.
 find_python() {
     local name
     for name in python3.13 python3.12 python3.11 python3; do
-        if "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+        if "$name" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
             echo "$name"
             return
         fi
     done
-    die "Python 3.11 or newer is needed; on Debian or Ubuntu: apt-get install python3 python3-venv"
+    return 1
 }
 
 # make_venv PIP-ARGUMENTS…: install the auditor into .venv, unless that has been done for this pyproject.toml.
@@ -32,9 +32,8 @@ make_venv() {
     if [[ -x $VENV/bin/auditor && $(cat "$stamp" 2>/dev/null) == "$wanted" ]]; then
         return
     fi
-    python=$(find_python)
-    "$python" -c 'import ensurepip, venv' 2>/dev/null ||
-        die "$python cannot make virtual environments; on Debian or Ubuntu: apt-get install python3-venv"
+    find_python >/dev/null || install_or_ask python3 python3-venv
+    python=$(find_python) || die "Python 3.11 or newer is needed, with its venv module"
     say "installing into .venv"
     [[ -x $VENV/bin/python ]] || "$python" -m venv "$VENV"
     "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1' # the first with --group
@@ -50,14 +49,18 @@ need() {
             missing+=("${pair##*:}")
         fi
     done
-    if ((${#missing[@]} == 0)); then
-        return
+    if ((${#missing[@]})); then
+        install_or_ask "${missing[@]}"
     fi
+}
+
+# install_or_ask PACKAGE…: install as root on Debian and its kin; elsewhere say exactly what to install.
+install_or_ask() {
     if [[ $EUID -ne 0 ]]; then
-        die "please install what is missing and start again: sudo apt-get install --no-install-recommends ${missing[*]}"
+        die "please install what is missing and start again: sudo apt-get install --no-install-recommends $*"
     fi
-    command -v apt-get >/dev/null || die "please install with this system's package manager: ${missing[*]}"
-    install_quietly "${missing[@]}"
+    command -v apt-get >/dev/null || die "please install with this system's package manager: $*"
+    install_quietly "$@"
 }
 
 POLICY=/usr/sbin/policy-rc.d
