@@ -59,6 +59,11 @@ def _by_viewpoint(declared: Inventory, files: tuple[str, ...]) -> dict[str, list
             raise UsageError(
                 f"--nmap-xml {item}: no viewpoint is named {name}; there are {', '.join(declared.viewpoints)}"
             )
+        if not named and len(declared.viewpoints) > 1:
+            raise UsageError(
+                f"--nmap-xml {item}: several viewpoints are declared: say from which it was made, as in "
+                f"{next(iter(declared.viewpoints))}={item}; there are {', '.join(declared.viewpoints)}"
+            )
         (viewpoint,) = options.pick_viewpoints(declared, (name,) if named else ())
         paths.setdefault(viewpoint.name, []).append(Path(path if named else item))
     return paths

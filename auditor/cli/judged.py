@@ -83,7 +83,7 @@ def judge(
         run.write(f"report.{name}", FORMATS[name](report))
     run.publish()
     if not options.write_formats(report, wanted):
-        click.echo(summary(report, style), nl=False)
+        click.echo(summary(report, style), nl=False, color=True)  # click would strip it on a pipe, even where asked for
     if style.verbosity >= 0:
         click.echo(
             f"\nReport: {run.path / 'report.html'}\n        {run.path / 'report.json'}", err=None in wanted.values()

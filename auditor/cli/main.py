@@ -17,11 +17,16 @@ from auditor.cli import audit, compare, doctor, expect, plan, render, validate
 from auditor.cli.output import clean
 from auditor.errors import AuditorError, InventoryError
 
-NO_VERDICT, INTERRUPTED, CLOSED_PIPE, TERMINATED = 2, 130, 141, 143
+NO_VERDICT, INTERRUPTED, CLOSED_PIPE = 2, 130, 141
+_ENDING = (signal.SIGTERM, signal.SIGHUP)  # nmap runs in sessions of its own: a terminal that goes away spares it
 
 
 class Terminated(BaseException):
-    """SIGTERM arrived. Not an Exception, so that nothing on the way takes it for a fault and carries on."""
+    """SIGTERM or SIGHUP arrived. Not an Exception, so that nothing on the way takes it for a fault and carries on."""
+
+    def __init__(self, number: int) -> None:
+        self.exit_code = 128 + number
+        super().__init__(number)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -51,7 +56,9 @@ for module in (audit, compare, validate, expect, plan, render, doctor):
 
 def main() -> NoReturn:
     """Run the command line and exit with a code of the table; never 1 without a verdict."""
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in _ENDING:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+            signal.signal(number, _terminate)
     sys.stdout = sys.stdout or _nowhere()  # None where the caller closed them
     sys.stderr = sys.stderr or _nowhere()
     sys.exit(_flushed(run(sys.argv[1:])))
@@ -104,11 +111,14 @@ def _answer(arguments: list[str]) -> int:
     except (KeyboardInterrupt, click.Abort):
         click.echo("auditor: interrupted; the reports of earlier runs are as they were", err=True)
         return INTERRUPTED
-    except Terminated:
+    except Terminated as stop:
         click.echo("auditor: terminated; the reports of earlier runs are as they were", err=True)
-        return TERMINATED
+        return stop.exit_code
     except BrokenPipeError:
         raise
+    except OSError as error:
+        click.echo(f"auditor: cannot read or write: {clean(str(error))}", err=True)
+        return NO_VERDICT
     except Exception as error:  # noqa: BLE001 -- the outermost frame: a crash must exit 2, since 1 would read as drift
         return _crashed(error)
     return result if isinstance(result, int) else 0
@@ -123,5 +133,8 @@ def _crashed(error: Exception) -> int:
     return NO_VERDICT
 
 
-def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
-    raise Terminated
+def _terminate(number: int, _frame: FrameType | None) -> NoReturn:
+    """Raise Terminated, once: a second one would break off the ending of what was started, which takes 2 seconds."""
+    for each in _ENDING:
+        signal.signal(each, signal.SIG_IGN)
+    raise Terminated(number)

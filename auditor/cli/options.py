@@ -85,7 +85,7 @@ def _read_config(context: click.Context, _parameter: click.Parameter, path: Path
     by_long_name = {
         option.removeprefix("--"): parameter.name
         for parameter in context.command.params
-        if isinstance(parameter, click.Option)
+        if isinstance(parameter, click.Option) and parameter.expose_value  # not --config itself
         for option in parameter.opts
         if option.startswith("--")
     }

@@ -53,7 +53,7 @@ class Style:
 
 
 def summary(document: dict[str, Any], style: Style) -> str:
-    """The terminal summary of a report."""
+    """The terminal summary of a report, with the codes for colour in it where colour is wanted."""
     forced = style.forced_color
     color = sys.stdout.isatty() if forced is None else forced
     return text(document, color=color, width=style.console().width)

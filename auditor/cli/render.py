@@ -29,6 +29,8 @@ def command(*, report: Path, formats: tuple[str, ...], style: Style) -> int:
     document = read(report)
     if "text" in wanted and wanted["text"] is None:
         wanted.pop("text")
-        click.echo(summary(document, style), nl=False)
+        click.echo(
+            summary(document, style), nl=False, color=True
+        )  # click would strip it on a pipe, even where asked for
     options.write_formats(document, wanted)
     return 0

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ CLEAN = CASES / "clean.exit0" / "inventory.yaml"
 BAD = CASES / "bad-inventory.exit2" / "inventory.yaml"
 TWO_VIEWPOINTS = CASES / "two-viewpoints.exit1" / "inventory.yaml"
 SLEEPING = "exec sleep 60"
+STUBBORN = "trap '' TERM INT HUP\nfor _ in $(seq 300); do sleep 0.2; done"  # a minute, whoever asks it to end
 LOOPBACK = """
 version: 1
 name: loopback
@@ -87,7 +89,7 @@ def test_bad_usage_and_bad_input_are_2(arguments: tuple[str | Path, ...], tmp_pa
     """What cannot be done is no verdict: something on stderr says why, and no report appears."""
     ended = auditor(*arguments, cwd=tmp_path)
 
-    assert (ended.returncode, ended.stdout, list(tmp_path.iterdir())) == (2, "", [])
+    assert (ended.returncode, ended.stdout, list(tmp_path.rglob("report.*"))) == (2, "", [])
     assert ended.stderr
     assert "Traceback" not in ended.stderr
     assert "internal error" not in ended.stderr
@@ -113,8 +115,8 @@ def test_a_crash_is_2(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("number", "code", "word"),
-    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")],
-    ids=["Ctrl-C", "SIGTERM"],
+    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated"), (signal.SIGHUP, 129, "terminated")],
+    ids=["Ctrl-C", "SIGTERM", "SIGHUP"],
 )
 def test_an_audit_stopped_by_a_signal(
     number: signal.Signals, code: int, word: str, loopback: Path, tmp_path: Path
@@ -135,13 +137,28 @@ def test_an_audit_stopped_by_a_signal(
 
 def test_an_nmap_that_ignores_terminate_is_killed(loopback: Path, tmp_path: Path) -> None:
     """It would go on probing after the auditor is gone."""
-    fake = FakeNmap(tmp_path / "bin", "trap '' TERM INT HUP\nwhile :; do sleep 0.2; done")
+    fake = FakeNmap(tmp_path / "bin", STUBBORN)
     process = start("audit", loopback, "-o", tmp_path / "reports", "--profile", "quick", env=fake.env)
     fake.wait_until_started()
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=PATIENCE)
 
     assert process.returncode == 143
+    assert [pid for pid in fake.started() if not is_gone(pid)] == []
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "SIGTERM"])
+def test_an_impatient_user(number: signal.Signals, code: int, loopback: Path, tmp_path: Path) -> None:
+    """A second signal while nmap is being ended leaves no nmap behind either."""
+    fake = FakeNmap(tmp_path / "bin", STUBBORN)
+    process = start("audit", loopback, "-o", tmp_path / "reports", "--profile", "quick", env=fake.env)
+    fake.wait_until_started()
+    for _ in range(3):
+        process.send_signal(number)
+        time.sleep(0.3)
+    process.communicate(timeout=PATIENCE)
+
+    assert process.returncode == code
     assert [pid for pid in fake.started() if not is_gone(pid)] == []
 
 

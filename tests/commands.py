@@ -1,0 +1,100 @@
+"""Running the installed command `auditor` as its users do, with a fake nmap where one is needed: no packet is sent."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+AUDITOR = Path(sys.executable).with_name("auditor")
+CASES = Path(__file__).parent / "cases"
+PATIENCE = 30.0  # seconds until a command that hangs is a failed test
+
+# Tells its version, notes how else it was started, and then does what BEHAVIOUR says.
+_FAKE_NMAP = """#!/bin/sh
+case "$*" in *-V*) echo "Nmap version {version} ( https://nmap.org )"; exit 0;; esac
+echo "$$ $*" >> "{log}"
+{behaviour}
+"""
+
+
+class FakeNmap:
+    """An nmap that stands first on PATH, and all that was started of it."""
+
+    def __init__(self, folder: Path, behaviour: str = "exit 1", version: str = "7.93") -> None:
+        folder.mkdir()
+        self._log = folder / "log"
+        program = folder / "nmap"
+        program.write_text(_FAKE_NMAP.format(version=version, log=self._log, behaviour=behaviour))
+        program.chmod(0o755)
+        self.env = {"PATH": f"{folder}:{os.environ['PATH']}"}
+
+    def started(self) -> list[int]:
+        """The process ids of the runs so far."""
+        return [int(line.split()[0]) for line in self._log.read_text().splitlines()] if self._log.exists() else []
+
+    def wait_until_started(self) -> list[int]:
+        until = time.monotonic() + PATIENCE
+        while not (pids := self.started()):
+            assert time.monotonic() < until, "nmap was never started"
+            time.sleep(0.02)
+        return pids
+
+
+def environment(env: Mapping[str, str] = {}) -> dict[str, str]:
+    """This process's environment without what would change the output, and with `env`."""
+    plain = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS")}
+    return {**plain, **env}
+
+
+def auditor(
+    *arguments: str | Path,
+    env: Mapping[str, str] = {},
+    cwd: Path | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run one command line to its end."""
+    return subprocess.run(
+        [AUDITOR, *map(str, arguments)],
+        env=environment(env),
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+def start(*arguments: str | Path, env: Mapping[str, str]) -> subprocess.Popen[str]:
+    """Start one command line, for a test that will interrupt it."""
+    return subprocess.Popen(
+        [AUDITOR, *map(str, arguments)],
+        env=environment(env),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509 - no threads here
+    )
+
+
+def is_gone(pid: int) -> bool:
+    """Whether a process ended and was reaped."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def compare(
+    case: str, output: Path, *more: str | Path, env: Mapping[str, str] = {}
+) -> subprocess.CompletedProcess[str]:
+    """`auditor compare` with the inventory and the evidence of one case."""
+    folder = CASES / case
+    files = [f"--nmap-xml={path.name.partition('.')[0]}={path}" for path in sorted(folder.glob("*.xml"))]
+    return auditor("compare", folder / "inventory.yaml", *files, "-o", output, *more, env=env)

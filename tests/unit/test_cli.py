@@ -1,0 +1,387 @@
+"""The commands as their users run them: what they print where, what they write, and how they are configured."""
+
+from __future__ import annotations
+
+import json
+import re
+import stat
+from pathlib import Path
+
+import pytest
+
+from auditor import __version__
+from auditor.cli.main import cli
+from auditor.report import FORMATS
+from tests.commands import CASES, FakeNmap, auditor, compare
+
+CLEAN = CASES / "clean.exit0" / "inventory.yaml"
+BAD = CASES / "bad-inventory.exit2" / "inventory.yaml"
+TWO_VIEWPOINTS = CASES / "two-viewpoints.exit1" / "inventory.yaml"
+COMMANDS = sorted(cli.commands)
+PROBLEM = re.compile(r"(?P<file>[^:]+):(?P<line>\d+):(?P<column>\d+): (?P<path>[\w.\[\]-]+): (?P<message>.+)")
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+# ------------------------------------------------------------------ help
+
+
+def test_version() -> None:
+    """The version is the package's."""
+    ended = auditor("--version")
+
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, f"auditor, version {__version__}\n", "")
+
+
+def test_the_commands_are_those_that_exist() -> None:
+    """A command that is not built yet is not offered."""
+    assert COMMANDS == ["audit", "compare", "doctor", "expect", "plan", "render", "validate"]
+
+
+@pytest.mark.parametrize(
+    "command", [(), *((name,) for name in COMMANDS)], ids=lambda words: " ".join(words) or "auditor"
+)
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_help(command: tuple[str, ...], option: str) -> None:
+    """It shows an example that can be typed and every exit code."""
+    ended = auditor(*command, option)
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert re.search(r"Examples?:\n +auditor ", ended.stdout)
+    assert "Exit codes" in ended.stdout
+
+
+def test_no_arguments_is_bad_usage() -> None:
+    """A script that forgot its arguments has no verdict; what is known is told on stderr."""
+    ended = auditor()
+
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "Usage: auditor" in ended.stderr
+
+
+# ------------------------------------------------------------------ validate, expect, plan
+
+
+def test_validate_a_good_inventory() -> None:
+    """It says what was found; -q says nothing."""
+    loud, quiet = auditor("validate", CLEAN), auditor("validate", CLEAN, "-q")
+
+    assert (loud.returncode, loud.stderr) == (0, "")
+    assert loud.stdout == "shop: valid: 1 host, 1 service, 1 viewpoint in 1 file\n"
+    assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")
+
+
+def test_validate_tells_every_problem_at_its_place() -> None:
+    """Each on a line of its own: file, line, column, path, message; sorted by place."""
+    ended = auditor("validate", BAD)
+    found = [PROBLEM.fullmatch(line) for line in ended.stderr.splitlines()]
+
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert [each and each["path"] for each in found] == [
+        "scope.allow[0]",
+        "ranges.internet.trust",
+        "viewpoints.public.addresses[1]",
+        "hosts.web-1.services.https.ports",
+        "hosts.web-1.services.https.from[0]",
+        "hosts.web-1.services.ssh.ports",
+        "hosts.web-1.services.db",
+        "hosts.web-1.services.typo.reson",
+        "hosts.web-2.interfaces.public[0]",
+        "waivers",
+    ]
+    assert {each["file"] for each in found if each} == {str(BAD)}
+    for each in found:
+        assert each is not None
+        line = BAD.read_text().splitlines()[int(each["line"]) - 1]
+        key = each["path"].rpartition(".")[2]
+        there = line[int(each["column"]) - 1 :]
+        assert there.startswith(key) or "[" in key  # an item of a list stands where its value does
+
+
+def test_expect_lists_what_should_be_reachable_and_why() -> None:
+    """One row each, with the range that admits the viewpoint and where that is declared."""
+    ended = auditor("expect", TWO_VIEWPOINTS, "-V", "public")
+    (row,) = (line.split() for line in ended.stdout.splitlines() if "203.0.113.10" in line)
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert row[:6] == ["public", "web-1", "public", "203.0.113.10", "443/tcp", "reachable"]
+    assert "from internet" in " ".join(row)
+
+
+@pytest.mark.parametrize("names", [("-V", "all"), ("-V", "vpn", "-V", "public")], ids=" ".join)
+def test_expect_from_several_viewpoints(names: tuple[str, ...]) -> None:
+    """`all` is every one; -V repeats; the order is that of the names."""
+    ended = auditor("expect", TWO_VIEWPOINTS, *names)
+    first = [line.split()[0] for line in ended.stdout.splitlines() if "203.0.113.10" in line]
+
+    assert first == ["public", "vpn", "vpn"]
+
+
+def test_several_viewpoints_must_be_chosen_from() -> None:
+    """The message names them."""
+    assert "public, vpn" in auditor("expect", TWO_VIEWPOINTS).stderr
+
+
+def test_plan_sends_nothing(tmp_path: Path) -> None:
+    """nmap is only asked for its version; the commands that it would run are shown."""
+    fake = FakeNmap(tmp_path / "bin")
+    ended = auditor("plan", CLEAN, env={**fake.env, "NMAP_PRIVILEGED": "1"})
+
+    assert (ended.returncode, fake.started()) == (0, [])
+    assert re.search(r"^  nmap .* 203\.0\.113\.10$", ended.stdout, re.MULTILINE)
+
+
+# ------------------------------------------------------------------ compare
+
+
+def test_evidence_without_a_viewpoint(tmp_path: Path) -> None:
+    """Where only one is declared it is meant; where there are several, the message names them."""
+    single, several = CASES / "clean.exit0", CASES / "two-viewpoints.exit1"
+    one = auditor("compare", CLEAN, "--nmap-xml", single / "public.xml", "-o", tmp_path)
+    two = auditor("compare", TWO_VIEWPOINTS, "--nmap-xml", several / "public.xml", "-o", tmp_path)
+
+    assert (one.returncode, two.returncode) == (0, 2)
+    assert "say from which it was made" in two.stderr
+    assert "there are public, vpn" in two.stderr
+
+
+def test_evidence_in_a_file_with_an_equals_sign(tmp_path: Path) -> None:
+    """What stands before the sign is a viewpoint only where one is called so."""
+    file = tmp_path / "date=today.xml"
+    file.write_bytes((CASES / "clean.exit0" / "public.xml").read_bytes())
+
+    for argument in (str(file), f"public={file}"):
+        assert auditor("compare", CLEAN, "--nmap-xml", argument, "-o", tmp_path / "reports").returncode == 0
+
+
+# ------------------------------------------------------------------ the report's folder
+
+
+def test_a_run_gets_a_folder_of_its_own(tmp_path: Path) -> None:
+    """Named by time, inventory and id; readable by the owner alone; `latest` points to the newest."""
+    reports = tmp_path / "reports"
+    compare("clean.exit0", reports)
+    first = (reports / "latest").readlink()
+    compare("behind.exit1", reports)
+    second = (reports / "latest").readlink()
+
+    assert re.fullmatch(r"\d{8}T\d{6}Z-shop-[0-9a-f]{8}", str(first))
+    assert sorted(path.name for path in reports.iterdir()) == sorted(["latest", str(first), str(second)])
+    assert first != second
+    assert mode(reports / first) == 0o700
+    assert {path.name: mode(path) for path in (reports / first).iterdir()} == {
+        "report.html": 0o600,
+        "report.json": 0o600,
+    }
+
+
+def test_no_verdict_leaves_no_folder_and_latest_alone(tmp_path: Path) -> None:
+    """The newest complete report stays the newest."""
+    compare("clean.exit0", tmp_path)
+    before = (tmp_path / "latest").readlink()
+    compare("not-xml.exit2", tmp_path)
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["latest", str(before)])
+    assert (tmp_path / "latest").readlink() == before
+
+
+def test_the_summary_says_where_the_report_is(tmp_path: Path) -> None:
+    """At the end of stdout; -q leaves it out, and the summary stays."""
+    loud = compare("behind.exit1", tmp_path)
+    path = tmp_path / (tmp_path / "latest").readlink() / "report.html"
+    quiet = compare("behind.exit1", tmp_path, "-q")
+
+    assert f"Report: {path}\n" in loud.stdout
+    assert "Report:" not in quiet.stdout + quiet.stderr
+    assert "control-bypass" in quiet.stdout
+
+
+def test_the_options_are_in_the_report(tmp_path: Path) -> None:
+    """A reader sees with what eyes it was made."""
+    compare("tag-chosen.exit1", tmp_path, "--tag", "staging", "--fail-on", "none", "--allow-unverified")
+    report = json.loads((tmp_path / "latest" / "report.json").read_text())
+
+    assert report["audit"]["options"] == {"tags": ["staging"], "fail_on": ["none"], "allow_unverified": True}
+
+
+# ------------------------------------------------------------------ formats
+
+
+def test_json_on_stdout_is_pure(tmp_path: Path) -> None:
+    """A pipe into another program gets the report and nothing else; where the files lie is told on stderr."""
+    ended = compare("behind.exit1", tmp_path, "--format", "json")
+
+    assert ended.returncode == 1
+    assert ended.stdout == (tmp_path / "latest" / "report.json").read_text()
+    assert json.loads(ended.stdout)["verdict"]["exit_code"] == 1
+    assert "Report:" in ended.stderr
+
+
+def test_formats_to_files(tmp_path: Path) -> None:
+    """Each is the same as in the run's folder, and the summary still goes to stdout."""
+    page, data = tmp_path / "page.html", tmp_path / "data.json"
+    ended = compare("behind.exit1", tmp_path / "reports", "--format", f"html={page}", "--format", f"json={data}")
+    run = tmp_path / "reports" / "latest"
+
+    assert page.read_text() == (run / "report.html").read_text()
+    assert data.read_text() == (run / "report.json").read_text()
+    assert (mode(page), mode(data)) == (0o600, 0o600)
+    assert "Report:" in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("formats", "message"),
+    [
+        (("json", "html"), "only one --format can go to stdout"),
+        (("json", "html=-"), "only one --format can go to stdout"),
+        (("pdf",), f"no format is named pdf; there are {', '.join(FORMATS)}"),
+        (("json", "json=x"), "json is asked for twice"),
+        (("html=",), "the path after = is empty"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_formats_that_cannot_be(formats: tuple[str, ...], message: str, tmp_path: Path) -> None:
+    """They are refused before anything is done."""
+    ended = compare("behind.exit1", tmp_path, *(word for name in formats for word in ("--format", name)))
+
+    assert (ended.returncode, ended.stdout, list(tmp_path.iterdir())) == (2, "", [])
+    assert message in ended.stderr
+
+
+def test_a_format_that_cannot_be_written_is_no_verdict(tmp_path: Path) -> None:
+    """Who asked for a file and has none must not read the exit code as the verdict."""
+    ended = compare("behind.exit1", tmp_path / "reports", "--format", f"json={tmp_path}/no/such/folder/x.json")
+
+    assert ended.returncode == 2
+    assert "cannot write" in ended.stderr
+
+
+# ------------------------------------------------------------------ render
+
+
+def test_render_says_what_the_run_said(tmp_path: Path) -> None:
+    """The stored report holds everything that each format needs."""
+    run = compare("behind.exit1", tmp_path, "-q")
+    report = tmp_path / "latest" / "report.json"
+    text, page = auditor("render", report), auditor("render", report, "--format", "html")
+    data = auditor("render", report, "--format", "json")
+
+    assert [each.returncode for each in (text, page, data)] == [0, 0, 0]
+    assert text.stdout == run.stdout
+    assert page.stdout == (tmp_path / "latest" / "report.html").read_text() + "\n"
+    assert data.stdout == report.read_text()
+
+
+# ------------------------------------------------------------------ colour and noise
+
+
+@pytest.mark.parametrize(
+    ("options", "env", "colored"),
+    [
+        ((), {}, False),
+        (("--color", "always"), {}, True),
+        (("--color", "never"), {}, False),
+        ((), {"NO_COLOR": "1"}, False),
+        (("--color", "always"), {"NO_COLOR": "1"}, True),
+        (("--color", "always"), {"TERM": "dumb"}, True),
+    ],
+    ids=["a pipe", "always", "never", "NO_COLOR", "always over NO_COLOR", "always on a dumb terminal"],
+)
+def test_color(options: tuple[str, ...], env: dict[str, str], colored: bool, tmp_path: Path) -> None:
+    """Only on a terminal, or where asked for."""
+    ended = compare("behind.exit1", tmp_path, *options, env=env)
+
+    assert ("\x1b[" in ended.stdout) == colored
+
+
+def test_color_changes_no_word(tmp_path: Path) -> None:
+    """What is coloured reads the same without."""
+    plain = compare("behind.exit1", tmp_path, "-q").stdout
+    colored = compare("behind.exit1", tmp_path, "-q", "--color", "always").stdout
+    at = re.compile(r"\d{4}-\d\d-\d\d [\d:]+ to [\d:]+ UTC")
+
+    assert at.sub("", re.sub(r"\x1b\[[0-9;]*m", "", colored)) == at.sub("", plain)
+
+
+def test_hostile_text_cannot_drive_a_terminal(tmp_path: Path) -> None:
+    """Neither control nor bidirectional characters from the network are printed."""
+    ended = compare("hostile-strings.exit1", tmp_path)
+
+    assert "gnp.exe" in (tmp_path / "latest" / "report.json").read_text()
+    assert re.findall("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", ended.stdout + ended.stderr) == []
+
+
+def test_quiet_and_verbose(tmp_path: Path) -> None:
+    """-q has only warnings on stderr, the default adds what is being done."""
+    inventory = tmp_path / "inventory.yaml"
+    inventory.write_text(
+        CLEAN.read_text().replace("203.0.113", "127.0.0").replace("198.51.100.20]", "127.0.0.1], nat: true")
+    )
+    fake = FakeNmap(tmp_path / "bin")
+    common = ("audit", inventory, "-o", tmp_path / "reports", "--profile", "quick")
+    quiet, plain, verbose = (auditor(*common, *more, env=fake.env).stderr for more in (("-q",), (), ("-v",)))
+
+    assert "nmap ended with exit status 1" in quiet
+    assert "probing declared ports" not in quiet
+    assert set(quiet.splitlines()) < set(plain.splitlines()) <= set(verbose.splitlines())
+
+
+# ------------------------------------------------------------------ --config
+
+
+def config(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "auditor.toml"
+    path.write_text(text)
+    return path
+
+
+def test_config_gives_defaults(tmp_path: Path) -> None:
+    """A table for each command; only the command's own counts."""
+    file = config(
+        tmp_path,
+        f'[compare]\nfail-on = ["none"]\noutput = "{tmp_path}/elsewhere"\ncolor = "always"\nformat = ["json"]\n'
+        '[audit]\nfail-on = ["boundary-leak"]\n',
+    )
+    case = CASES / "behind.exit1"
+    ended = auditor("compare", case / "inventory.yaml", "--nmap-xml", case / "public.xml", "--config", file)
+
+    assert ended.returncode == 0
+    assert json.loads(ended.stdout)["audit"]["options"] == {"fail_on": ["none"]}
+    assert (tmp_path / "elsewhere" / "latest").is_symlink()
+
+
+def test_the_command_line_outweighs_config(tmp_path: Path) -> None:
+    """What is typed now was meant now."""
+    file = config(tmp_path, '[compare]\nfail-on = ["none"]\n')
+    ended = compare("behind.exit1", tmp_path / "reports", "--config", file, "--fail-on", "control-bypass")
+
+    assert ended.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[compare]\nfail-onn = []\n", "fail-onn"),
+        ('[compare]\nformats = ["json"]\n', "formats"),
+        ("[gate]\n", "unknown table gate"),
+        ('color = "always"\n', "unknown table color"),
+        ("compare = 1\n", "compare"),
+        ("[compare\n", "auditor.toml"),
+        ('[compare]\nfail-on = ["severe"]\n', "severe"),
+        ('[compare]\ncolor = "purple"\n', "purple"),
+        ("[compare]\nfail-on = 3\n", "fail-on"),
+        ('[compare]\nfail-on = "none"\n', "fail-on"),
+        ('[compare]\nquiet = "perhaps"\n', "quiet"),
+        ('[compare]\nconfig = "other.toml"\n', "config"),
+    ],
+)
+def test_config_that_cannot_be(text: str, message: str, tmp_path: Path) -> None:
+    """A misspelt or misplaced setting is refused, never ignored."""
+    file = config(tmp_path, text)
+    ended = compare("clean.exit0", tmp_path / "reports", "--config", file)
+
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert message in ended.stderr
+    assert "internal error" not in ended.stderr
