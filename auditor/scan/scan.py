@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import count
@@ -218,7 +219,9 @@ class _Viewpoint:
     async def _run(self, name: str, argv: Sequence[str], progress: Callable[[float, int], None] | None = None) -> Run:
         name = f"{self._plan.viewpoint.name}-{name}-{next(self._names):03}"
         sink = None if self._evidence is None else self._evidence.open(f"{name}.xml")
+        self._tell(f"{name}: {shlex.join(argv)}", "debug")
         run = await run_nmap(self._transport, self._plan.viewpoint.via, argv, sink, progress)
+        self._tell(f"{name}: ended after {run.span[1] - run.span[0]:.1f} s", "debug")
         self._runs.append(run)
         if run.problem is not None:
             self._errors.append(f"{name}: {run.problem}")
