@@ -104,7 +104,7 @@ def _unknown_hosts(expectations: Expectations, outcomes: tuple[Outcome, ...], fa
     """Live addresses that no host declares; a canary is expected to live. What answered there is the evidence."""
     viewpoint = expectations.viewpoint
     known = {canary.address for canary in viewpoint.canaries}
-    undeclared = {e.address for e in expectations.expectations if e.interface is None} - known
+    undeclared = set(expectations.undeclared) - known
     evidence: dict[Address, list[Outcome]] = defaultdict(list)
     for outcome in outcomes:
         address, seen = outcome.expectation.address, outcome.observation

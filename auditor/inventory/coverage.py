@@ -176,7 +176,7 @@ def _ports_left_out(profile: Profile) -> Iterator[LeftOut]:
 
 def _add_undeclared(coverage: Coverage, inventory: Inventory, judge: _Judge, asked: Asked, *, narrowed: bool) -> None:
     declared = {place.address for host in inventory.hosts.values() for place in _places(host)}
-    for address in {address for (address, _), ports in asked.items() if ports} - declared:
+    for address in {address for address, _ in asked} - declared:
         reason = judge.refuses(address)
         if reason is None and narrowed:
             reason = "not chosen by --host or --tag"

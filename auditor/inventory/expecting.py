@@ -35,7 +35,10 @@ def expect(
     expecting = _Expecting(viewpoint, profile, asked)
     found = [expectation for place in coverage.places for expectation in expecting.of(place)]
     found.sort(key=_order)
-    return Expectations(viewpoint, profile, tuple(found), tuple(sorted(coverage.left_out)))
+    undeclared = tuple(
+        sorted((p.address for p in coverage.places if p.host is None), key=lambda a: (a.version, int(a)))
+    )
+    return Expectations(viewpoint, profile, tuple(found), tuple(sorted(coverage.left_out)), undeclared)
 
 
 def _order(one: Expectation) -> tuple[str, str, int, int, str, int]:

@@ -45,13 +45,15 @@ class Expectations:
     """Everything expected from one viewpoint.
 
     The expectations partition the coverage: each (address, protocol, port) of it is in exactly one of them. They are
-    sorted by host, interface, address, protocol and first port.
+    sorted by host, interface, address, protocol and first port. `undeclared` are the addresses looked at that no host
+    declares, those included of which the evidence tells no more than that they live.
     """
 
     viewpoint: Viewpoint
     profile: Profile
     expectations: tuple[Expectation, ...]
     left_out: tuple[LeftOut, ...] = ()
+    undeclared: tuple[Address, ...] = ()
 
     def coverage(self) -> dict[tuple[Address, Protocol], PortSet]:
         """What this audit set out to look at."""

@@ -34,7 +34,10 @@ _LAST_OCTETS = re.compile(r"(\d+\.\d+\.\d+\.)(\d{1,3})-(\d{1,3})")
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What saved files of one viewpoint tell. `asked` is what their scans set out to ask."""
+    """What saved files of one viewpoint tell. `asked` is what their scans set out to ask.
+
+    An address of which a file tells only that it lives is in `asked` with no ports.
+    """
 
     observations: tuple[Observation, ...]
     replies: tuple[Reply, ...]
@@ -70,6 +73,8 @@ def read_evidence(paths: Sequence[Path]) -> Evidence:
     for one in read:
         for record in one.run.records:
             board.add(record)
+            if record.reply is not None:
+                asked.setdefault((record.address, Protocol.TCP), PortSet())
             for protocol, ports in _reported(record):  # scanners other than nmap do not say what they asked
                 key = record.address, protocol
                 asked[key] = asked.get(key, PortSet()) | ports
