@@ -82,7 +82,8 @@ def judge(
     for name in ("json", "html"):
         run.write(f"report.{name}", FORMATS[name](report))
     run.publish()
-    if not options.write_formats(report, wanted):
+    worth_a_mail = style.verbosity >= 0 or audit.verdict.exit_code != 0
+    if not options.write_formats(report, wanted) and worth_a_mail:
         click.echo(summary(report, style), nl=False, color=True)  # click would strip it on a pipe, even where asked for
     if style.verbosity >= 0:
         click.echo(

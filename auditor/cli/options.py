@@ -96,7 +96,7 @@ def _read_config(context: click.Context, _parameter: click.Parameter, path: Path
 
 
 _COMMON = (
-    click.option("-q", "--quiet", is_flag=True, help="Only warnings on stderr."),
+    click.option("-q", "--quiet", is_flag=True, help="Only warnings, and no summary where the exit code is 0."),
     click.option("-v", "--verbose", is_flag=True, help="Every step on stderr."),
     click.option(
         "--color",

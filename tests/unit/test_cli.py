@@ -386,3 +386,11 @@ def test_config_that_cannot_be(text: str, message: str, tmp_path: Path) -> None:
     assert (ended.returncode, ended.stdout) == (2, "")
     assert message in ended.stderr
     assert "internal error" not in ended.stderr
+
+
+@pytest.mark.parametrize(("case", "code"), [("clean.exit0", 0), ("unknown-host.exit1", 1)])
+def test_quiet_says_nothing_on_a_clean_night(tmp_path: Path, case: str, code: int) -> None:
+    """cron mails whatever is printed, so -q prints a summary only where there is something to tell."""
+    ended = compare(case, tmp_path, "-q")
+
+    assert (ended.returncode, ended.stdout == "", ended.stderr) == (code, code == 0, "")
