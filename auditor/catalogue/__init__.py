@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from auditor.catalogue.contradiction import contradiction
 from auditor.catalogue.entry import Entry, entries
-from auditor.catalogue.lookup import Classification, classify
+from auditor.catalogue.lookup import Classification, classify, entry_by_word
 from auditor.catalogue.ports import PRINTER_PORTS, top_udp_ports, usual_ports
 from auditor.catalogue.texts import PLAYBOOK_KEYS, firewalls, kinds, playbooks
 
@@ -16,6 +16,7 @@ __all__ = [
     "classify",
     "contradiction",
     "entries",
+    "entry_by_word",
     "firewalls",
     "kinds",
     "playbooks",

@@ -31,7 +31,7 @@ def compare(expectations: Expectations, scan: Scan) -> Comparison:
     facts = Facts(
         replies=replies,
         boundary=expectations.viewpoint.boundary,
-        unreachable=_unreachable(expectations, observed, failed, replies),
+        unreachable=_unreachable(expectations, observed, failed, replies) - set(scan.not_pinged),
         all_open=_all_open(expectations, observed),
         probe_failures={(f.address, f.protocol, port): f.reason for f in scan.probe_failures for port in f.ports},
     )

@@ -11,11 +11,17 @@ from collections.abc import Iterable
 from auditor.addresses import contains
 from auditor.model.inventory import Viewpoint
 from auditor.model.observation import Observation, Scan
-from auditor.model.words import Address, Network
+from auditor.model.words import Address, Network, PortState
 
-_ANSWERS = frozenset({"syn-ack", "split-handshake-syn", "reset", "conn-refused", "udp-response", "tcp-response"})
-_HOST_REPLIES = _ANSWERS | frozenset(
+_ANSWERED = frozenset({PortState.OPEN, PortState.CLOSED, PortState.UNFILTERED})  # by the address itself, always
+_HOST_REPLIES = frozenset(
     {
+        "syn-ack",
+        "split-handshake-syn",
+        "reset",
+        "conn-refused",
+        "udp-response",
+        "tcp-response",
         "echo-reply",
         "timestamp-reply",
         "addressmask-reply",
@@ -55,9 +61,9 @@ class Replies:
         seen = (*scan.observations, *scan.canaries)
         sources = {source for observation in seen if (source := self._source(observation)) is not None}
         sources |= {reply.address for reply in scan.replies if reply.reason in _HOST_REPLIES}
+        sources -= set(viewpoint.addresses)  # what the viewpoint sends to itself takes no path
         self._proved = tuple(entry for entry in viewpoint.targets if _any_in(entry, sources))
-        self._alive = {observation.address for observation in seen if self.answered(observation)}
-        self._alive |= {reply.address for reply in scan.replies if reply.reason in _HOST_REPLIES | _LINK_REPLIES}
+        self._alive = sources | {reply.address for reply in scan.replies if reply.reason in _LINK_REPLIES}
         self._prohibited = {observation.address for observation in seen if self.prohibited(observation)}
 
     def path_proved(self, address: Address) -> bool:
@@ -89,7 +95,7 @@ class Replies:
 
     def _source(self, observation: Observation) -> Address | None:
         """Who sent the deciding reply; None where there was none or where nmap does not say who."""
-        if observation.reason in _ANSWERS:
+        if observation.state in _ANSWERED:
             return observation.address
         if observation.reason not in _ICMP_ERRORS or self.made_here(observation):
             return None

@@ -14,7 +14,8 @@ class Identity:
     """What nmap says answers on an open port. Every text in it comes from the network and is hostile.
 
     `method` is nmap's: `probed` where the service was recognised by what it said, `table` where it is a guess from the
-    port number and no identity at all. `tunnel` is `ssl` where the service was found inside TLS.
+    port number and no identity at all. nmap also says `probed` of `tcpwrapped`, a connection that was closed without a
+    word: that recognises nothing. `tunnel` is `ssl` where the service was found inside TLS.
     """
 
     name: str
@@ -27,7 +28,7 @@ class Identity:
 
     @property
     def probed(self) -> bool:
-        return self.method == "probed"
+        return self.method == "probed" and self.name != "tcpwrapped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,8 @@ class Scan:
     Observations are disjoint: one state per endpoint. `failure` is set when the viewpoint as a whole could not look
     (transport broken, wrong source address): nothing of it can be trusted, and every endpoint is unverified for that
     reason. `canaries` are observations outside the coverage, kept apart since they only prove paths. `probe_failures`
-    are open endpoints whose version probe broke, with the reason. An empty `nmap_version` means that no nmap was found.
+    are open endpoints whose version probe broke, with the reason. `not_pinged` are silent addresses whose pings broke:
+    whether they live is not known. An empty `nmap_version` means that no nmap was found.
     `spans` are when each nmap process started and ended, in seconds of the monotonic clock.
     """
 
@@ -88,6 +90,7 @@ class Scan:
     canaries: tuple[Observation, ...] = ()
     failures: tuple[Failure, ...] = ()
     probe_failures: tuple[Failure, ...] = ()
+    not_pinged: tuple[Address, ...] = ()
     failure: str | None = None
     commands: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()

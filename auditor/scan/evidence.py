@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from hashlib import sha256
 from ipaddress import IPv4Address, ip_address, ip_network
 from pathlib import Path
 
@@ -69,7 +70,7 @@ def read_evidence(paths: Sequence[Path]) -> Evidence:
     """
     board = Board()
     asked: dict[tuple[Address, Protocol], PortSet] = {}
-    read = [_read(path) for path in paths]
+    read = {one.digest: one for one in map(_read, paths)}.values()  # a copy of a file is no second look
     for one in read:
         for record in one.run.records:
             board.add(record)
@@ -107,6 +108,7 @@ class _File:
     run: Run
     addresses: tuple[Address, ...]  # that its scan was about
     at: datetime
+    digest: bytes  # of what it holds, unpacked
 
 
 def _read(path: Path) -> _File:
@@ -114,8 +116,10 @@ def _read(path: Path) -> _File:
     records: list[HostRecord] = []
     skipped: list[str] = []
     cut: str | None = None
+    digest = sha256()
     try:
         for chunk in _chunks(path):
+            digest.update(chunk)
             for item in reader.feed(chunk):
                 if isinstance(item, HostRecord):
                     records.append(_without_guesses(item, reader.asked))
@@ -138,7 +142,7 @@ def _read(path: Path) -> _File:
     meant = dict.fromkeys((*(record.address for record in records), *_meant(reader.start.args)))
     times = [finish.at if finish else None, reader.start.at]
     at = next((time for time in times if time is not None), datetime.fromtimestamp(0, UTC))
-    return _File(path, reader, run, tuple(meant), at)
+    return _File(path, reader, run, tuple(meant), at, digest.digest())
 
 
 def _without_guesses(record: HostRecord, asked: Sequence[Asked]) -> HostRecord:

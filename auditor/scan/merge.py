@@ -26,6 +26,7 @@ _RANK = {
     PortState.OPEN_FILTERED: 5,
 }
 ANSWERS = frozenset({PortState.OPEN, PortState.CLOSED, PortState.UNFILTERED})  # only the address itself gives these
+SILENCE = "no-response"  # nmap's reason where nothing came back
 LINK_REPLIES = frozenset({"arp-response", "nd-response"})  # life on the own link, but no proof of a path
 
 
@@ -55,6 +56,21 @@ class Board:
         """The ports of one address that are in one of the states."""
         sights = self._seen.get((address, protocol), {})
         return PortSet.union(PortSet(bits) for sight, bits in sights.items() if sight.state in states)
+
+    def addresses(self) -> tuple[Address, ...]:
+        """Every address of which some port was seen."""
+        return tuple(dict.fromkeys(address for address, _ in self._seen))
+
+    def silent(self, address: Address) -> bool:
+        """Whether some port of the address gave no answer."""
+        return any(sight.reason == SILENCE for p in Protocol for sight in self._seen.get((address, p), {}))
+
+    def distrust_silence(self, address: Address, reason: str) -> None:
+        """Turn the silence of an address into failures."""
+        for protocol in Protocol:
+            sights = self._seen.get((address, protocol), {})
+            for sight in [sight for sight in sights if sight.reason == SILENCE]:
+                self.fail(address, protocol, PortSet(sights.pop(sight)), reason)
 
     def answered(self, address: Address) -> bool:
         """Whether the address itself has given any reply that came over a path, on a port or to a ping."""
@@ -138,4 +154,4 @@ def _better(one: Sight, other: Sight) -> Sight:
 
 def _weight(sight: Sight) -> tuple[int, bool, bool, bool]:
     identified = sight.identity is not None and sight.identity.probed
-    return _RANK[sight.state], sight.reason == "no-response", not identified, sight.ttl is None
+    return _RANK[sight.state], sight.reason == SILENCE, not identified, sight.ttl is None

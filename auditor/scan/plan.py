@@ -38,6 +38,7 @@ class Purpose(StrEnum):
     UDP = "udp"
     LIVENESS = "liveness"
     VERSIONS = "versions"
+    AGAIN = "again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,8 @@ class Lane:
 class Plan:
     """What one viewpoint's scan will send. `first` runs before `lanes`, which run beside each other.
 
-    Pings of silent addresses and version probes of open ports follow from what is found; they are not in it.
+    Pings of silent addresses, version probes of open ports and the last look at what answered follow from what is
+    found; they are not in it.
     `refused` is what cannot be asked from there at all. `problem` is set where nothing can.
     """
 

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol as Interface
 
 from auditor.errors import TransportError
 from auditor.model.inventory import Via
 from auditor.model.ports import PortSet
-from auditor.model.words import Address, Protocol
-from auditor.scan.merge import Board, covered
-from auditor.scan.nmap_records import HostRecord, Progress, Skipped, bounded
+from auditor.model.words import Address, PortState, Protocol
+from auditor.scan.merge import SILENCE, Board, covered
+from auditor.scan.nmap_records import HostRecord, Progress, Skipped, Unread, bounded
 from auditor.scan.nmap_xml import NmapXmlReader
 from auditor.transport import Transport
+
+_NOT_SENT = re.compile(r"^sendto in \w+: sendto\(.*\) => (.+)$", re.MULTILINE)
 
 
 class Sink(Interface):
@@ -82,6 +85,10 @@ async def run_nmap(
             returncode = await process.wait()
             noted = _last_line(process.stderr)
             problem = _problem(reader, returncode, noted)
+            if unsent := _NOT_SENT.search(process.stderr):
+                # nmap goes on, reports success, and names no more than the first ten such probes
+                why = f"the viewpoint's own machine did not send some of the probes: {bounded(unsent[1], 100)}"
+                records = [_without_silence(record, why) for record in records]
     except TransportError as error:
         problem = str(error)
     span = started, time.monotonic()
@@ -97,6 +104,34 @@ async def _copied(chunks: AsyncIterator[bytes], copy: Sink | None) -> AsyncItera
         if copy is not None:
             copy.write(chunk)
         yield chunk
+
+
+def _without_silence(record: HostRecord, why: str) -> HostRecord:
+    """The record less the ports that stayed silent, whose silence cannot be trusted."""
+    silent = [one for one in record.seen if one.sight.reason == SILENCE]
+    return replace(
+        record,
+        seen=tuple(one for one in record.seen if one not in silent),
+        unread=(*record.unread, *(Unread(one.protocol, one.ports, why) for one in silent)),
+    )
+
+
+def undisputed(board: Board, run: Run) -> Run:
+    """The run less the silence of addresses that have stopped answering since they were last seen.
+
+    The path was lost, or something on it has had enough of the probes: then closed, filtered and open all look alike.
+    """
+    return replace(run, records=tuple(_undisputed(board, record) for record in run.records))
+
+
+def _undisputed(board: Board, record: HostRecord) -> HostRecord:
+    for one in record.seen:
+        lost = board.ports(record.address, one.protocol, PortState.OPEN) & one.ports
+        if lost and one.sight.reason == SILENCE:
+            endpoint = f"{lost.first}/{one.protocol}"
+            reason = f"{endpoint} of this address answered before and not in this pass: its silence tells nothing"
+            return _without_silence(record, reason)
+    return record
 
 
 def _problem(reader: NmapXmlReader, returncode: int, noted: str) -> str | None:

@@ -13,17 +13,18 @@ from auditor.model.context import Context, Event
 from auditor.model.observation import Failure, Scan
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, Family, PortState, Protocol, Technique
-from auditor.scan import command
+from auditor.scan import again, command
 from auditor.scan.merge import Board
 from auditor.scan.plan import Job, Lane, Plan, Purpose
 from auditor.scan.progress import Progress
-from auditor.scan.run import EvidenceStore, Run, reconcile, run_nmap
+from auditor.scan.run import EvidenceStore, Run, reconcile, run_nmap, undisputed
 from auditor.scan.source import check_sources
 from auditor.scan.together import together
 from auditor.scan.versions import VersionJob, version_jobs, wants
 from auditor.transport import Transport
 
 _VERSIONS_SIDE_BY_SIDE = 16  # nmap runs, all viewpoints together; each costs 0.3 s of CPU to start, then mostly waits
+_AGAIN_SIDE_BY_SIDE = 4
 _PINGED = 4096  # addresses in one ping run
 
 
@@ -71,6 +72,7 @@ class _Viewpoint:
         self._runs: list[Run] = []
         self._errors: list[str] = []
         self._probe_failures: list[Failure] = []
+        self._not_pinged: set[Address] = set()
         self._versioned: dict[tuple[Address, Protocol], PortSet] = {}
         self._names = count(1)
         self._progress = Progress(context, plan.viewpoint.name, "probes")
@@ -101,7 +103,8 @@ class _Viewpoint:
 
     async def _rest(self, lanes: Sequence[Lane], lost: frozenset[Address]) -> None:
         await together(*(self._lane(lane, versions=True) for lane in lanes))
-        await self._pings(lost)
+        answering = await self._pings(lost)
+        await self._once_more(answering)
 
     def _asked(self) -> list[Address]:
         """Every address that some job is about."""
@@ -123,7 +126,7 @@ class _Viewpoint:
             async with gate:
                 await self._job(job)
             if job.purpose is Purpose.UDP:
-                await together(*(self._job(again) for again in self._udp_again(job)))
+                await together(*(self._job(second) for second in self._udp_again(job)))
             if versions:
                 await self._versions()
 
@@ -139,27 +142,53 @@ class _Viewpoint:
             silent = self._board.ports(target.address, Protocol.UDP, PortState.OPEN_FILTERED) & job.ports
             refused = self._board.ports(target.address, Protocol.UDP, PortState.CLOSED)
             if silent and refused:
-                again = replace(job, ports=silent, targets=(target,), patient=True)
-                self._progress.grow(again.probes)
-                yield again
+                second = replace(job, ports=silent, targets=(target,), patient=True)
+                self._progress.grow(second.probes)
+                yield second
 
     async def _job(self, job: Job) -> None:
         share = self._progress.share(job.probes, len(job.targets), job.group)
         run = await self._run(f"{job.purpose}-{job.family}", job.argv, share.tell)
         share.finish()
         board = self._canaries if job.purpose is Purpose.CANARY else self._board
+        run = undisputed(board, run)
         for record in run.records:
             board.add(record)
         if job.ports:
             reconcile(board, run, job.addresses, job.protocol, job.ports)
 
-    async def _pings(self, lost: frozenset[Address]) -> None:
-        """Look for any other sign of life where no port gave one; then, past the own link, for proof of the path."""
+    async def _pings(self, lost: frozenset[Address]) -> set[Address]:
+        """Look for any other sign of life where no port gave one; then, past the own link, for proof of the path.
+
+        Gives the addresses that have answered over a path only now.
+        """
         silent = [address for address in self._addresses if address not in lost and not self._board.answered(address)]
         for family in Family:
             asked = [address for address in silent if Family.of(address) is family]
             await self._ping([address for address in asked if not self._board.near(address)], link=True)
             await self._ping([address for address in asked if self._board.near(address)], link=False)
+        return {address for address in silent if self._board.answered(address)}
+
+    async def _once_more(self, there: set[Address]) -> None:
+        """Ask what answered whether it still does, and trust no silence where it does not."""
+        gate = asyncio.Semaphore(_AGAIN_SIDE_BY_SIDE)
+        gone: set[Address] = set()
+
+        async def ask(port: int, addresses: Sequence[Address]) -> None:
+            targets = [probe_target(address, self._plan.scope) for address in addresses]
+            rate = self._plan.viewpoint.rate / _AGAIN_SIDE_BY_SIDE
+            argv = command.probe(self._technique, Protocol.TCP, PortSet.of(port), targets, rate=rate)
+            async with gate:
+                run = await self._run(f"{Purpose.AGAIN}-{Family.of(addresses[0])}", argv)
+            board = Board()
+            for record in run.records:
+                board.add(record)
+            for address in addresses:
+                (there if board.answered(address) else gone).add(address)
+
+        await together(*(ask(*each) for each in again.to_ask(self._board, self._canaries, self._addresses)))
+        for address in again.lost(self._plan.viewpoint, self._addresses, gone, there):
+            self._board.distrust_silence(address, again.GONE)
 
     async def _ping(self, addresses: Sequence[Address], *, link: bool) -> None:
         for start in range(0, len(addresses), _PINGED):
@@ -168,6 +197,8 @@ class _Viewpoint:
             run = await self._run(f"{Purpose.LIVENESS}-{Family.of(targets[0].address)}", argv)
             for record in run.records:
                 self._board.add(record)
+            asked = {target.address for target in targets}
+            self._not_pinged |= asked - {record.address for record in run.records}
 
     async def _versions(self) -> None:
         """Probe what answers on every open port not probed yet."""
@@ -245,6 +276,7 @@ class _Viewpoint:
             canaries=self._canaries.observations(now),
             failures=self._board.failures(),
             probe_failures=tuple(self._probe_failures),
+            not_pinged=tuple(sorted(self._not_pinged, key=lambda address: (address.version, address))),
             failure=failure,
             commands=tuple(run.command for run in self._runs),
             errors=tuple(self._errors),

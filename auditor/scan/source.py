@@ -59,6 +59,8 @@ async def _way(transport: Transport, viewpoint: Viewpoint, address: Address) -> 
         return _Way(address, wrong=f"`ip -j route get` gave no route that can be read ({viewpoint.via}): {said}")
     if route.get("type", "unicast") not in ("unicast", "local"):
         return _Way(address, none=f"the viewpoint's route to it is of type {route['type']}")
+    if route.get("type") == "local" and not address.is_loopback:
+        return _Way(address, none="it is an address of the viewpoint's own machine")
     if viewpoint.nat:
         return _Way(address)
     return _Way(address, wrong=_mismatch(viewpoint, Family.of(address), str(route.get("prefsrc", ""))))

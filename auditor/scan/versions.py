@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from auditor.addresses import ProbeTarget, probe_target
-from auditor.catalogue import PRINTER_PORTS, usual_ports
+from auditor.catalogue import PRINTER_PORTS, entries, entry_by_word, usual_ports
 from auditor.model.expectation import Expectations
-from auditor.model.inventory import Scope
+from auditor.model.inventory import Scope, Service
 from auditor.model.ports import PortSet
-from auditor.model.words import Address, Basis, PortState, Profile, Protocol, Technique
+from auditor.model.words import Address, Basis, PortState, Profile, Protocol, ServiceClass, Technique
 from auditor.scan import command
 from auditor.scan.merge import Board
 
@@ -18,6 +18,7 @@ _CROWDED = 50  # undeclared open ports of one address; more than that looks like
 _TARGETS = 16  # hosts in one run; nmap probes about 40 services at a time
 _PORTS = 40  # ports of one crowded address in one run
 
+_PRINTER = next(entry for entry in entries() if entry.id == "printer")
 _SettledBases = (Basis.DECLARED, Basis.OUTSIDE_SOURCES)
 
 
@@ -41,7 +42,7 @@ class Wants:
     coverage: Mapping[tuple[Address, Protocol], PortSet]
     named: Mapping[tuple[Address, Protocol], PortSet]  # declared anywhere on the host
     due: Mapping[tuple[Address, Protocol], PortSet]  # should answer here
-    no_printer: Mapping[tuple[Address, Protocol], PortSet]  # declared on this address as something of a class
+    no_printer: Mapping[tuple[Address, Protocol], PortSet]  # declared on this address as something else than a printer
 
 
 def wants(expectations: Expectations) -> Wants:
@@ -54,15 +55,22 @@ def wants(expectations: Expectations) -> Wants:
     named, due, no_printer = sets
     for one in expectations.expectations:
         key = one.address, one.protocol
-        classed = one.service is not None and one.service.declared_class is not None
         for into, fits in (
             (named, one.basis is not Basis.UNDECLARED),
             (due, one.basis is Basis.DECLARED and one.service is not None and one.service.answers),
-            (no_printer, one.basis in _SettledBases and classed),
+            (no_printer, one.basis in _SettledBases and one.service is not None and _no_printer(one.service)),
         ):
             if fits:
                 into[key] = into.get(key, PortSet()) | one.ports
     return Wants(expectations.coverage(), named, due, no_printer)
+
+
+def _no_printer(service: Service) -> bool:
+    """Whether the declaration rules out a printer. Its class alone does not where printers are of that class too."""
+    if service.protocol is not None:
+        spoken = entry_by_word(service.protocol)
+        return spoken is None or spoken.id != _PRINTER.id
+    return service.declared_class not in (None, ServiceClass.UNCLASSIFIED, _PRINTER.service_class)
 
 
 def version_jobs(

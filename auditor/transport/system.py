@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
 import signal
 from collections.abc import AsyncIterator, Sequence
@@ -13,7 +14,9 @@ from auditor.errors import TransportError
 from auditor.model.inventory import LocalVia, NetnsVia, Via
 
 _CHUNK = 64 * 1024
-_STDERR_BYTES = 16 * 1024
+_STDERR_BYTES = 256 * 1024  # nmap says once, early on, that it could not send; warnings may follow by the thousand
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_LIBC = ctypes.CDLL(None)
 _GRACE = 2.0  # seconds between TERM and KILL
 
 
@@ -32,6 +35,7 @@ class SystemTransport:
                 stderr=asyncio.subprocess.PIPE,
                 start_new_session=True,  # Ctrl-C goes to us alone; nmap never reads keys
                 env={**os.environ, "LC_ALL": "C"},
+                preexec_fn=_die_with_us,
             )
         except FileNotFoundError as error:
             raise TransportError(_not_installed(command[0], via)) from error
@@ -95,6 +99,11 @@ class _SystemProcess:
         while chunk := await self._child.stderr.read(_CHUNK):
             self._stderr += chunk
             del self._stderr[:-_STDERR_BYTES]
+
+
+def _die_with_us() -> None:
+    """Have the kernel end the child where we are killed outright (prctl(2)): nmap would go on scanning for nobody."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _not_installed(program: str, via: Via) -> str:

@@ -68,8 +68,9 @@ def seen(state, port=22, *, address=V4, protocol=Protocol.TCP, reason=None, ttl=
 
 def run(expectations, observations=(), *, viewpoint=PUBLIC, replies=PROOF, **scan) -> Comparison:
     fields = {"technique": Technique.SYN, "nmap_version": "7.93", **scan}
+    undeclared = tuple({e.address: None for e in expectations if e.interface is None})
     return compare(
-        Expectations(viewpoint, Profile.STANDARD, tuple(expectations)),
+        Expectations(viewpoint, Profile.STANDARD, tuple(expectations), undeclared=undeclared),
         Scan("public", observations=tuple(observations), replies=tuple(replies), **fields),
     )
 
@@ -376,3 +377,51 @@ def test_what_nobody_answered_for_is_unverified():
         ("22", Result.VERIFIED),
         ("23", Result.UNVERIFIED),
     ]
+
+
+def test_an_address_that_refuses_udp_lives():
+    """nmap collapses many refusals and then names no sender; but only the address itself can refuse a UDP port."""
+    ports = PortSet.span(1000, 1040)
+    refused = Observation(V4, Protocol.UDP, ports, PortState.CLOSED, "port-unreach", NOW)
+    silent = seen(PortState.FILTERED)
+    comparison = run([expected(*REACHABLE), expected(port=ports, protocol=Protocol.UDP)], [silent, refused])
+
+    assert [Kind.SERVICE_FILTERED, Result.VERIFIED] == [o.kind or o.result for o in comparison.outcomes]
+
+
+def test_an_address_that_speaks_of_another_lives():
+    """A router that reports on its neighbours is no unreachable host, however silent its own ports are."""
+    other = ip_address("203.0.113.66")
+    about = seen(PortState.FILTERED, address=other, reason="host-unreach", reply_from=V4)
+    comparison = run([expected(*REACHABLE), expected(address=other)], [seen(PortState.FILTERED), about], replies=())
+
+    assert [Kind.SERVICE_FILTERED, Result.VERIFIED] == [o.kind or o.result for o in comparison.outcomes]
+
+
+def test_the_viewpoint_itself_proves_no_path():
+    """A probe to its own address never leaves the machine."""
+    own = ip_address("203.0.113.20")
+    viewpoint = replace(PUBLIC, addresses=(own,), canaries=(Canary(own),))
+    replies = [Reply(own, "echo-reply")]
+    canaries = (seen(PortState.OPEN, address=own),)
+    comparison = run([expected()], [seen(PortState.FILTERED)], viewpoint=viewpoint, replies=replies, canaries=canaries)
+
+    assert Result.UNVERIFIED == result(comparison)
+
+
+def test_a_connection_closed_at_once_is_no_identity():
+    """nmap calls it tcpwrapped and probed; a middlebox that accepts everything looks just so."""
+    wrapped = Identity("tcpwrapped", "probed")
+    ports = PortSet.span(1, 60)
+    each = [seen(PortState.OPEN, port, identity=wrapped) for port in ports]
+    comparison = run([expected(port=ports)], each)
+
+    assert [Kind.ALL_PORTS_OPEN] == [drift.kind for drift in comparison.drifts]
+    assert {Result.UNVERIFIED} == {outcome.result for outcome in comparison.outcomes}
+
+
+def test_an_address_whose_pings_failed_is_not_called_unreachable():
+    """Whether it lives was never asked to the end."""
+    comparison = run([expected(*REACHABLE)], [seen(PortState.FILTERED)], not_pinged=(V4,))
+
+    assert Kind.SERVICE_FILTERED == result(comparison)

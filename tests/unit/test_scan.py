@@ -7,7 +7,7 @@ import random
 import shlex
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from io import BytesIO
 from ipaddress import ip_address, ip_network
@@ -440,3 +440,109 @@ def test_the_span_of_nmap_is_the_union() -> None:
     ]
 
     assert 4 == nmap_seconds(scans)
+
+
+EPERM = (
+    "sendto in send_ip_packet_sd: sendto(4, packet, 44, 0, 10.0.0.1, 16) => Operation not permitted\n"
+    "Offending packet: TCP 10.0.0.99:60911 > 10.0.0.1:3 S ttl=56 id=26813 iplen=44  seq=1 win=1024 <mss 1460>\n"
+)
+
+
+@pytest.mark.parametrize("down", [False, True])
+def test_silence_after_probes_that_never_left_is_a_failure(down: bool) -> None:
+    """A firewall or a full table of the viewpoint's own machine drops probes; only nmap's stderr tells."""
+
+    def unsent(argv: Sequence[str]) -> Said:
+        if "-p" not in argv:
+            return Said(document(argv), stderr=EPERM)
+        silent = closed(argv).replace("closed", "filtered").replace("reset", "no-response").replace("1-10", "2-10")
+        status = 'state="down" reason="no-response"' if down else 'state="up" reason="user-set"'
+        ports = () if down else (silent, port(1, "open", "syn-ack"))
+        return Said(document(argv, host(ONE, *ports, status=status)), stderr=EPERM)
+
+    found, _ = carried_out(FakeTransport(unsent), expectations(ONE))
+
+    reason = "the viewpoint's own machine did not send some of the probes: Operation not permitted"
+    assert [("10.0.0.1", "1-10" if down else "2-10", reason)] == failures(found)
+    assert ([] if down else ["1"]) == [str(one.ports) for one in found.observations]
+
+
+def test_the_viewpoints_own_machine_is_no_target() -> None:
+    """What is sent to an own address never leaves, so what comes back says nothing of what others can reach."""
+    own = Said('[{"type":"local","dev":"lo","prefsrc":"10.0.0.1"}]')
+    transport = FakeTransport(all_closed, route=lambda a: own if a == str(ONE) else Said('[{"prefsrc":"10.9.9.9"}]'))
+    found, _ = carried_out(transport, expectations(ONE, TWO, nat=True))
+
+    assert [("10.0.0.1", "1-10", "it is an address of the viewpoint's own machine")] == failures(found)
+    assert [TWO] == [one.address for one in found.observations]
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_silent_addresses_whose_pings_failed_are_named(whole: bool) -> None:
+    """Nobody may take them for dead."""
+
+    def silent(argv: Sequence[str]) -> Said:
+        if "-sn" in argv:
+            down = [host(address, status='state="down" reason="no-response"') for address in targets(argv)]
+            return Said(document(argv, *down)) if whole else Said(document(argv, down[0])[:-60], -9)
+        extra = closed(argv).replace("closed", "filtered").replace("reset", "no-response")
+        return Said(document(argv, *(host(address, extra) for address in targets(argv))))
+
+    found, _ = carried_out(FakeTransport(silent), expectations(ONE, TWO))
+
+    assert (() if whole else (TWO,)) == found.not_pinged
+
+
+def test_silence_of_an_address_that_stopped_answering_is_a_failure() -> None:
+    """Its open port fell silent too: the path was lost, or something began to block the probes."""
+
+    def cut_off(argv: Sequence[str]) -> Said:
+        if "-p" not in argv or "-sV" in argv:
+            return Said(document(argv))
+        if "--min-rate" not in argv:
+            return Said(document(argv, *(host(a, port(80, "open", "syn-ack")) for a in targets(argv))))
+        silent = closed(argv).replace("closed", "filtered").replace("reset", "no-response")
+        lost = host(ONE, silent)
+        return Said(document(argv, lost, host(TWO, silent.replace("80-90", "81-90"), port(80, "open", "syn-ack"))))
+
+    wanted = expectations(ONE, TWO, ports="81-90")
+    declared = tuple(
+        replace(e, ports=PortSet.of(80), state=ExpectedState.REACHABLE, basis=Basis.DECLARED, service=WEB)
+        for e in wanted.expectations
+    )
+    found, _ = carried_out(
+        FakeTransport(cut_off), replace(wanted, expectations=(*wanted.expectations, *declared)), evidence=None
+    )
+
+    reason = "80/tcp of this address answered before and not in this pass: its silence tells nothing"
+    assert [("10.0.0.1", "81-90", reason)] == failures(found)
+    assert "81-90" in [str(one.ports) for one in found.observations if one.address == TWO]
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_silence_counts_only_where_the_path_still_stands_at_the_end(gone: bool) -> None:
+    """A path that is lost in the middle of a sweep leaves silence which looks like a firewall's, on quiet hosts too."""
+    swept: list[bool] = []
+
+    def answer(argv: Sequence[str]) -> Said:
+        if "-p" not in argv or "-sV" in argv:
+            return Said(document(argv))
+        silent = closed(argv).replace("closed", "filtered").replace("reset", "no-response")
+        if "--min-rate" not in argv and swept and gone:
+            return Said(document(argv, *(host(a, silent) for a in targets(argv))))
+        swept.append("--min-rate" in argv)
+        rest = silent.replace("1-10", "1-6,8-10") if "--min-rate" in argv else ""
+        answering = [host(a, port(7, "open", "syn-ack"), rest) for a in targets(argv) if a == str(ONE)]
+        return Said(document(argv, *answering, *(host(a, silent) for a in targets(argv) if a != str(ONE))))
+
+    wanted = expectations(ONE, TWO)
+    found, _ = carried_out(
+        FakeTransport(answer), replace(wanted, viewpoint=replace(wanted.viewpoint, targets=SCOPE.allow))
+    )
+
+    reason = (
+        "the address, or its network, answered during the scan and no longer at its end: silence there tells nothing"
+    )
+    lost = [("10.0.0.1", "1-6,8-10", reason), ("10.0.0.2", "1-10", reason)]
+    assert (lost if gone else []) == failures(found)
+    assert any("-p 7 10.0.0.1" in line for line in found.commands)

@@ -140,3 +140,13 @@ def test_a_missing_file_is_an_evidence_error(tmp_path: Path) -> None:
     """Said with the path."""
     with pytest.raises(EvidenceError, match=r"no\.xml: cannot be read: No such file"):
         read_evidence([tmp_path / "no.xml"])
+
+
+def test_the_same_scan_given_twice_confirms_nothing(tmp_path: Path) -> None:
+    """A copy, packed or not, is no second look."""
+    packed = tmp_path / "copy.xml.gz"
+    packed.write_bytes(gzip.compress((DATA / "dd.xml").read_bytes()))
+    found = read_evidence([DATA / "dd.xml", DATA / "dd.xml", packed])
+
+    assert {1} == {one.attempts for one in found.observations}
+    assert 1 == len(found.commands)

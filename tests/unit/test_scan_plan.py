@@ -190,11 +190,30 @@ def test_printers_are_sent_no_payload() -> None:
     opened(board, ONE, "515,9100-9101")
     undeclared = some(ONE, "1-9099,9101-65535"), some(ONE, "9100", Basis.DECLARED)
     elsewhere = some(ONE, "1-9099,9101-65535"), some(ONE, "9100", Basis.OTHER_INTERFACE, service=DATABASE)
-    declared = some(ONE, "1-9099,9101-65535"), some(ONE, "9100", Basis.DECLARED, service=DATABASE)
 
     assert () == versions(board, *undeclared)
     assert () == versions(board, *elsewhere)
-    assert [("9100", True)] == [(str(job.ports), "--allports" in job.argv) for job in versions(board, *declared)]
+
+
+@pytest.mark.parametrize(
+    ("declared", "probed"),
+    [
+        ({"declared_class": ServiceClass.DIAGNOSTICS}, True),
+        ({"declared_class": ServiceClass.DATA_STORE}, False),  # print queues are of that class themselves
+        ({"declared_class": ServiceClass.UNCLASSIFIED}, False),
+        ({"declared_class": ServiceClass.DATA_STORE, "protocol": "redis"}, True),
+        ({"declared_class": ServiceClass.DATA_STORE, "protocol": "jetdirect"}, False),
+        ({}, False),
+    ],
+)
+def test_a_declared_printer_is_sent_no_payload_either(declared: dict[str, object], probed: bool) -> None:
+    """Only a declaration that rules a printer out does, and then nmap has to be told."""
+    board = Board()
+    opened(board, ONE, "9100")
+    service = Service("nine", PORTS("9100"), PortSet(), ("public",), (), **declared)
+    jobs = versions(board, some(ONE, "9100", Basis.DECLARED, service=service))
+
+    assert ([("9100", True)] if probed else []) == [(str(job.ports), "--allports" in job.argv) for job in jobs]
 
 
 def test_a_crowded_address_is_asked_only_where_it_matters() -> None:

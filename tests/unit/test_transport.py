@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
+import sys
 from contextlib import suppress
-from time import monotonic
+from time import monotonic, sleep
 
 import pytest
 
@@ -46,9 +48,9 @@ def test_commands_speak_the_c_locale_and_hear_nothing() -> None:
 
 def test_keeps_only_the_end_of_the_standard_error() -> None:
     """A command that floods stderr cannot fill our memory, and its last word survives."""
-    _, _, stderr = captured("sh", "-c", "yes | head -c 300000 >&2; echo last >&2")
+    _, _, stderr = captured("sh", "-c", "yes | head -c 600000 >&2; echo last >&2")
 
-    assert 16 * 1024 == len(stderr)
+    assert 256 * 1024 == len(stderr)
     assert stderr.endswith("last\n")
 
 
@@ -120,3 +122,24 @@ def _status(pid: int) -> str:
             return file.read().split()[2]
     except FileNotFoundError:
         return "Z"
+
+
+def test_a_command_dies_with_us_even_if_we_are_killed() -> None:
+    """Nothing keeps sending packets for a process that is no more."""
+    program = (
+        "import asyncio, os\n"
+        "from auditor.model.inventory import LocalVia\n"
+        "from auditor.transport import SystemTransport\n"
+        "async def main():\n"
+        "    async with SystemTransport().run(LocalVia(), ['sleep', '60']) as process:\n"
+        "        print(process.pid, flush=True)\n"
+        "        os.kill(os.getpid(), 9)\n"
+        "asyncio.run(main())\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, check=False)
+    pid = int(killed.stdout)
+
+    deadline = monotonic() + 5
+    while "Z" not in _status(pid) and monotonic() < deadline:
+        sleep(0.05)
+    assert "Z" in _status(pid)
