@@ -219,7 +219,7 @@ def audit(
         ),
         comparisons=tuple(comparisons),
         findings=tuple(findings),
-        verdict=Verdict(result or verdict, not incomplete, ("any",), code),
+        verdict=Verdict(result or verdict, not incomplete, (), code),
         errors=tuple(errors),
         options={"viewpoint": ("public", "vpn"), "profile": "standard"},
     )

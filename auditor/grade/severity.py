@@ -145,7 +145,7 @@ def _why(drift: Drift, worst: _Endpoint) -> str:
     graded_as = f"{found.service_class}, graded as {found.as_class}" if found.as_class else str(found.service_class)
     what = f"{label} on {worst.port}/{worst.protocol} ({graded_as}, {_DECIDED_BY[found.decided_by]})"
     if drift.kind is Kind.WRONG_SERVICE and service:
-        what += f" answers in place of {service.name}"
+        what += f" answers in place of {service.name} ({_contradiction(drift, worst)})"
     else:
         what += " is reachable"
     place = "an untrusted viewpoint" if drift.viewpoint.untrusted else "a foothold"
@@ -153,6 +153,11 @@ def _why(drift: Drift, worst: _Endpoint) -> str:
     if _past_its_front(drift) and service and worst.severities[0] is Severity.CONTROL_BYPASS:
         consequence = f"{service.behind}, which should stand before it, is bypassed"
     return f"{what} from {drift.viewpoint.name}, {place}: {consequence}."
+
+
+def _contradiction(drift: Drift, worst: _Endpoint) -> str:
+    """What does not fit the declaration at that endpoint: hostile text."""
+    return next(o.reason for o in drift.outcomes if o.expectation.protocol is worst.protocol and worst.port in o.ports)
 
 
 def _label(identity: Identity | None) -> str:

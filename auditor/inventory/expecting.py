@@ -145,8 +145,7 @@ def _united(services: tuple[Service, ...]) -> tuple[Service, tuple[str, ...]]:
     if not rest:
         return first, ()
     sources = tuple(dict.fromkeys(source for one in services for source in one.sources))
-    optional = all(one.optional for one in services)
-    return replace(first, sources=sources, optional=optional), tuple(one.name for one in rest)
+    return replace(first, sources=sources), tuple(one.name for one in rest)
 
 
 def _split(services: Iterable[Service], protocol: Protocol) -> list[tuple[int, tuple[Service, ...]]]:

@@ -13,6 +13,7 @@ from auditor.model.words import Address, Network, Protocol
 
 _PORTS = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9}))?/(tcp|udp)")
 _CANARY = re.compile(r"(?:\[([^\[\]]+)\]|([^:]+)):([0-9]{1,5})/(tcp|udp)")
+_NO_PROTOCOL = re.compile(r"(\[[^\[\]/]+\]|[^:/]+):[0-9]{1,5}")
 _DNS = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+\.?")
 _MAPPED = ip_network("::ffff:0:0/96")
 _BROADCAST = ip_address("255.255.255.255")
@@ -106,6 +107,8 @@ def ports(texts: tuple[str, ...]) -> Ports:
 
 def canary(text: str) -> Canary:
     """`ADDRESS`, or an endpoint `ADDRESS:PORT/PROTOCOL`, with IPv6 in brackets."""
+    if _NO_PROTOCOL.fullmatch(text):
+        raise ValueError(f"{shown(text)} is an endpoint without its protocol; write {shown(f'{text}/tcp')}")
     if "/" not in text:
         return Canary(address(text))
     found = _CANARY.fullmatch(text)

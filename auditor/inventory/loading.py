@@ -21,8 +21,8 @@ def load(path: Path) -> Inventory:
     """
     source = read(path)
     for document in source.documents:
+        refuse_later_keys(document)  # before what is broken is taken out, and such keys with it
         check(document)
-        refuse_later_keys(document)
     tree = merge(source)
     inventory = _resolve(tree, tuple(source.files))
     if tree.problems:

@@ -32,7 +32,7 @@ class Drift:
     """One drift before grading: everything of one (kind, viewpoint, host, interface, family, service or port).
 
     `outcomes` are its endpoints; for `all-ports-open` they are evidence only and counted as unverified. `address` is
-    set for the kinds that are about a whole address. `port` is set for an undeclared port.
+    set for the kinds that are about a whole address.
     """
 
     kind: Kind

@@ -31,7 +31,7 @@ class InventoryFile:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What may be probed. Deny wins. Only `addresses.Gate` turns this into probe targets."""
+    """What may be probed. Deny wins. Only `addresses.probe_target` makes a probe target of it."""
 
     allow: tuple[Network, ...]
     deny: tuple[Network, ...] = ()

@@ -71,7 +71,9 @@ def _check_values(path: Path, found: Document) -> None:
     try:
         for key in ("started_at", "finished_at"):
             datetime.fromisoformat(found["audit"][key])
-        for row in (*found["unverified"], *found["silent"]):
-            PortSet.parse(row["ports"])
+        endpoints = [row["ports"] for row in (*found["unverified"], *found["silent"])]
+        covered = [row[protocol] for row in found["coverage"] for protocol in ("tcp", "udp")]
+        for ports in (*endpoints, *covered):
+            PortSet.parse(ports)
     except ValueError as error:
         raise EvidenceError(f"{path}: damaged report: {str(error)[:300]!a}") from error

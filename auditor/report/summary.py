@@ -48,13 +48,13 @@ def text(document: Document, *, color: bool = False, width: int = 100, limit: in
 
 def _parts(document: Document, width: int, limit: int | None) -> Iterator[RenderableType]:
     yield from _heading(document)
+    if document["errors"]:
+        yield _section("Failed in part", "")
+        yield from (_item(f"{error['stage']}: {error['message']}") for error in document["errors"])
     yield from _findings(document["findings"], width, limit)
     yield from _groups("Unverified", "could not tell, never a pass", document["unverified"])
     yield from _groups("Silent", "no answer, neither good nor bad", document["silent"])
     yield from _left_out(document["left_out"])
-    if document["errors"]:
-        yield _section("Failed in part", "")
-        yield from (_item(f"{error['stage']}: {error['message']}") for error in document["errors"])
 
 
 def _heading(document: Document) -> Iterator[RenderableType]:

@@ -35,18 +35,21 @@ def verdict(document: Document) -> Verdict:
 def _result(document: Document) -> str:
     findings = document["findings"]
     if not findings:
-        return _nothing_drifted(document)
+        return _without_findings(document)
     severities = document["summary"]["by_severity"]
     each = ", ".join(f"{number:,} {severity}" for severity, number in severities.items() if number)
     return f"{count(len(findings), 'finding')}: {each}."
 
 
-def _nothing_drifted(document: Document) -> str:
-    """What a result without findings rests on: silence is no verification."""
-    endpoints = document["summary"]["endpoints"]
+def _without_findings(document: Document) -> str:
+    """What a result without findings rests on: silence is no verification, and what was not told may have drifted."""
+    complete, endpoints = document["verdict"]["complete"], document["summary"]["endpoints"]
     verified, silent = endpoints["verified"], endpoints["silent"]
-    said = f"{count(verified, 'endpoint')} {'is' if verified == 1 else 'are'} as the inventory declares"
-    return f"Nothing drifted: {said}, {silent:,} silent." if silent else f"Nothing drifted: {said}."
+    if not complete and not verified:
+        return "Nothing is verified."
+    claim = "Nothing drifted" if complete else "No drift was seen"
+    said = f"{claim}: {count(verified, 'endpoint')} {'is' if verified == 1 else 'are'} as the inventory declares"
+    return f"{said}, {silent:,} silent." if silent else f"{said}."
 
 
 def _completeness(document: Document) -> str:
@@ -132,7 +135,10 @@ def severity_table(findings: Iterable[Document]) -> list[tuple[str, list[int]]]:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One host from one viewpoint. `state` is a severity, `unverified`, `silent`, `verified` or `not covered`."""
+    """One host from one viewpoint.
+
+    `state` is a severity, `unverified`, `silent` (all of it), `partly silent`, `verified` or `not covered`.
+    """
 
     host: str
     viewpoint: str
@@ -151,7 +157,9 @@ def host_matrix(document: Document) -> list[tuple[str, list[Cell]]]:
         worst.setdefault(place, finding)
         counts[place] += 1
     unverified = {(row["host"], row["viewpoint"]) for row in document["unverified"]}
-    silent = {(row["host"], row["viewpoint"]) for row in document["silent"]}
+    silent: dict[tuple[str, str], int] = defaultdict(int)
+    for row in document["silent"]:
+        silent[row["host"], row["viewpoint"]] += ports_in(row)
     covered = _covered(document)
     hosts = {host for host, _ in (*covered, *worst, *unverified, *silent) if host}
 
@@ -161,26 +169,30 @@ def host_matrix(document: Document) -> list[tuple[str, list[Cell]]]:
             return Cell(host, view, worst[place]["severity"], worst[place]["rank"], counts[place])
         if place in unverified:
             return Cell(host, view, "unverified", 7)
+        if place in silent:
+            return Cell(host, view, "silent" if silent[place] >= covered.get(place, 0) else "partly silent", 8)
         if place in covered:
-            return Cell(host, view, "verified", 9) if place not in silent else Cell(host, view, "silent", 8)
+            return Cell(host, view, "verified", 9)
         return Cell(host, view, "not covered", 10)
 
     rows = [(host, [cell(host, view) for view in views]) for host in hosts]
     return sorted(rows, key=lambda row: (sorted(cell.rank for cell in row[1]), row[0]))
 
 
-def _covered(document: Document) -> set[tuple[str, str]]:
+def _covered(document: Document) -> dict[tuple[str, str], int]:
+    """How many endpoints of each host each viewpoint covers."""
     owner_of = {
         address: name
         for name, host in document["hosts"].items()
         for addresses in host["interfaces"].values()
         for address in addresses
     }
-    return {
-        (owner_of.get(address, address), row["viewpoint"])
-        for row in document["coverage"]
-        for address in row["addresses"]
-    }
+    covered: dict[tuple[str, str], int] = defaultdict(int)
+    for row in document["coverage"]:
+        ports = len(PortSet.parse(row["tcp"])) + len(PortSet.parse(row["udp"]))
+        for address in row["addresses"]:
+            covered[owner_of.get(address, address), row["viewpoint"]] += ports
+    return covered
 
 
 @dataclass(frozen=True, slots=True)

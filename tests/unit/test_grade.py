@@ -175,6 +175,18 @@ def test_wrong_service_is_graded_as_what_answers() -> None:
     assert (LATERAL, (), ServiceClass.REMOTE_ADMIN) == (finding.severity, finding.also, finding.service_class)
 
 
+def test_wrong_service_says_what_is_wrong() -> None:
+    """The sentence says what contradicts the declaration at the endpoint that decides; no other key does."""
+    web = replace(outcome(80, identity=NGINX), reason="declared remote-admin, but nginx answers (public-web)")
+    shell = replace(outcome(443, identity=SSH), reason="declared https, but ssh answers")
+    finding = graded(drift(Kind.WRONG_SERVICE, web, shell, service=service("shop")))
+
+    assert finding.why == (
+        "OpenSSH on 443/tcp (remote-admin, by its product) answers in place of shop (declared https, but ssh answers) "
+        "from public, an untrusted viewpoint: whoever reaches it can try to take it over."
+    )
+
+
 def test_declared_class_counts_where_a_carrier_answers() -> None:
     """Bare HTTP says nothing, so a service declared as data-store is one."""
     declared = service(declared_class=ServiceClass.DATA_STORE)

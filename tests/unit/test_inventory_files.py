@@ -50,6 +50,16 @@ def test_folder_is_one_inventory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert str(inventory.hosts["a"].location) == "inv/b.yaml:2"
 
 
+def test_byte_order_mark(tmp_path: Path) -> None:
+    """A file that an editor began with a byte order mark is read as if it had none."""
+    (tmp_path / "a.json").write_bytes(
+        b"\xef\xbb\xbf" + b'{"version": 1, "hosts": {"a": {"interfaces": {"l": ["10.0.0.1"]}}}}'
+    )
+    write(tmp_path, b_yaml=HEAD)
+
+    assert list(load(tmp_path).hosts) == ["a"]
+
+
 def test_a_key_in_two_files(tmp_path: Path) -> None:
     """What two files both have is an error that names both places."""
     write(tmp_path, a_yaml=HEAD, b_yaml=HOST, c_yaml=HOST + "name: other\nscope: {allow: [10.0.0.0/8]}\n")

@@ -231,6 +231,41 @@ hosts: {a: {roles: [one, two], interfaces: {lan: [10.20.1.1]}, services: {ssh: {
     assert found.hosts["a"].owner == "first"
 
 
+def test_the_last_role_speaks_for_the_host(tmp_path: Path) -> None:
+    """Of several roles' owners and tags the last counts; a service that a role has as null is as if not there."""
+    text = """
+roles:
+  one: {owner: first, tags: [a], services: {ssh: {ports: 22/tcp, from: [bastion]}}}
+  two: {owner: second, tags: [b], services: {ssh: null}}
+hosts: {a: {roles: [one, two], interfaces: {lan: [10.20.1.1]}}}
+"""
+    found = inventory(tmp_path, text)
+
+    assert (found.hosts["a"].owner, found.hosts["a"].tags) == ("second", ("b",))
+    assert [source.name for source in services(found, "a")["ssh"].sources] == ["bastion"]
+
+
+def test_a_later_key_removed_by_null_is_not_in_use(tmp_path: Path) -> None:
+    """Only a value takes a key of a later capability into use."""
+    text = "hosts: {a: {interfaces: {lan: [10.20.1.1]}, services: {s: {ports: 1/tcp, from: [bastion], http: null}}}}\n"
+
+    assert list(services(inventory(tmp_path, text), "a")) == ["s"]
+
+
+def test_classes_differ_only_where_endpoints_meet(tmp_path: Path) -> None:
+    """One port may be two things over the two families."""
+    text = """
+hosts:
+  a:
+    interfaces: {lan: [10.20.1.1, "2001:db8:1::1"]}
+    services:
+      web: {ports: 80/tcp, from: [bastion], families: [ipv4], class: public-web}
+      store: {ports: 80/tcp, from: [bastion], families: [ipv6], class: data-store}
+"""
+
+    assert list(services(inventory(tmp_path, text), "a")) == ["store", "web"]
+
+
 def test_names_may_hold_x_only_where_not_free(tmp_path: Path) -> None:
     """`x-` keys are free among names too."""
     found = inventory(

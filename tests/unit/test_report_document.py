@@ -10,10 +10,13 @@ import jsonschema
 import pytest
 
 from auditor.model.audit import Audit
-from auditor.model.words import Kind, Severity
+from auditor.model.inventory import InventoryFile
+from auditor.model.words import Kind, Result, ServiceClass, Severity
 from auditor.report import document, to_json
+from auditor.report.entries import entry
 from auditor.resources import schema_text
-from tests.builders import clean_audit
+from tests import builders
+from tests.builders import clean_audit, drift, observation, outcome, viewpoint
 from tests.estates import big_audit, blind_audit, busy_audit, hostile_audit
 
 AUDITS = {"busy": busy_audit, "clean": clean_audit, "hostile": hostile_audit, "blind": blind_audit}
@@ -175,6 +178,30 @@ def test_finding() -> None:
         [{"address": "203.0.113.12", "protocol": "tcp", "ports": "6379", "state": "open", "reason": "syn-ack"}]
     ) == found["endpoints"]
     assert ["routed", "allowed", "listening"] == list(found["legs"])
+
+
+def test_attempts_are_those_of_the_endpoint_seen_least() -> None:
+    """A finding of two endpoints claims no more probes than each of them had."""
+    rows = [
+        outcome(
+            "web-1", observation("203.0.113.10", port, attempts=attempts), Result.DRIFTED, "", kind=Kind.WRONG_INTERFACE
+        )
+        for port, attempts in (("6379", 3), ("6380", 1))
+    ]
+    both = builders.finding(drift(viewpoint(), *rows), Severity.DIRECT_COMPROMISE, ServiceClass.DATA_STORE, "open")
+
+    assert 1 == entry(both, {})["attempts"]
+
+
+def test_every_inventory_file() -> None:
+    """The report names every file that the inventory came from, with its hash."""
+    files = tuple(InventoryFile(name, digit * 64) for name, digit in (("a.yaml", "0"), ("b.yaml", "1")))
+    audit = clean_audit()
+    report = document(replace(audit, inventory=replace(audit.inventory, files=files)))
+
+    assert [{"path": "a.yaml", "sha256": "0" * 64}, {"path": "b.yaml", "sha256": "1" * 64}] == (
+        report["audit"]["inventory"]["files"]
+    )
 
 
 def test_blind() -> None:

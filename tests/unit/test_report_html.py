@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
+from auditor.model.words import Result
 from auditor.report import document, html
 from auditor.report.hostile import visible
 from tests.builders import clean_audit
@@ -111,6 +113,30 @@ def test_blind() -> None:
     assert 2 <= page.count("the source address would be 192.0.2.9, declared is 198.51.100.20")
     assert "? unverified" in page
     assert "alive" in page
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [((), "any finding"), (("none",), "none"), (("undeclared-port", "wrong-family"), "undeclared-port, wrong-family")],
+)
+def test_what_fails(words: tuple[str, ...], shown: str) -> None:
+    """The page says on what the audit fails; without --fail-on, that is any finding."""
+    audit = busy_audit()
+    page = html(document(replace(audit, verdict=replace(audit.verdict, fail_on=words))))
+
+    assert f" · fails on {shown} · " in page
+
+
+def test_a_host_of_silence_alone_is_not_verified() -> None:
+    """The host matrix says verified only where at least one endpoint is."""
+    (seen,) = clean_audit().comparisons
+    silent = [outcome for outcome in seen.outcomes if outcome.result is Result.SILENT]
+    quiet = replace(clean_audit(), comparisons=(replace(seen, outcomes=tuple(silent)),))
+    page = html(document(quiet))
+
+    assert 0 == page.count("✓ verified")
+    assert 1 == page.count('<a class="cell silent" href="#silent">– silent</a>')
+    assert 1 == CLEAN.count("✓ verified <small>+silent</small>")
 
 
 def test_order() -> None:

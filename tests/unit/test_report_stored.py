@@ -59,6 +59,7 @@ def test_nothing_acts() -> None:
         ('{"schema": ' + "9" * 5000 + "}", "not a whole JSON file"),
         ("[" * 100_000, "nested too deeply"),
         (WHOLE.replace('"ports": "1-65535"', '"ports": "1-99999"'), "not a port range"),
+        (WHOLE.replace('"tcp": "1-65535"', '"tcp": "1-99999"'), "not a port range"),
         (WHOLE.replace("T02:01:02Z", "T23:59:60Z"), "damaged report"),
         (WHOLE.replace('"rank": 1', '"rank": "<script>"', 1), "damaged report: 'findings.0.rank'"),
     ],

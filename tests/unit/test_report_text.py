@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from rich.cells import cell_len
 
+from auditor.model.drift import Outcome
+from auditor.model.words import Result
 from auditor.report import document, text
-from tests.builders import clean_audit
+from tests.builders import audit, clean_audit
 from tests.estates import big_audit, busy_audit, hostile_audit
 
 BUSY = document(busy_audit())
@@ -29,10 +32,11 @@ def test_verdict_first() -> None:
 
 
 def test_order() -> None:
-    """The same order as the page: findings by severity, unverified, silent, left out, errors."""
+    """The same order as the page: what failed, findings by severity, unverified, silent, left out."""
     headings = re.findall(r"^(?:\d [a-z-]+|[A-Z][a-z ]+?)(?=  |$)", text(BUSY), re.MULTILINE)
 
     assert [
+        "Failed in part",
         "1 direct-compromise",
         "2 control-bypass",
         "3 data-exposure",
@@ -42,7 +46,6 @@ def test_order() -> None:
         "Unverified",
         "Silent",
         "Left out",
-        "Failed in part",
     ] == headings
 
 
@@ -73,6 +76,26 @@ def test_clean() -> None:
     assert summary.startswith("CLEAN  Nothing drifted: 65,535 endpoints are as the inventory declares, 2 silent.\n")
     assert "no answer over UDP" in summary
     assert "udp ports outside the profile" in summary
+
+
+def test_incomplete_claims_no_more_than_was_seen() -> None:
+    """Where something could not be told, the report does not say that nothing drifted."""
+    clean = clean_audit()
+    (seen,) = clean.comparisons
+    open_port, *rest = seen.outcomes
+    blind = replace(open_port, result=Result.UNVERIFIED, observation=None)
+
+    def first_line(*outcomes: Outcome) -> str:
+        comparison = replace(seen, outcomes=outcomes)
+        return text(document(audit([], [comparison], [])), width=200).partition("\n")[0]
+
+    assert first_line(blind, *rest) == (
+        "INCOMPLETE  No drift was seen: 65,534 endpoints are as the inventory declares, 2 silent. "
+        "The audit is incomplete: 1 endpoint could not be verified."
+    )
+    assert first_line(blind) == (
+        "INCOMPLETE  Nothing is verified. The audit is incomplete: 1 endpoint could not be verified."
+    )
 
 
 @pytest.mark.parametrize("color", [False, True])

@@ -62,6 +62,7 @@ FINE, DOUBT, QUIET = seen(Result.VERIFIED), seen(Result.VERIFIED, Result.UNVERIF
         ([], [DOUBT], [], {}, ("incomplete", False, 3)),
         ([], [FINE, DOUBT], [], {"allow_unverified": True}, ("incomplete", False, 0)),
         ([], [seen()], [], {}, ("incomplete", False, 3)),
+        ([], [FINE, seen()], [], {}, ("incomplete", False, 3)),
         ([], [FINE], [ERROR], {}, ("incomplete", False, 3)),
         ([finding()], [FINE], [], {}, ("drift", True, 1)),
         ([finding()], [DOUBT], [ERROR], {}, ("drift", False, 1)),
