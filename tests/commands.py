@@ -83,11 +83,16 @@ def start(*arguments: str | Path, env: Mapping[str, str]) -> subprocess.Popen[st
 
 
 def is_gone(pid: int) -> bool:
-    """Whether a process ended and was reaped."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
+    """Whether a process ended, within reason; one that nobody has reaped yet has ended too."""
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        if state in "ZX":
+            return True
+        time.sleep(0.02)
     return False
 
 

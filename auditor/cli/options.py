@@ -82,17 +82,20 @@ def _read_config(context: click.Context, _parameter: click.Parameter, path: Path
             f"{path}: unknown table {unknown[0]}; there are {', '.join(sorted(commands))}", context
         )
     mine = tables.get(context.command.name or "", {})
-    by_long_name = {
-        option.removeprefix("--"): parameter.name
-        for parameter in context.command.params
-        if isinstance(parameter, click.Option) and parameter.expose_value  # not --config itself
-        for option in parameter.opts
-        if option.startswith("--")
+    known = {
+        word.removeprefix("--"): option
+        for option in context.command.params
+        if isinstance(option, click.Option) and option.expose_value  # not --config itself
+        for word in option.opts
+        if word.startswith("--")
     }
-    if not isinstance(mine, dict) or (strangers := sorted(set(mine) - set(by_long_name))):
+    if not isinstance(mine, dict) or (strangers := sorted(set(mine) - set(known))):
         wrong = strangers[0] if isinstance(mine, dict) else context.command.name
         raise click.BadParameter(f"{path}: {wrong}: no such option of `{context.command.name}`", context)
-    context.default_map = {by_long_name[key]: value for key, value in mine.items()}
+    context.default_map = {
+        str(known[key].name): [value] if known[key].multiple and isinstance(value, str) else value
+        for key, value in mine.items()
+    }
 
 
 _COMMON = (

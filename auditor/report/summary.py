@@ -138,14 +138,18 @@ def _groups(heading: str, meaning: str, rows: list[Document]) -> Iterator[Render
 
 
 def _left_out(rows: list[Document]) -> Iterator[RenderableType]:
+    """What every viewpoint leaves out first, since that is a line once for all of them."""
     if not rows:
         return
+    gaps: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        gaps.setdefault((row["what"], row["reason"]), []).extend(filter(None, [row.get("viewpoint")]))
+    ordered = sorted(gaps.items(), key=lambda gap: -len(gap[1]))
     yield _section("Left out", "not looked at, by choice")
-    for row in rows[:_SHOWN]:
-        viewpoint = f"{row['viewpoint']}: " if "viewpoint" in row else ""
-        yield _item(f"{viewpoint}{row['what']}: {row['reason']}")
-    if len(rows) > _SHOWN:
-        yield _item(f"and {len(rows) - _SHOWN:,} more in the report")
+    for (what, reason), viewpoints in ordered[:_SHOWN]:
+        yield _item(f"{', '.join(viewpoints)}: {what}: {reason}" if viewpoints else f"{what}: {reason}")
+    if len(ordered) > _SHOWN:
+        yield _item(f"and {len(ordered) - _SHOWN:,} more in the report")
 
 
 def _some(names: list[str]) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from ipaddress import IPv4Address, ip_address, ip_network
+from itertools import chain
 from pathlib import Path
 
 from auditor.errors import EvidenceError
@@ -171,16 +172,16 @@ def _reported(record: HostRecord) -> Iterator[tuple[Protocol, PortSet]]:
 def _chunks(path: Path) -> Iterator[bytes]:
     """The file's bytes, unpacked where gzipped. Raises zlib.error or EOFError after all that could be unpacked."""
     with path.open("rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
-        file.seek(0)
-        unpacker = zlib.decompressobj(_GZIP) if packed else None
-        while chunk := file.read(_CHUNK):
+        first = file.read(_CHUNK)
+        unpacker = zlib.decompressobj(_GZIP) if first.startswith(b"\x1f\x8b") else None
+        for chunk in chain((first,), iter(lambda: file.read(_CHUNK), b"")):
             if unpacker is None:
                 yield chunk
                 continue
-            while chunk:
-                yield unpacker.decompress(chunk, _CHUNK)
-                chunk = unpacker.unconsumed_tail  # a little may unpack to a lot, so piece by piece
+            rest = chunk
+            while rest:
+                yield unpacker.decompress(rest, _CHUNK)
+                rest = unpacker.unconsumed_tail  # a little may unpack to a lot, so piece by piece
         if unpacker is not None:
             yield unpacker.flush()
             if not unpacker.eof:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import os
 from ipaddress import ip_address
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -103,6 +105,20 @@ def test_gzipped_files_are_read(tmp_path: Path) -> None:
     packed.write_bytes(gzip.compress((DATA / "dd.xml").read_bytes()))
 
     assert evidence("dd").observations == read_evidence([packed]).observations
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_pipe_is_read(tmp_path: Path, packed: bool) -> None:
+    """A shell's `<(…)` gives a pipe, in which nothing can be looked up again."""
+    plain = (DATA / "dd.xml").read_bytes()
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = Thread(target=pipe.write_bytes, args=(gzip.compress(plain) if packed else plain,))
+    writer.start()
+    found = read_evidence([pipe])
+    writer.join()
+
+    assert asked(evidence("dd")) == asked(found)
 
 
 def test_a_gzipped_file_cut_off_keeps_its_finished_hosts(tmp_path: Path) -> None:
