@@ -47,7 +47,7 @@ def audit(
     evidence: EvidenceStore | None = None,
 ) -> Audit:
     """Look from the viewpoints and judge what is seen. Raises AuditorError where no verdict can be had."""
-    expected = _expect(inventory, viewpoints, request)
+    expected = [expect(inventory, v, request.profile, hosts=request.hosts, tags=request.tags) for v in viewpoints]
     scans = asyncio.run(_scan(inventory, expected, context, evidence))
     if not any(scan.nmap_version for scan in scans):
         raise TransportError("; ".join(sorted({scan.failure or "nmap was not found" for scan in scans})))
@@ -66,9 +66,9 @@ def compare_evidence(
     return _judge(inventory, expected, [e.scan(v.name) for v, e in saved.items()], request, context)
 
 
-def plans(inventory: Inventory, viewpoints: Sequence[Viewpoint], request: Request) -> list[Plan]:
-    """What an audit would send. Sends nothing; raises UsageError where the request cannot be."""
-    return asyncio.run(_plan(inventory, _expect(inventory, viewpoints, request)))
+def plans(inventory: Inventory, expected: Sequence[Expectations]) -> list[Plan]:
+    """What an audit would send. Sends nothing."""
+    return asyncio.run(_plan(inventory, expected))
 
 
 def checks(inventory: Inventory | None, viewpoints: Sequence[Viewpoint]) -> list[Check]:
@@ -83,10 +83,6 @@ async def _examine(inventory: Inventory | None, viewpoints: Sequence[Viewpoint])
     expected = [expect(inventory, viewpoint, Profile.QUICK) for viewpoint in viewpoints]
     asked = [(e.viewpoint, sorted({a for a, _ in e.coverage()}, key=str)) for e in expected]
     return [check for v, addresses in asked for check in await examine(transport, v.via, v, addresses)]
-
-
-def _expect(inventory: Inventory, viewpoints: Sequence[Viewpoint], request: Request) -> list[Expectations]:
-    return [expect(inventory, v, request.profile, hosts=request.hosts, tags=request.tags) for v in viewpoints]
 
 
 async def _plan(inventory: Inventory, expected: Sequence[Expectations]) -> list[Plan]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from os.path import commonpath, relpath
 from pathlib import Path
 
 import click
@@ -12,29 +13,16 @@ from rich.text import Text
 
 from auditor.cli import options
 from auditor.cli.output import Style
-from auditor.inventory import expect, load
 from auditor.model.expectation import Expectation, Expectations
-from auditor.model.words import ExpectedState, Profile
+from auditor.model.inventory import Inventory
+from auditor.model.words import ExpectedState
 
 COLUMNS = ("viewpoint", "host", "interface", "address", "ports", "expected", "why")
 
 
 @click.command("expect")
-@options.inventory
-@options.viewpoints
-@options.hosts
-@options.tags
-@options.profile
-@options.common
-def command(
-    *,
-    inventory_path: Path,
-    viewpoints: tuple[str, ...],
-    hosts: tuple[str, ...],
-    tags: tuple[str, ...],
-    profile: str,
-    style: Style,
-) -> int:
+@options.expecting
+def command(*, declared: Inventory, expected: list[Expectations], style: Style) -> int:
     """List what should be reachable from a viewpoint, and why. Sends nothing.
 
     Exit codes: 0 listed, 2 bad usage or a bad inventory.
@@ -43,14 +31,10 @@ def command(
     Example:
       auditor expect inventories/practice -V public
     """
-    declared = load(inventory_path)
-    expected = [
-        expect(declared, viewpoint, Profile(profile), hosts=hosts, tags=tags)
-        for viewpoint in options.pick_viewpoints(declared, viewpoints)
-    ]
+    root = commonpath(Path(file.path).parent for file in declared.files)
     table = Table(*COLUMNS, box=box.SIMPLE_HEAD, pad_edge=False)
     for each in expected:
-        for row in _rows(each, inventory_path):
+        for row in _rows(each, root):
             table.add_row(*map(Text, row))
     console = style.console()
     console.print(table)
@@ -61,15 +45,15 @@ def command(
     return 0
 
 
-def _rows(expected: Expectations, inventory: Path) -> Iterator[tuple[str, ...]]:
+def _rows(expected: Expectations, root: str) -> Iterator[tuple[str, ...]]:
     for e in expected.expectations:
         if e.state is not ExpectedState.BLOCKED:
             ports = f"{e.ports}/{e.protocol}"
-            yield expected.viewpoint.name, e.host, e.interface or "", str(e.address), ports, e.state, _why(e, inventory)
+            yield expected.viewpoint.name, e.host, e.interface or "", str(e.address), ports, e.state, _why(e, root)
 
 
-def _why(expectation: Expectation, inventory: Path) -> str:
-    """The ground of an expectation in words: `https, from internet, web.yaml:31`."""
+def _why(expectation: Expectation, root: str) -> str:
+    """The ground of an expectation in words: `https, from internet, web.yaml:31`, files as seen from `root`."""
     service = expectation.service
     if service is None:
         return expectation.basis
@@ -77,9 +61,7 @@ def _why(expectation: Expectation, inventory: Path) -> str:
     if expectation.source:
         parts.append(f"from {expectation.source}")
     if service.location:
-        file = Path(service.location.file)
-        short = file.relative_to(inventory) if inventory.is_dir() and file.is_relative_to(inventory) else file
-        parts.append(f"{short}:{service.location.line}")
+        parts.append(f"{relpath(service.location.file, root)}:{service.location.line}")
     return ", ".join(parts)
 
 

@@ -12,6 +12,7 @@ import click
 
 from auditor.cli.output import Style
 from auditor.errors import UsageError
+from auditor.inventory import expect, load
 from auditor.model.inventory import Inventory, Viewpoint
 from auditor.model.words import Profile
 from auditor.report import FORMATS
@@ -118,6 +119,30 @@ _COMMON = (
         help="Defaults for options, TOML: a table for each command.",
     ),
 )
+
+
+def expecting(command: Callable[..., int]) -> Callable[..., int]:
+    """The options of commands about what an audit would look at, given to it as the inventory and its expectations."""
+
+    @wraps(command)
+    def expected(
+        *,
+        inventory_path: Path,
+        viewpoints: Sequence[str],
+        hosts: Sequence[str],
+        tags: Sequence[str],
+        profile: str,
+        style: Style,
+    ) -> int:
+        declared = load(inventory_path)
+        chosen = pick_viewpoints(declared, viewpoints)
+        found = [expect(declared, viewpoint, Profile(profile), hosts=hosts, tags=tags) for viewpoint in chosen]
+        return command(declared=declared, expected=found, style=style)
+
+    asked = common(expected)
+    for option in (profile, tags, hosts, viewpoints, inventory):
+        asked = option(asked)
+    return asked
 
 
 def pick_viewpoints(declared: Inventory, names: Sequence[str]) -> tuple[Viewpoint, ...]:

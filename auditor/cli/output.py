@@ -48,8 +48,14 @@ class Style:
     def console(self, *, stderr: bool = False) -> Console:
         """A console as wide as its terminal, or 120 columns where there is none."""
         forced, stream = self.forced_color, sys.stderr if stderr else sys.stdout
-        width = None if stream.isatty() else 120
-        return _Console(stderr=stderr, no_color=forced is False, force_terminal=True if forced else None, width=width)
+        width, height = (None, None) if stream.isatty() else (120, 25)  # rich believes a width only with a height
+        return _Console(
+            stderr=stderr,
+            no_color=forced is False,
+            force_terminal=True if forced else None,
+            width=width,
+            height=height,
+        )
 
 
 def summary(document: dict[str, Any], style: Style) -> str:

@@ -3,35 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 
 import click
 
 from auditor import pipeline
 from auditor.cli import options
 from auditor.cli.output import Style, clean
-from auditor.inventory import load
-from auditor.model.words import Profile
+from auditor.model.expectation import Expectations
+from auditor.model.inventory import Inventory
 from auditor.scan import Plan
 
 
 @click.command("plan")
-@options.inventory
-@options.viewpoints
-@options.hosts
-@options.tags
-@options.profile
-@options.common
-def command(
-    *,
-    inventory_path: Path,
-    viewpoints: tuple[str, ...],
-    hosts: tuple[str, ...],
-    tags: tuple[str, ...],
-    profile: str,
-    style: Style,
-) -> int:
+@options.expecting
+def command(*, declared: Inventory, expected: list[Expectations], style: Style) -> int:
     """Show what an audit would probe, and send nothing.
 
     The commands, the number of probes and the estimated time; version probes follow from what is found open.
@@ -42,10 +28,7 @@ def command(
     Example:
       auditor plan inventories/practice -V public
     """
-    declared = load(inventory_path)
-    chosen = options.pick_viewpoints(declared, viewpoints)
-    request = pipeline.Request("", datetime.now(UTC), Profile(profile), hosts, tags)
-    for plan in pipeline.plans(declared, chosen, request):
+    for plan in pipeline.plans(declared, expected):
         for line in _lines(plan, brief=style.verbosity < 0):
             click.echo(clean(line))
     return 0

@@ -34,6 +34,7 @@ def text(document: Document, *, color: bool = False, width: int = 100, limit: in
     console = Console(
         file=out,
         width=width,
+        height=25,  # with both given, rich believes them on a dumb terminal too
         force_terminal=color,
         color_system="standard" if color else None,
         highlight=False,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -17,7 +17,7 @@ from auditor.model.observation import Failure, Observation, Reply, Scan
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, PortState, Protocol, Technique
 from auditor.scan.merge import Board
-from auditor.scan.nmap_records import Asked, HostRecord, Skipped, Unread, bounded
+from auditor.scan.nmap_records import Asked, HostRecord, Item, Skipped, Unread, bounded
 from auditor.scan.nmap_xml import NmapXmlReader
 from auditor.scan.run import Run, reconcile
 
@@ -121,16 +121,14 @@ def _read(path: Path) -> _File:
     try:
         for chunk in _chunks(path):
             digest.update(chunk)
-            for item in reader.feed(chunk):
-                if isinstance(item, HostRecord):
-                    records.append(_without_guesses(item, reader.asked))
-                elif isinstance(item, Skipped):
-                    skipped.append(item.specification)
+            _sort(reader.feed(chunk), records, skipped)
     except (EOFError, zlib.error) as error:
         cut = f"the compressed file is cut off or damaged ({error})"
     except OSError as error:
         raise EvidenceError(f"{path}: cannot be read: {error.strerror or error}") from error
-    document = reader.close()
+    _sort(reader.end(), records, skipped)
+    records = [_without_guesses(record, reader.asked) for record in records]
+    document = reader.problem
     if reader.start is None:
         raise EvidenceError(f"{path}: {document or cut or 'this is not nmap XML'}")
     finish = reader.finish
@@ -144,6 +142,14 @@ def _read(path: Path) -> _File:
     times = [finish.at if finish else None, reader.start.at]
     at = next((time for time in times if time is not None), datetime.fromtimestamp(0, UTC))
     return _File(path, reader, run, tuple(meant), at, digest.digest())
+
+
+def _sort(items: Iterable[Item], records: list[HostRecord], skipped: list[str]) -> None:
+    for item in items:
+        if isinstance(item, HostRecord):
+            records.append(item)
+        elif isinstance(item, Skipped):
+            skipped.append(item.specification)
 
 
 def _without_guesses(record: HostRecord, asked: Sequence[Asked]) -> HostRecord:

@@ -30,7 +30,11 @@ class _RefusedError(Exception):
 
 
 class NmapXmlReader:
-    """Feed it bytes, take items; `close` tells what was wrong with the document as a whole, if anything was."""
+    """Feed it bytes, take items, and take the last ones from `end`.
+
+    `problem` is what was wrong with the document as a whole: broken, cut off, not nmap's; None for a whole one. It is
+    known after `end`.
+    """
 
     def __init__(self) -> None:
         self.start: Start | None = None
@@ -50,25 +54,25 @@ class NmapXmlReader:
 
     def feed(self, data: bytes) -> Iterator[Item]:
         """The items that these bytes complete. After a fault in the document nothing more comes."""
-        self._parse(data, final=False)
-        items, self._items = self._items, []
-        yield from items
+        return self._parse(data, final=False)
 
-    def close(self) -> str | None:
-        """What is wrong with the document: broken, cut off, not nmap's; None for a whole one."""
+    def end(self) -> Iterator[Item]:
+        """The items that the end of the stream completes.
+
+        There are some: since 2.6 expat puts off a token that came in pieces until much more has come, or the end.
+        """
+        return self._parse(b"", final=True)
+
+    def _parse(self, data: bytes, *, final: bool) -> Iterator[Item]:
         if self.problem is None:
-            self._parse(b"", final=True)
-        return self.problem
-
-    def _parse(self, data: bytes, *, final: bool) -> None:
-        if self.problem is not None:
-            return
-        try:
-            self._parser.Parse(data, final)
-        except expat.ExpatError as error:
-            self.problem = self._explain(error, cut_off=final)
-        except _RefusedError as error:
-            self.problem = str(error)
+            try:
+                self._parser.Parse(data, final)
+            except expat.ExpatError as error:
+                self.problem = self._explain(error, cut_off=final)
+            except _RefusedError as error:
+                self.problem = str(error)
+        items, self._items = self._items, []
+        return iter(items)
 
     def _explain(self, error: expat.ExpatError, *, cut_off: bool) -> str:
         if self._ended:

@@ -15,7 +15,7 @@ from auditor.model.inventory import Via
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, PortState, Protocol
 from auditor.scan.merge import SILENCE, Board, covered
-from auditor.scan.nmap_records import HostRecord, Progress, Skipped, Unread, bounded
+from auditor.scan.nmap_records import HostRecord, Item, Progress, Skipped, Unread, bounded
 from auditor.scan.nmap_xml import NmapXmlReader
 from auditor.transport import Transport
 
@@ -72,16 +72,15 @@ async def run_nmap(
     try:
         async with transport.run(via, argv) as process:
             with sink or nullcontext() as copy:
-                async for chunk in _copied(process.chunks(), copy):
-                    for item in reader.feed(chunk):
-                        match item:
-                            case HostRecord():
-                                records.append(item)
-                            case Skipped():
-                                skipped.append(item.specification)
-                            case Progress():
-                                percent = 0.0 if "Ping" in item.task else item.percent
-                                (progress or _nobody)(percent, len(records))
+                async for item in _items(reader, process.chunks(), copy):
+                    match item:
+                        case HostRecord():
+                            records.append(item)
+                        case Skipped():
+                            skipped.append(item.specification)
+                        case Progress():
+                            percent = 0.0 if "Ping" in item.task else item.percent
+                            (progress or _nobody)(percent, len(records))
             returncode = await process.wait()
             noted = _last_line(process.stderr)
             problem = _problem(reader, returncode, noted)
@@ -99,11 +98,14 @@ def _nobody(_percent: float, _hosts: int) -> None:
     """Takes progress that nobody asked for."""
 
 
-async def _copied(chunks: AsyncIterator[bytes], copy: Sink | None) -> AsyncIterator[bytes]:
+async def _items(reader: NmapXmlReader, chunks: AsyncIterator[bytes], copy: Sink | None) -> AsyncIterator[Item]:
     async for chunk in chunks:
         if copy is not None:
             copy.write(chunk)
-        yield chunk
+        for item in reader.feed(chunk):
+            yield item
+    for item in reader.end():
+        yield item
 
 
 def _without_silence(record: HostRecord, why: str) -> HostRecord:
@@ -136,7 +138,6 @@ def _undisputed(board: Board, record: HostRecord) -> HostRecord:
 
 def _problem(reader: NmapXmlReader, returncode: int, noted: str) -> str | None:
     """Why the run is not whole: the first of what tells most."""
-    document = reader.close()
     said = f": {noted}" if noted else ""
     if reader.finish is not None and reader.finish.exit == "error":
         return f"nmap stopped with an error: {reader.finish.error or noted or 'it gave no reason'}"
@@ -144,8 +145,8 @@ def _problem(reader: NmapXmlReader, returncode: int, noted: str) -> str | None:
         return f"nmap was killed by signal {-returncode} before it had finished"
     if returncode:
         return f"nmap ended with exit status {returncode}{said}"
-    if document is not None:
-        return f"{document}{said}"
+    if reader.problem is not None:
+        return f"{reader.problem}{said}"
     if reader.finish is None or reader.finish.exit != "success":
         return f"nmap's document has no proper end{said}"
     return None

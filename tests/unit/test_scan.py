@@ -22,6 +22,7 @@ from auditor.model.observation import Scan
 from auditor.model.ports import PortSet
 from auditor.model.words import Basis, ExpectedState, Profile, Protocol, ViewpointKind
 from auditor.scan import Abilities, nmap_seconds, plan, probe_abilities, scan
+from tests.readers import Late
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 ONE, TWO, THREE = (ip_address(f"10.0.0.{n}") for n in (1, 2, 3))
@@ -404,6 +405,15 @@ def test_progress_only_grows_and_reaches_its_total() -> None:
 
     assert steps[-1].done == steps[-1].total == 40
     assert sorted(event.done or 0 for event in steps) == [event.done for event in steps]
+
+
+def test_what_only_the_end_of_the_stream_completes_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host that the parser gives at the very end is seen like any other."""
+    monkeypatch.setattr("auditor.scan.run.NmapXmlReader", Late)
+    found, _ = carried_out(FakeTransport(all_closed), expectations(ONE, TWO))
+
+    assert [(ONE, "1-10"), (TWO, "1-10")] == [(o.address, str(o.ports)) for o in found.observations]
+    assert ([], (), None) == (failures(found), found.errors, found.failure)
 
 
 def test_a_viewpoint_that_cannot_scan_says_why() -> None:

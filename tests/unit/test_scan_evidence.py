@@ -13,6 +13,7 @@ import pytest
 from auditor.errors import EvidenceError
 from auditor.model.words import Protocol, Technique
 from auditor.scan import Evidence, read_evidence
+from tests.readers import Late
 
 DATA = Path(__file__).parent.parent / "data" / "nmap-xml"
 
@@ -105,6 +106,15 @@ def test_gzipped_files_are_read(tmp_path: Path) -> None:
     packed.write_bytes(gzip.compress((DATA / "dd.xml").read_bytes()))
 
     assert evidence("dd").observations == read_evidence([packed]).observations
+
+
+@pytest.mark.parametrize("name", ["dd", "kill2", "dup"])
+def test_what_only_the_end_completes_is_kept(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host that the parser gives at the very end is evidence like any other."""
+    usual = evidence(name)
+    monkeypatch.setattr("auditor.scan.evidence.NmapXmlReader", Late)
+
+    assert usual == evidence(name)
 
 
 @pytest.mark.parametrize("packed", [False, True])
