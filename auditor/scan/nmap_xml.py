@@ -2,7 +2,7 @@
 
 It is fed bytes and gives records as their elements end, so that a run of any size needs the memory of one host, and
 what was whole before a stream broke off is kept. expat is used directly because it alone lets us refuse a document
-that declares entities before any is expanded. Format: https://nmap.org/book/nmap-dtd.html, and FACTS measured on 7.93:
+that declares entities before any is expanded. Format: https://nmap.org/book/nmap-dtd.html; as measured on 7.93,
 `extrareasons@ports` lists collapsed ports exactly since 7.92.
 
 Text from the network is kept as it came, but bounded; words that steer the program (states, protocols) are only ever
