@@ -65,6 +65,15 @@ class Members:
         return any(number >> shift in known for shift, known in prefixes if shift >= bits)
 
 
+def any_in(network: Network, addresses: Iterable[Address]) -> bool:
+    return any(address in network for address in addresses if address.version == network.version)
+
+
+def by_address(address: Address) -> tuple[int, bytes]:
+    """A sort key that puts IPv4 before IPv6 and 10.0.0.9 before 10.0.0.10."""
+    return address.version, address.packed
+
+
 def difference(networks: Iterable[Network], without: Iterable[Network] = ()) -> tuple[Network, ...]:
     """The addresses of `networks` that are not in `without`, as the fewest disjoint networks, sorted."""
     remaining = _set(networks)

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from auditor import __version__
+from auditor.addresses import by_address
 from auditor.drift import compare
 from auditor.errors import TransportError
 from auditor.grade import grade
@@ -81,7 +82,7 @@ async def _examine(inventory: Inventory | None, viewpoints: Sequence[Viewpoint])
     if inventory is None:
         return list(await examine(transport, LocalVia()))
     expected = [expect(inventory, viewpoint, Profile.QUICK) for viewpoint in viewpoints]
-    asked = [(e.viewpoint, sorted({a for a, _ in e.coverage()}, key=str)) for e in expected]
+    asked = [(e.viewpoint, sorted({a for a, _ in e.coverage()}, key=by_address)) for e in expected]
     return [check for v, addresses in asked for check in await examine(transport, v.via, v, addresses)]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
+from auditor.addresses import by_address
 from auditor.drift.rows import Facts
 from auditor.model.drift import Drift, Outcome
 from auditor.model.expectation import Expectations
@@ -55,7 +56,7 @@ def _key(kind: Kind, outcome: Outcome) -> tuple[object, ...]:
 
 
 def _drift(viewpoint: Viewpoint, members: list[Outcome], verified: _Verified) -> Drift:
-    members.sort(key=lambda m: (m.expectation.address.packed, m.expectation.protocol, m.ports.first))
+    members.sort(key=lambda m: (by_address(m.expectation.address), m.expectation.protocol, m.ports.first))
     first = members[0].expectation
     family = Family.of(first.address)
     kind = members[0].kind or Kind.ALL_PORTS_OPEN
@@ -131,6 +132,6 @@ def _order(drift: Drift) -> tuple[object, ...]:
         drift.interface or "",
         drift.family,
         drift.service.name if drift.service else "",
-        drift.address.packed if drift.address else b"",
+        by_address(drift.address) if drift.address else (0, b""),
         (first.expectation.protocol, first.ports.first) if first else ("", 0),
     )

@@ -6,12 +6,10 @@ viewpoint from an address in the same `targets` entry. nmap's reasons are those 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from auditor.addresses import contains
+from auditor.addresses import any_in, contains
 from auditor.model.inventory import Viewpoint
-from auditor.model.observation import Observation, Scan
-from auditor.model.words import Address, Network, PortState
+from auditor.model.observation import LINK_REPLIES, Observation, Scan
+from auditor.model.words import Address, PortState
 
 _ANSWERED = frozenset({PortState.OPEN, PortState.CLOSED, PortState.UNFILTERED})  # by the address itself, always
 _HOST_REPLIES = frozenset(
@@ -32,7 +30,6 @@ _HOST_REPLIES = frozenset(
         "abort",
     }
 )
-_LINK_REPLIES = frozenset({"arp-response", "nd-response"})  # it lives, but no IP packet has come back
 _PROHIBITED = frozenset({"admin-prohibited", "host-prohibited", "net-prohibited", "failed-policy"})
 _ICMP_ERRORS = _PROHIBITED | frozenset(
     {
@@ -62,8 +59,8 @@ class Replies:
         sources = {source for observation in seen if (source := self._source(observation)) is not None}
         sources |= {reply.address for reply in scan.replies if reply.reason in _HOST_REPLIES}
         sources -= set(viewpoint.addresses)  # what the viewpoint sends to itself takes no path
-        self._proved = tuple(entry for entry in viewpoint.targets if _any_in(entry, sources))
-        self._alive = sources | {reply.address for reply in scan.replies if reply.reason in _LINK_REPLIES}
+        self._proved = tuple(entry for entry in viewpoint.targets if any_in(entry, sources))
+        self._alive = sources | {reply.address for reply in scan.replies if reply.reason in LINK_REPLIES}
         self._prohibited = {observation.address for observation in seen if self.prohibited(observation)}
 
     def path_proved(self, address: Address) -> bool:
@@ -102,7 +99,3 @@ class Replies:
         if observation.reply_from is None and observation.ttl is None:  # collapsed: nmap keeps no sender
             return None
         return observation.reply_from or observation.address
-
-
-def _any_in(entry: Network, addresses: Iterable[Address]) -> bool:
-    return any(address in entry for address in addresses if address.version == entry.version)

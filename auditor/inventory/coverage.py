@@ -155,7 +155,7 @@ class _Judge:
 
 def _places(host: Host) -> Iterator[Place]:
     for interface in sorted(host.interfaces):
-        for address in sorted(host.interfaces[interface].addresses, key=lambda one: (one.version, int(one))):
+        for address in sorted(host.interfaces[interface].addresses, key=addresses.by_address):
             yield Place(address, host, interface)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from auditor.addresses import by_address
 from auditor.inventory.coverage import Asked, Place, choose, cover, ports_asked, ports_of
 from auditor.model.expectation import Expectation, Expectations
 from auditor.model.inventory import Host, Inventory, Service, Viewpoint
@@ -35,14 +36,12 @@ def expect(
     expecting = _Expecting(viewpoint, profile, asked)
     found = [expectation for place in coverage.places for expectation in expecting.of(place)]
     found.sort(key=_order)
-    undeclared = tuple(
-        sorted((p.address for p in coverage.places if p.host is None), key=lambda a: (a.version, int(a)))
-    )
+    undeclared = tuple(sorted((p.address for p in coverage.places if p.host is None), key=by_address))
     return Expectations(viewpoint, profile, tuple(found), tuple(sorted(coverage.left_out)), undeclared)
 
 
-def _order(one: Expectation) -> tuple[str, str, int, int, str, int]:
-    return one.host, one.interface or "", one.address.version, int(one.address), one.protocol, one.ports.first
+def _order(one: Expectation) -> tuple[object, ...]:
+    return one.host, one.interface or "", by_address(one.address), one.protocol, one.ports.first
 
 
 @dataclass(frozen=True, slots=True)

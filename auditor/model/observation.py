@@ -52,6 +52,9 @@ class Observation:
     attempts: int = 1
 
 
+LINK_REPLIES = frozenset({"arp-response", "nd-response"})  # it lives, but no IP packet has come back over a path
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """Evidence that an address lives, apart from its ports: nmap's host status reason, such as `echo-reply`."""
@@ -79,7 +82,6 @@ class Scan:
     reason. `canaries` are observations outside the coverage, kept apart since they only prove paths. `probe_failures`
     are open endpoints whose version probe broke, with the reason. `not_pinged` are silent addresses whose pings broke:
     whether they live is not known. An empty `nmap_version` means that no nmap was found.
-    `spans` are when each nmap process started and ended, in seconds of the monotonic clock.
     """
 
     viewpoint: str
@@ -94,4 +96,3 @@ class Scan:
     failure: str | None = None
     commands: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
-    spans: tuple[tuple[float, float], ...] = ()

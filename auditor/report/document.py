@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from auditor import catalogue
+from auditor.addresses import by_address
 from auditor.model.audit import Audit
 from auditor.model.drift import Comparison
 from auditor.model.finding import Finding
@@ -16,7 +17,7 @@ from auditor.model.ports import PortSet
 from auditor.model.words import Address, Family, Protocol, Result, Severity
 from auditor.report.endpoints import fold, matrix_rows
 from auditor.report.entries import entry
-from auditor.report.plain import Document, by_address, place, present, timestamp
+from auditor.report.plain import Document, place, present, timestamp
 
 SCHEMA = "auditor/report/v1"
 

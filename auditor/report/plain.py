@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import Any
 
-from auditor.model.words import Address
+from auditor.addresses import by_address
 
 Document = dict[str, Any]  # what json.loads gives for a JSON object
 
@@ -21,11 +21,6 @@ def timestamp(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def by_address(address: Address) -> tuple[int, bytes]:
-    """A sort key that puts IPv4 before IPv6 and 10.0.0.9 before 10.0.0.10."""
-    return address.version, address.packed
-
-
 def place(address: str) -> tuple[int, bytes]:
-    """The same sort key for an address in writing."""
+    """The sort key of an address in writing."""
     return by_address(ip_address(address))

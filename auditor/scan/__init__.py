@@ -5,7 +5,7 @@ from auditor.scan.doctor import Check, examine
 from auditor.scan.evidence import Evidence, read_evidence
 from auditor.scan.plan import Job, Lane, Plan, Purpose, plan
 from auditor.scan.run import EvidenceStore
-from auditor.scan.scan import nmap_seconds, scan
+from auditor.scan.scan import scan
 from auditor.scan.source import Sources, check_sources
 
 __all__ = [
@@ -20,7 +20,6 @@ __all__ = [
     "Sources",
     "check_sources",
     "examine",
-    "nmap_seconds",
     "plan",
     "probe_abilities",
     "read_evidence",

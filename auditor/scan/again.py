@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 
-from auditor.addresses import contains
+from auditor.addresses import any_in, contains
 from auditor.model.inventory import Viewpoint
-from auditor.model.words import Address, Family, Network, PortState, Protocol
+from auditor.model.words import Address, Family, PortState, Protocol
 from auditor.scan.merge import Board
 
 GONE = "the address, or its network, answered during the scan and no longer at its end: silence there tells nothing"
@@ -31,7 +31,7 @@ def lost(
     viewpoint: Viewpoint, addresses: Collection[Address], gone: Collection[Address], there: Collection[Address]
 ) -> set[Address]:
     """Those of `addresses` that are `gone`, or behind a path on which somebody is gone and nobody still `there`."""
-    dead = [entry for entry in viewpoint.targets if _any_in(entry, gone) and not _any_in(entry, there)]
+    dead = [entry for entry in viewpoint.targets if any_in(entry, gone) and not any_in(entry, there)]
     proved = [entry for entry in viewpoint.targets if entry not in dead]
     behind = {address for address in addresses if contains(dead, address) and not contains(proved, address)}
     return behind | (set(gone) & set(addresses))
@@ -43,7 +43,3 @@ def _answering(board: Board, address: Address) -> int | None:
         if ports := board.ports(address, Protocol.TCP, state):
             return ports.first
     return None
-
-
-def _any_in(entry: Network, addresses: Iterable[Address]) -> bool:
-    return any(address in entry for address in addresses if address.version == entry.version)

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
-from auditor.model.observation import Failure, Observation, Reply
+from auditor.addresses import by_address
+from auditor.model.observation import LINK_REPLIES, Failure, Observation, Reply
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, PortState, Protocol
 from auditor.scan.nmap_records import HostRecord, Sight
@@ -27,7 +28,6 @@ _RANK = {
 }
 ANSWERS = frozenset({PortState.OPEN, PortState.CLOSED, PortState.UNFILTERED})  # only the address itself gives these
 SILENCE = "no-response"  # nmap's reason where nothing came back
-LINK_REPLIES = frozenset({"arp-response", "nd-response"})  # life on the own link, but no proof of a path
 
 
 class Board:
@@ -115,7 +115,7 @@ class Board:
     def replies(self) -> tuple[Reply, ...]:
         """Signs of life apart from ports, sorted."""
         replies = (Reply(address, reason) for address, reasons in self._replies.items() for reason in reasons)
-        return tuple(sorted(replies, key=lambda reply: (reply.address.version, reply.address, reply.reason)))
+        return tuple(sorted(replies, key=reply_order))
 
 
 def covered(records: Iterable[HostRecord], protocol: Protocol) -> PortSet:
@@ -123,8 +123,12 @@ def covered(records: Iterable[HostRecord], protocol: Protocol) -> PortSet:
     return PortSet.union(seen.ports for record in records for seen in record.seen if seen.protocol is protocol)
 
 
-def _order(one: Observation | Failure) -> tuple[int, Address, Protocol, int, str]:
-    return one.address.version, one.address, one.protocol, one.ports.first, one.reason
+def reply_order(reply: Reply) -> tuple[object, ...]:
+    return by_address(reply.address), reply.reason
+
+
+def _order(one: Observation | Failure) -> tuple[object, ...]:
+    return by_address(one.address), one.protocol, one.ports.first, one.reason
 
 
 def _laid_over(old: dict[Sight, int], bits: int, sight: Sight) -> dict[Sight, int]:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import count
 
-from auditor.addresses import probe_target
+from auditor.addresses import by_address, probe_target
 from auditor.model.context import Context, Event
 from auditor.model.observation import Failure, Scan
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, Family, PortState, Protocol, Technique
 from auditor.scan import again, command
-from auditor.scan.merge import Board
+from auditor.scan.merge import Board, reply_order
 from auditor.scan.plan import Job, Lane, Plan, Purpose
 from auditor.scan.progress import Progress
 from auditor.scan.run import EvidenceStore, Run, reconcile, run_nmap, undisputed
@@ -37,15 +37,6 @@ async def scan(
     """
     gate = asyncio.Semaphore(_VERSIONS_SIDE_BY_SIDE)
     return tuple(await together(*(_Viewpoint(plan, transport, context, evidence, gate).scan() for plan in plans)))
-
-
-def nmap_seconds(scans: Iterable[Scan]) -> float:
-    """For how long at least one nmap process was running."""
-    total, reached = 0.0, float("-inf")
-    for start, end in sorted(span for scan in scans for span in scan.spans):
-        total += max(0.0, end - max(start, reached))
-        reached = max(reached, end)
-    return total
 
 
 class _Viewpoint:
@@ -272,13 +263,12 @@ class _Viewpoint:
             technique=self._technique,
             nmap_version=self._plan.abilities.nmap_version,
             observations=self._board.observations(now),
-            replies=tuple(sorted(replies, key=lambda reply: (reply.address.version, reply.address, reply.reason))),
+            replies=tuple(sorted(replies, key=reply_order)),
             canaries=self._canaries.observations(now),
             failures=self._board.failures(),
             probe_failures=tuple(self._probe_failures),
-            not_pinged=tuple(sorted(self._not_pinged, key=lambda address: (address.version, address))),
+            not_pinged=tuple(sorted(self._not_pinged, key=by_address)),
             failure=failure,
             commands=tuple(run.command for run in self._runs),
             errors=tuple(self._errors),
-            spans=tuple(run.span for run in self._runs),
         )

@@ -18,8 +18,7 @@ _CROWDED = 50  # undeclared open ports of one address; more than that looks like
 _TARGETS = 16  # hosts in one run; nmap probes about 40 services at a time
 _PORTS = 40  # ports of one crowded address in one run
 
-_PRINTER = next(entry for entry in entries() if entry.id == "printer")
-_SettledBases = (Basis.DECLARED, Basis.OUTSIDE_SOURCES)
+_SETTLED = (Basis.DECLARED, Basis.OUTSIDE_SOURCES)  # declared on that very address
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +54,11 @@ def wants(expectations: Expectations) -> Wants:
     named, due, no_printer = sets
     for one in expectations.expectations:
         key = one.address, one.protocol
+        service = one.service if one.basis in _SETTLED else None
         for into, fits in (
             (named, one.basis is not Basis.UNDECLARED),
-            (due, one.basis is Basis.DECLARED and one.service is not None and one.service.answers),
-            (no_printer, one.basis in _SettledBases and one.service is not None and _no_printer(one.service)),
+            (due, one.basis is Basis.DECLARED and service is not None and service.answers),
+            (no_printer, service is not None and bool(one.ports & PRINTER_PORTS) and _no_printer(service)),
         ):
             if fits:
                 into[key] = into.get(key, PortSet()) | one.ports
@@ -67,10 +67,10 @@ def wants(expectations: Expectations) -> Wants:
 
 def _no_printer(service: Service) -> bool:
     """Whether the declaration rules out a printer. Its class alone does not where printers are of that class too."""
+    printer = next(entry for entry in entries() if entry.id == "printer")
     if service.protocol is not None:
-        spoken = entry_by_word(service.protocol)
-        return spoken is None or spoken.id != _PRINTER.id
-    return service.declared_class not in (None, ServiceClass.UNCLASSIFIED, _PRINTER.service_class)
+        return entry_by_word(service.protocol) is not printer
+    return service.declared_class not in (None, ServiceClass.UNCLASSIFIED, printer.service_class)
 
 
 def version_jobs(

@@ -21,7 +21,7 @@ from auditor.model.inventory import Canary, Scope, Service, Via, Viewpoint
 from auditor.model.observation import Scan
 from auditor.model.ports import PortSet
 from auditor.model.words import Basis, ExpectedState, Profile, Protocol, ViewpointKind
-from auditor.scan import Abilities, nmap_seconds, plan, probe_abilities, scan
+from auditor.scan import Abilities, plan, probe_abilities, scan
 from tests.readers import Late
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -141,7 +141,7 @@ def test_a_whole_scan_has_no_failures() -> None:
 
     assert ([], (), None) == (failures(found), found.errors, found.failure)
     assert [(ONE, "1-10"), (TWO, "1-10")] == [(o.address, str(o.ports)) for o in found.observations]
-    assert 1 == len(found.commands) == len(found.spans)
+    assert 1 == len(found.commands)
 
 
 @pytest.mark.parametrize(
@@ -440,16 +440,6 @@ def test_old_nmap_is_refused(version: tuple[int, int], problem: str | None) -> N
     found = asyncio.run(probe_abilities(FakeTransport(all_closed), expectations().viewpoint.via, lambda: version))
 
     assert problem == found.problem
-
-
-def test_the_span_of_nmap_is_the_union() -> None:
-    """Runs beside each other count once, pauses not at all."""
-    scans = [
-        Scan("a", Abilities().technique, "7.93", spans=((0, 2), (1, 3))),
-        Scan("b", Abilities().technique, "", spans=((5, 6),)),
-    ]
-
-    assert 4 == nmap_seconds(scans)
 
 
 EPERM = (
