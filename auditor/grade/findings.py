@@ -24,7 +24,7 @@ def grade(comparisons: Sequence[Comparison], hosts: Mapping[str, Host]) -> tuple
     for comparison in comparisons:
         alive = living(comparison.scan)
         findings += [_finding(drift, hosts.get(drift.host), alive) for drift in comparison.drifts]
-    return tuple(sorted(findings, key=_order))
+    return tuple(sorted(findings, key=lambda finding: finding.order))
 
 
 def _finding(drift: Drift, host: Host | None, alive: Collection[Address]) -> Finding:
@@ -47,21 +47,3 @@ def _confidence(drift: Drift) -> Confidence:
     seen = [outcome.observation for outcome in drift.outcomes]
     twice = bool(seen) and all(observation is not None and observation.attempts >= 2 for observation in seen)
     return Confidence.CONFIRMED if twice else Confidence.OBSERVED
-
-
-def _order(finding: Finding) -> tuple[object, ...]:
-    drift = finding.drift
-    first = drift.outcomes[0] if drift.outcomes else None
-    return (
-        finding.severity.rank,
-        drift.kind,
-        drift.viewpoint.name,
-        drift.host,
-        drift.interface or "",
-        drift.family,
-        drift.service.name if drift.service else "",
-        str(drift.address or ""),
-        first.expectation.protocol if first else "",
-        first.ports.first if first else -1,
-        finding.fingerprint,
-    )

@@ -38,3 +38,20 @@ class Finding:
     service_class: ServiceClass | None = None
     confidence: Confidence | None = None
     legs: Mapping[str, Leg] | None = None  # listening, allowed, routed
+
+    @property
+    def order(self) -> tuple[object, ...]:
+        """What lists of findings are sorted by: the most severe first, then kind and place."""
+        drift = self.drift
+        return (
+            self.severity.rank,
+            drift.kind,
+            drift.viewpoint.name,
+            drift.host,
+            drift.interface or "",
+            drift.family,
+            drift.service.name if drift.service else "",
+            str(drift.address or ""),
+            min(((o.expectation.protocol, o.ports.first) for o in drift.outcomes), default=("", -1)),
+            self.fingerprint,
+        )

@@ -28,7 +28,7 @@ def document(audit: Audit) -> Document:
     Keys come in the schema's order, lists are sorted, and what is not known is absent: the same audit gives the same
     bytes.
     """
-    findings = sorted(audit.findings, key=_order)
+    findings = sorted(audit.findings, key=lambda finding: finding.order)
     kinds, playbooks = catalogue.kinds(), catalogue.playbooks()
     return {
         "schema": SCHEMA,
@@ -55,14 +55,6 @@ def document(audit: Audit) -> Document:
             for stage, message in sorted({(error.stage, error.message) for error in audit.errors})
         ],
     }
-
-
-def _order(finding: Finding) -> tuple[object, ...]:
-    drift = finding.drift
-    where = (drift.kind.value, drift.viewpoint.name, drift.host, drift.interface or "", drift.family.value)
-    service = drift.service.name if drift.service else ""
-    ports = sorted((outcome.expectation.protocol, outcome.ports.first) for outcome in drift.outcomes)
-    return finding.severity.rank, *where, service, str(drift.address or ""), ports[:1], finding.fingerprint
 
 
 def _sorted(comparisons: Iterable[Comparison]) -> list[Comparison]:
