@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -40,7 +39,7 @@ class Request:
     options: Mapping[str, object] = field(default_factory=dict)
 
 
-def audit(
+async def audit(
     inventory: Inventory,
     viewpoints: Sequence[Viewpoint],
     request: Request,
@@ -49,7 +48,9 @@ def audit(
 ) -> Audit:
     """Look from the viewpoints and judge what is seen. Raises AuditorError where no verdict can be had."""
     expected = [expect(inventory, v, request.profile, hosts=request.hosts, tags=request.tags) for v in viewpoints]
-    scans = asyncio.run(_scan(inventory, expected, context, evidence))
+    scans = await scan(
+        await plans(inventory, expected), transport=SystemTransport(), context=context, evidence=evidence
+    )
     if not any(scan.nmap_version for scan in scans):
         raise TransportError("; ".join(sorted({scan.failure or "nmap was not found" for scan in scans})))
     return _judge(inventory, expected, scans, request, context)
@@ -67,35 +68,20 @@ def compare_evidence(
     return _judge(inventory, expected, [e.scan(v.name) for v, e in saved.items()], request, context)
 
 
-def plans(inventory: Inventory, expected: Sequence[Expectations]) -> list[Plan]:
+async def plans(inventory: Inventory, expected: Sequence[Expectations]) -> list[Plan]:
     """What an audit would send. Sends nothing."""
-    return asyncio.run(_plan(inventory, expected))
+    transport = SystemTransport()
+    return [plan(e, inventory.scope, await probe_abilities(transport, e.viewpoint.via)) for e in expected]
 
 
-def checks(inventory: Inventory | None, viewpoints: Sequence[Viewpoint]) -> list[Check]:
+async def checks(inventory: Inventory | None, viewpoints: Sequence[Viewpoint]) -> list[Check]:
     """Whether audits can run from these viewpoints; without an inventory, from this machine. Sends nothing."""
-    return asyncio.run(_examine(inventory, viewpoints))
-
-
-async def _examine(inventory: Inventory | None, viewpoints: Sequence[Viewpoint]) -> list[Check]:
     transport = SystemTransport()
     if inventory is None:
         return list(await examine(transport, LocalVia()))
     expected = [expect(inventory, viewpoint, Profile.QUICK) for viewpoint in viewpoints]
     asked = [(e.viewpoint, sorted({a for a, _ in e.coverage()}, key=by_address)) for e in expected]
     return [check for v, addresses in asked for check in await examine(transport, v.via, v, addresses)]
-
-
-async def _plan(inventory: Inventory, expected: Sequence[Expectations]) -> list[Plan]:
-    transport = SystemTransport()
-    return [plan(e, inventory.scope, await probe_abilities(transport, e.viewpoint.via)) for e in expected]
-
-
-async def _scan(
-    inventory: Inventory, expected: Sequence[Expectations], context: Context, evidence: EvidenceStore | None
-) -> tuple[Scan, ...]:
-    planned = await _plan(inventory, expected)
-    return await scan(planned, transport=SystemTransport(), context=context, evidence=evidence)
 
 
 def _judge(

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from auditor import pipeline
-from auditor.cli import options
+from auditor.cli import options, signals
 from auditor.cli.judged import judge, judging
 from auditor.inventory import load
 from auditor.model.words import Profile
@@ -38,6 +38,6 @@ def command(*, inventory_path: Path, viewpoints: tuple[str, ...], profile: str, 
     return judge(
         declared,
         Profile(profile),
-        lambda request, context, run: pipeline.audit(declared, chosen, request, context, run),
+        lambda request, context, run: signals.run(pipeline.audit(declared, chosen, request, context, run)),
         **rest,
     )

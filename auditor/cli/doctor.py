@@ -8,7 +8,7 @@ import click
 from rich.text import Text
 
 from auditor import pipeline
-from auditor.cli import options
+from auditor.cli import options, signals
 from auditor.cli.output import Style, clean
 from auditor.inventory import load
 
@@ -34,7 +34,7 @@ def command(*, inventory_path: Path | None, viewpoints: tuple[str, ...], style: 
     """
     declared = load(inventory_path) if inventory_path else None
     chosen = options.pick_viewpoints(declared, viewpoints or ("all",)) if declared else ()
-    checks = pipeline.checks(declared, chosen)
+    checks = signals.run(pipeline.checks(declared, chosen))
     console = style.console()
     for check in checks:
         mark = Text("ok    ", "green") if check.passed else Text("FAILED", "bold red")

@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import traceback
 from pathlib import Path
-from types import FrameType
 from typing import NoReturn, TextIO
 
 import click
 
 from auditor import __version__
-from auditor.cli import audit, compare, doctor, expect, plan, render, validate
+from auditor.cli import audit, compare, doctor, expect, plan, render, signals, validate
 from auditor.cli.output import clean
 from auditor.errors import AuditorError, InventoryError
 
-NO_VERDICT, INTERRUPTED, CLOSED_PIPE = 2, 130, 141
-_ENDING = (signal.SIGTERM, signal.SIGHUP)  # nmap runs in sessions of its own: a terminal that goes away spares it
-
-
-class Terminated(BaseException):
-    """SIGTERM or SIGHUP arrived. Not an Exception, so that nothing on the way takes it for a fault and carries on."""
-
-    def __init__(self, number: int) -> None:
-        self.exit_code = 128 + number
-        super().__init__(number)
+NO_VERDICT, CLOSED_PIPE = 2, 141
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -56,12 +45,16 @@ for module in (audit, compare, validate, expect, plan, render, doctor):
 
 def main() -> NoReturn:
     """Run the command line and exit with a code of the table; never 1 without a verdict."""
-    for number in _ENDING:
-        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
-            signal.signal(number, _terminate)
-    sys.stdout = sys.stdout or _nowhere()  # None where the caller closed them
-    sys.stderr = sys.stderr or _nowhere()
-    sys.exit(_flushed(run(sys.argv[1:])))
+    try:
+        signals.listen()
+        sys.stdout = sys.stdout or _nowhere()  # None where the caller closed them
+        sys.stderr = sys.stderr or _nowhere()
+        code = run(sys.argv[1:])
+        signals.deafen()
+    except signals.Stopped as stop:  # outside of what `run` covers, or while it worded another end
+        code = stop.exit_code
+        signals.deafen()
+    sys.exit(_flushed(code))
 
 
 def _nowhere() -> TextIO:
@@ -108,11 +101,9 @@ def _answer(arguments: list[str]) -> int:
     except AuditorError as error:
         click.echo("\n".join(f"auditor: {clean(line)}" for line in str(error).splitlines()), err=True)
         return NO_VERDICT
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("auditor: interrupted; the reports of earlier runs are as they were", err=True)
-        return INTERRUPTED
-    except Terminated as stop:
-        click.echo("auditor: terminated; the reports of earlier runs are as they were", err=True)
+    except signals.Stopped as stop:
+        word = "interrupted" if stop.interrupted else "terminated"
+        click.echo(f"auditor: {word}; the reports of earlier runs are as they were", err=True)
         return stop.exit_code
     except BrokenPipeError:
         raise
@@ -131,10 +122,3 @@ def _crashed(error: Exception) -> int:
     else:
         click.echo("auditor: this is a defect; AUDITOR_TRACEBACK=1 shows where it happened", err=True)
     return NO_VERDICT
-
-
-def _terminate(number: int, _frame: FrameType | None) -> NoReturn:
-    """Raise Terminated, once: a second one would break off the ending of what was started, which takes 2 seconds."""
-    for each in _ENDING:
-        signal.signal(each, signal.SIG_IGN)
-    raise Terminated(number)

@@ -8,7 +8,7 @@ from datetime import timedelta
 import click
 
 from auditor import pipeline
-from auditor.cli import options
+from auditor.cli import options, signals
 from auditor.cli.output import Style, clean
 from auditor.model.expectation import Expectations
 from auditor.model.inventory import Inventory
@@ -28,7 +28,7 @@ def command(*, declared: Inventory, expected: list[Expectations], style: Style) 
     Example:
       auditor plan inventories/practice -V public
     """
-    for plan in pipeline.plans(declared, expected):
+    for plan in signals.run(pipeline.plans(declared, expected)):
         for line in _lines(plan, brief=style.verbosity < 0):
             click.echo(clean(line))
     return 0

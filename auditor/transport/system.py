@@ -6,7 +6,7 @@ import asyncio
 import ctypes
 import os
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import assert_never
 
@@ -35,7 +35,7 @@ class SystemTransport:
                 stderr=asyncio.subprocess.PIPE,
                 start_new_session=True,  # Ctrl-C goes to us alone; nmap never reads keys
                 env={**os.environ, "LC_ALL": "C"},
-                preexec_fn=_die_with_us,
+                preexec_fn=_die_with(os.getpid()),
             )
         except FileNotFoundError as error:
             raise TransportError(_not_installed(command[0], via)) from error
@@ -83,7 +83,8 @@ class _SystemProcess:
             if self._child.returncode is None:
                 self._signal(signal.SIGTERM)
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._child.wait(), _GRACE)
+                    async with asyncio.timeout(_GRACE):  # wait_for of Python 3.11 may lose a cancellation
+                        await self._child.wait()
         finally:  # cancelled again while waiting: no more patience
             if self._child.returncode is None:
                 self._signal(signal.SIGKILL)
@@ -101,9 +102,15 @@ class _SystemProcess:
             del self._stderr[:-_STDERR_BYTES]
 
 
-def _die_with_us() -> None:
+def _die_with(parent: int) -> Callable[[], None]:
     """Have the kernel end the child where we are killed outright (prctl(2)): nmap would go on scanning for nobody."""
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+    def before_exec() -> None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # killed already
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return before_exec
 
 
 def _not_installed(program: str, via: Via) -> str:
