@@ -174,6 +174,7 @@ def _values(found: Drift, first: Outcome) -> dict[str, str]:
     return {
         "address": str(address),
         "port": str(port),
+        "ports": str(port),
         "protocol": protocol,
         "interface": found.interface or "",
         "host": found.host,

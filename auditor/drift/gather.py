@@ -11,20 +11,21 @@ from auditor.model.drift import Drift, Outcome
 from auditor.model.expectation import Expectations
 from auditor.model.inventory import Service, Viewpoint
 from auditor.model.ports import PortSet
-from auditor.model.words import Address, Family, Kind, PortState, Protocol, Result
+from auditor.model.words import Address, Basis, Family, Kind, PortState, Protocol, Result
 
 _OF_ADDRESS = frozenset({Kind.HOST_UNREACHABLE, Kind.ALL_PORTS_OPEN, Kind.UNKNOWN_HOST})
+_Group = tuple[Kind, *tuple[object, ...]]
 _Verified = Mapping[tuple[str, str | None, Family, Protocol], PortSet]
 
 
 def gather(expectations: Expectations, outcomes: tuple[Outcome, ...], facts: Facts) -> tuple[Drift, ...]:
     """The drifts of one viewpoint, sorted by kind, host, interface, family, service, address and port."""
     viewpoint = expectations.viewpoint
-    groups: dict[tuple[object, ...], list[Outcome]] = defaultdict(list)
+    groups: dict[_Group, list[Outcome]] = defaultdict(list)
     for kind, outcome in _drifted(outcomes, facts):
         groups[_key(kind, outcome)].append(outcome)
     verified = _verified(outcomes) if len(viewpoint.addresses) == 2 else {}
-    drifts = [_drift(viewpoint, members, verified) for members in groups.values()]
+    drifts = [_drift(viewpoint, kind, members, verified) for (kind, *_), members in groups.items()]
     drifts += _unknown_hosts(expectations, outcomes, facts)
     return tuple(sorted(drifts, key=_order))
 
@@ -33,17 +34,19 @@ def _drifted(outcomes: tuple[Outcome, ...], facts: Facts) -> Iterator[tuple[Kind
     for outcome in outcomes:
         if outcome.kind is not None:
             yield outcome.kind, outcome
-        elif _absorbed(outcome, facts):
+        if _answered_for(outcome, facts):
             yield Kind.ALL_PORTS_OPEN, outcome
 
 
-def _absorbed(outcome: Outcome, facts: Facts) -> bool:
+def _answered_for(outcome: Outcome, facts: Facts) -> bool:
+    """Whether a device may answer there in place of the host; some pretend to be a service on every port."""
     place = outcome.expectation.address, outcome.expectation.protocol
     opened = outcome.observation is not None and outcome.observation.state is PortState.OPEN
-    return opened and outcome.result is Result.UNVERIFIED and place in facts.all_open
+    counted = outcome.result is Result.UNVERIFIED or outcome.expectation.basis is Basis.UNDECLARED
+    return opened and counted and place in facts.all_open
 
 
-def _key(kind: Kind, outcome: Outcome) -> tuple[object, ...]:
+def _key(kind: Kind, outcome: Outcome) -> _Group:
     expectation = outcome.expectation
     place = (kind, expectation.host, expectation.interface, Family.of(expectation.address))
     if kind in _OF_ADDRESS:
@@ -55,11 +58,10 @@ def _key(kind: Kind, outcome: Outcome) -> tuple[object, ...]:
     return *place, expectation.service.name
 
 
-def _drift(viewpoint: Viewpoint, members: list[Outcome], verified: _Verified) -> Drift:
+def _drift(viewpoint: Viewpoint, kind: Kind, members: list[Outcome], verified: _Verified) -> Drift:
     members.sort(key=lambda m: (by_address(m.expectation.address), m.expectation.protocol, m.ports.first))
     first = members[0].expectation
     family = Family.of(first.address)
-    kind = members[0].kind or Kind.ALL_PORTS_OPEN
     return Drift(
         kind=kind,
         viewpoint=viewpoint,

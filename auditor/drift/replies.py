@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from auditor.addresses import any_in, contains
 from auditor.model.inventory import Viewpoint
-from auditor.model.observation import LINK_REPLIES, Observation, Scan
+from auditor.model.observation import ICMP_ERRORS, LINK_REPLIES, PROHIBITED, Observation, Scan
 from auditor.model.words import Address, PortState
 
 _ANSWERED = frozenset({PortState.OPEN, PortState.CLOSED, PortState.UNFILTERED})  # by the address itself, always
@@ -28,24 +28,6 @@ _HOST_REPLIES = frozenset(
         "proto-response",
         "init-ack",
         "abort",
-    }
-)
-_PROHIBITED = frozenset({"admin-prohibited", "host-prohibited", "net-prohibited", "failed-policy"})
-_ICMP_ERRORS = _PROHIBITED | frozenset(
-    {
-        "net-unreach",
-        "host-unreach",
-        "proto-unreach",
-        "port-unreach",
-        "dest-unreach",
-        "no-route",
-        "addr-unreach",
-        "beyond-scope",
-        "reject-route",
-        "unreach",
-        "time-exceeded",
-        "ttl-exceeded",
-        "param-problem",
     }
 )
 
@@ -73,7 +55,7 @@ class Replies:
 
     def prohibited(self, observation: Observation) -> bool:
         """Whether somebody on the way said that the endpoint is administratively prohibited."""
-        return observation.reason in _PROHIBITED and not self.made_here(observation)
+        return observation.reason in PROHIBITED and not self.made_here(observation)
 
     def made_here(self, observation: Observation) -> bool:
         """Whether the viewpoint's own machine sent the error: nothing of the endpoint is known then.
@@ -94,8 +76,8 @@ class Replies:
         """Who sent the deciding reply; None where there was none or where nmap does not say who."""
         if observation.state in _ANSWERED:
             return observation.address
-        if observation.reason not in _ICMP_ERRORS or self.made_here(observation):
+        if observation.reason not in ICMP_ERRORS or self.made_here(observation):
             return None
-        if observation.reply_from is None and observation.ttl is None:  # collapsed: nmap keeps no sender
-            return None
+        if observation.reply_from is None and not observation.ttl:
+            return None  # collapsed, and nmap keeps no sender; or at TTL 0, and the scanner's own machine said it
         return observation.reply_from or observation.address

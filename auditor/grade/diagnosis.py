@@ -6,15 +6,17 @@ never becomes one, since the values stand inside commands that people paste.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
-from auditor.grade.commands import Subject, commands, firewall_commands
-from auditor.grade.legs import NO_WAY, deciding
+from auditor.grade.commands import Subject, commands
+from auditor.grade.filters import filter_commands, reaches
+from auditor.grade.legs import NO_WAY, deciding, sender
 from auditor.model.drift import Drift
 from auditor.model.finding import Playbook
 from auditor.model.inventory import Host
 from auditor.model.observation import Observation
-from auditor.model.words import Family, Kind
+from auditor.model.ports import PortSet
+from auditor.model.words import Address, Family, Kind
 
 _BY_KIND: dict[Kind, str] = {
     Kind.HOST_UNREACHABLE: "host-unreachable",
@@ -32,26 +34,30 @@ _BY_KIND: dict[Kind, str] = {
 _TOO_OPEN = frozenset({Kind.WRONG_FAMILY, Kind.OUTSIDE_SOURCE_RANGE, Kind.WRONG_INTERFACE, Kind.UNDECLARED_PORT})
 
 
-def playbook(drift: Drift, host: Host | None) -> Playbook:
-    """The playbook that fits the drift and its evidence, with the values for every placeholder it has."""
+def playbook(drift: Drift, host: Host | None, living: Collection[Address] = ()) -> Playbook:
+    """The playbook that fits the drift and its evidence, with the values for every placeholder it has.
+
+    `living` are the addresses that replied themselves.
+    """
     outcome = deciding(drift)
     seen = outcome.observation if outcome else None
-    return Playbook(_choose(drift, host, seen), _values(drift, host, seen))
+    return Playbook(_choose(drift, host, seen, living), _values(drift, host, seen))
 
 
-def _choose(drift: Drift, host: Host | None, seen: Observation | None) -> str:
+def _choose(drift: Drift, host: Host | None, seen: Observation | None, living: Collection[Address]) -> str:
     translated = host is not None and bool(host.members)
     if drift.kind is Kind.SERVICE_REFUSED and (translated or drift.family_gap):
         return "published-port-refused" if translated else "nothing-listens-on-family"
     if drift.kind is Kind.SERVICE_FILTERED:
-        return _filtered(drift, seen)
+        return _filtered(drift, seen, living)
     if drift.kind in _TOO_OPEN:
         return _too_open(drift, host, translated)
     return _BY_KIND[drift.kind]
 
 
-def _filtered(drift: Drift, seen: Observation | None) -> str:
-    if seen is not None and seen.reason in NO_WAY:
+def _filtered(drift: Drift, seen: Observation | None, living: Collection[Address]) -> str:
+    """An address that answers elsewhere has a route, so a router that denies it rejects."""
+    if seen is not None and seen.reason in NO_WAY and seen.address not in living:
         return "no-route"
     if seen is not None and seen.reason != "no-response":
         return "rejected"
@@ -84,12 +90,12 @@ def _values(drift: Drift, host: Host | None, seen: Observation | None) -> Mappin
         "behind": (service.behind if service else None) or "",
         "sources": ", ".join(source.name for source in service.sources) if service and service.sources else "nobody",
         "members": ", ".join(host.members) if host else "",
-        "replier": str((seen.reply_from or seen.address) if seen else drift.host),
+        "replier": str((sender(seen) if seen else None) or "a device on the way"),
     }
     subject = _subject(drift)
     if subject is None:
         return names
-    return names | commands(drift, subject) | firewall_commands(drift, host, subject)
+    return names | commands(drift, subject) | filter_commands(drift, host, ports=bool(subject.ports))
 
 
 def _subject(drift: Drift) -> Subject | None:
@@ -97,5 +103,9 @@ def _subject(drift: Drift) -> Subject | None:
     outcome = deciding(drift)
     if outcome is None or drift.kind is Kind.UNKNOWN_HOST:
         return Subject(drift.address) if drift.address else None
-    expectation = outcome.expectation
-    return Subject(drift.address or expectation.address, expectation.protocol, outcome.ports.first)
+    one = outcome.expectation
+    address = drift.address or one.address
+    if drift.kind is Kind.ALL_PORTS_OPEN:  # one port tells as much as 65,535
+        return Subject(address, one.protocol, PortSet.of(outcome.ports.first), (address,))
+    reach = next(r for r in reaches(drift) if r.protocol is one.protocol and one.address in r.addresses)
+    return Subject(address, one.protocol, reach.ports, reach.addresses)

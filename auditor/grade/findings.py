@@ -34,7 +34,7 @@ def _finding(drift: Drift, host: Host | None, alive: Collection[Address]) -> Fin
         drift=drift,
         severity=result.severity,
         why=result.why,
-        playbook=playbook(drift, host),
+        playbook=playbook(drift, host, alive),
         also=result.also,
         service_class=result.service_class,
         confidence=_confidence(drift),

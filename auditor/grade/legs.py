@@ -81,7 +81,7 @@ def _closed(seen: Observation, host: Host | None) -> Mapping[str, Leg]:
 
 def _filtered(seen: Observation, lives: bool) -> Mapping[str, Leg]:
     unknown = Leg("unknown", "no packet is known to have reached the port")
-    by = _sender(seen)
+    by = sender(seen)
     alive = Leg("yes", f"{seen.address} answered elsewhere in this scan")
     if seen.reason in NO_WAY and not lives:
         return _legs(
@@ -102,7 +102,7 @@ def _filtered(seen: Observation, lives: bool) -> Mapping[str, Leg]:
     )
 
 
-def _sender(seen: Observation) -> Address | None:
+def sender(seen: Observation) -> Address | None:
     """Who sent the deciding ICMP error; None where nmap collapsed the port and so kept no sender."""
     return seen.reply_from or (None if seen.ttl is None else seen.address)
 

@@ -139,12 +139,19 @@ _UNDECLARED = _Part(_EMPTY, ExpectedState.BLOCKED, Basis.UNDECLARED, None)
 
 
 def _united(services: tuple[Service, ...]) -> tuple[Service, tuple[str, ...]]:
-    """The first of several names for one endpoint, with the sources of all, and the other names."""
+    """The first of several names for one endpoint, with what all of them say of it, and the other names."""
     first, *rest = services
     if not rest:
         return first, ()
     sources = tuple(dict.fromkeys(source for one in services for source in one.sources))
-    return replace(first, sources=sources), tuple(one.name for one in rest)
+    united = replace(
+        first,
+        sources=sources,
+        protocol=next((one.protocol for one in services if one.protocol), None),
+        behind=next((one.behind for one in services if one.behind), None),
+        answers=all(one.answers for one in services),
+    )
+    return united, tuple(one.name for one in rest)
 
 
 def _split(services: Iterable[Service], protocol: Protocol) -> list[tuple[int, tuple[Service, ...]]]:

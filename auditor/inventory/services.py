@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -249,7 +249,7 @@ def _names(tree: Tree, services: Mapping[str, Any], roles: Iterable[str]) -> set
 
 
 def _agree(tree: Tree, host: Attachment, services: list[Service]) -> None:
-    """Two names on one endpoint must have one class."""
+    """Two names on one endpoint are one declaration: one class, and no two protocols or fronts."""
     taken = _NO_PORTS
     shared = False
     for service in services:
@@ -259,15 +259,20 @@ def _agree(tree: Tree, host: Attachment, services: list[Service]) -> None:
         return
     for index, one in enumerate(services):
         for other in services[index + 1 :]:
-            if one.declared_class is not other.declared_class and _overlap(one, other):
-                classes = " and ".join(_class(each) for each in (one, other))
+            for key, *values in _differences(one, other) if _overlap(one, other) else ():
+                both = " and ".join(f"`{value}`" if value else "none" for value in values)
                 path: Path = ("hosts", host.host, "services", other.name)
-                message = f"declares an endpoint of the service `{one.name}` too, with another class ({classes})"
-                tree.problem(path, f"{message}; give both the same `class`, or separate their ports")
+                message = f"declares an endpoint of the service `{one.name}` too, with another {key} ({both})"
+                tree.problem(path, f"{message}; give both the same `{key}`, or separate their ports")
 
 
-def _class(service: Service) -> str:
-    return f"`{service.declared_class}`" if service.declared_class else "none"
+def _differences(one: Service, other: Service) -> Iterator[tuple[str, str | None, str | None]]:
+    if one.declared_class is not other.declared_class:
+        yield "class", one.declared_class, other.declared_class
+    if one.protocol and other.protocol and one.protocol.lower() != other.protocol.lower():
+        yield "protocol", one.protocol, other.protocol
+    if one.behind and other.behind and one.behind != other.behind:
+        yield "behind", one.behind, other.behind
 
 
 def _overlap(one: Service, other: Service) -> bool:

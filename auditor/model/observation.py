@@ -54,6 +54,26 @@ class Observation:
 
 LINK_REPLIES = frozenset({"arp-response", "nd-response"})  # it lives, but no IP packet has come back over a path
 
+# nmap's reasons (its portreasons.cc) for what an ICMP error says, from the target or on the way.
+PROHIBITED = frozenset({"admin-prohibited", "host-prohibited", "net-prohibited", "failed-policy"})
+ICMP_ERRORS = PROHIBITED | frozenset(
+    {
+        "net-unreach",
+        "host-unreach",
+        "proto-unreach",
+        "port-unreach",
+        "dest-unreach",
+        "no-route",
+        "addr-unreach",
+        "beyond-scope",
+        "reject-route",
+        "unreach",
+        "time-exceeded",
+        "ttl-exceeded",
+        "param-problem",
+    }
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:

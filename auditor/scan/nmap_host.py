@@ -7,13 +7,14 @@ from datetime import datetime
 from ipaddress import ip_address
 from xml.etree.ElementTree import Element
 
-from auditor.model.observation import Identity
+from auditor.model.observation import ICMP_ERRORS, Identity
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, PortState, Protocol
 from auditor.scan.nmap_records import Asked, HostRecord, Seen, Sight, Unread, bounded, instant
 
 _NO_EVIDENCE = frozenset({"", "user-set", "localhost-response", "no-response", "unknown-response"})  # of a living host
 _ANSWERS = frozenset({PortState.OPEN, PortState.CLOSED, PortState.UNFILTERED})
+_MAY_BE_OWN = ICMP_ERRORS | {"perm-denied"}  # the kernel of the scanner says these too
 
 
 def read_host(element: Element, asked: tuple[Asked, ...], args: str) -> Iterator[HostRecord]:
@@ -190,7 +191,7 @@ def _parse(text: str) -> PortSet | None:
 
 
 def _without_own_states(seen: list[Seen], *, connect: bool) -> tuple[list[Seen], list[Unread]]:
-    """Take out the states that the scanner's own machine made: unreachable or prohibited, at TTL 0.
+    """Take out the states that the scanner's own machine made: an ICMP error at TTL 0.
 
     A connect scan has no TTL at all. There, such a state counts as an answer from the way where the address itself
     answered on another port in the same run: the way there works, so the refusal came from beyond.
@@ -200,7 +201,7 @@ def _without_own_states(seen: list[Seen], *, connect: bool) -> tuple[list[Seen],
     made: list[Unread] = []
     for one in seen:
         sight = one.sight
-        suspect = sight.reason.endswith(("-unreach", "-prohibited")) and sight.state not in _ANSWERS
+        suspect = sight.reason in _MAY_BE_OWN and sight.state not in _ANSWERS
         here = sight.ttl == 0 or (connect and sight.ttl is None)
         if not suspect or not here:
             kept.append(one)

@@ -279,8 +279,18 @@ def test_all_ports_open_absorbs_what_has_no_identity():
     comparison = run(expectations, observations)
 
     affected = {d.kind: sum(len(o.ports) for o in d.outcomes) for d in comparison.drifts}
-    assert affected == {Kind.ALL_PORTS_OPEN: 100, Kind.UNDECLARED_PORT: 1}
+    assert affected == {Kind.ALL_PORTS_OPEN: 101, Kind.UNDECLARED_PORT: 1}
     assert sum(len(o.ports) for o in comparison.outcomes if o.result is Result.UNVERIFIED) == 100
+
+
+def test_a_device_that_pretends_to_be_a_service_on_every_port_is_told():
+    """portspoof and honeypots: each port has an identity, and still no host has that many."""
+    ports = PortSet.span(1000, 1099)
+    redis = Identity("redis", "probed", "Redis key-value store")
+    (told,) = (d for d in run([expected(port=ports)], [seen(PortState.OPEN, ports, identity=redis)]).drifts
+               if d.kind is Kind.ALL_PORTS_OPEN)  # fmt: skip
+
+    assert (told.address, sum(len(o.ports) for o in told.outcomes)) == (V4, 100)
 
 
 @pytest.mark.parametrize(("asked", "opened", "wanted"), [(50, 46, True), (50, 45, False), (49, 49, False)])
@@ -425,3 +435,30 @@ def test_an_address_whose_pings_failed_is_not_called_unreachable():
     comparison = run([expected(*REACHABLE)], [seen(PortState.FILTERED)], not_pinged=(V4,))
 
     assert Kind.SERVICE_FILTERED == result(comparison)
+
+
+def test_an_error_of_the_viewpoint_itself_is_no_silence_of_the_host():
+    """Its own firewall refused the probe, so the address may live."""
+    own = seen(PortState.FILTERED, reason="admin-prohibited", reply_from=PUBLIC.addresses[0])
+    comparison = run([expected(*REACHABLE), expected(port=23)], [own, seen(PortState.FILTERED, 23)])
+
+    assert {d.kind for d in comparison.drifts} == set()
+    assert {o.result for o in comparison.outcomes if 22 in o.ports} == {Result.UNVERIFIED}
+
+
+def test_an_error_at_ttl_zero_proves_no_path():
+    """The scanner's own machine said it; nothing came from the address."""
+    nothing = seen(PortState.FILTERED, reason="time-exceeded", ttl=0)
+    comparison = run([expected(*REACHABLE), expected(port=23)], [nothing, seen(PortState.FILTERED, 23)], replies=())
+
+    assert {o.result for o in comparison.outcomes} == {Result.UNVERIFIED}
+
+
+def test_family_gap_needs_every_address_of_the_other_family():
+    """One IPv4 address where the port is as declared and one where it is not: no family stands out."""
+    second = ip_address("203.0.113.11")
+    expectations = [expected(), expected(address=second), expected(address=V6)]
+    states = [seen(PortState.FILTERED), seen(PortState.OPEN, address=second), seen(PortState.OPEN, address=V6)]
+    (six,) = (d for d in run(expectations, states).drifts if d.family is Family.IPV6)
+
+    assert not six.family_gap

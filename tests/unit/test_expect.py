@@ -44,7 +44,7 @@ hosts:
     tags: [production, data]
     interfaces: {lan: [10.20.1.20], public: [203.0.113.99]}
     services:
-      b: {ports: 5432/tcp, interfaces: [lan], from: [bastion], optional: true}
+      b: {ports: 5432/tcp, interfaces: [lan], from: [bastion], optional: true, protocol: postgresql, behind: web.https, answers: false}
       a: {ports: 5432/tcp, interfaces: [lan], from: [scanner], optional: true}
 """
 WEB4 = ip_address("203.0.113.10")
@@ -107,7 +107,7 @@ def test_source_is_the_range_that_admits(estate: Inventory) -> None:
 
 
 def test_several_names_for_one_endpoint(estate: Inventory) -> None:
-    """The first name stands for all, their sources are united, and it is optional only if all are."""
+    """The first name stands for all, with what any of them says; it is optional only if all are."""
     found = expect(estate, estate.viewpoints["public"], Profile.STANDARD)
     shared = one(found, WEB4, 50005)
 
@@ -123,6 +123,7 @@ def test_several_names_for_one_endpoint(estate: Inventory) -> None:
         both.state,
         both.source,
     ) == ("a", ("b",), ExpectedState.PERMITTED, "bastion")
+    assert (both.service.protocol, both.service.behind, both.service.answers) == ("postgresql", "web.https", False)
 
 
 def test_united_service_on_several_interfaces(estate: Inventory) -> None:

@@ -365,6 +365,7 @@ def test_a_translated_port_is_never_said_not_to_listen() -> None:
         ("admin-prohibited", "192.0.2.1", LIVING, ("unknown", "no", "yes")),
         ("admin-prohibited", "203.0.113.10", SCAN, ("unknown", "no", "yes")),
         ("host-unreach", "192.0.2.1", SCAN, ("unknown", "unknown", "no")),
+        ("host-unreach", "192.0.2.1", LIVING, ("unknown", "no", "yes")),
         ("net-unreach", "192.0.2.1", SCAN, ("unknown", "unknown", "no")),
     ],
 )

@@ -11,7 +11,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from auditor.catalogue import PLAYBOOK_KEYS, firewalls, playbooks
+from auditor.catalogue import PLAYBOOK_KEYS, playbooks
 from auditor.grade.diagnosis import playbook
 from auditor.model.drift import Drift, Outcome
 from auditor.model.expectation import Expectation
@@ -147,29 +147,6 @@ def test_nothing_from_the_network_becomes_a_value() -> None:
         assert not any("reboot" in value for value in values.values()), choice
 
 
-@pytest.mark.parametrize("layer", ["nftables", "iptables", "ufw", "aws-sg", "aws-nacl"])
-@pytest.mark.parametrize("family", Family)
-@pytest.mark.parametrize("protocol", Protocol)
-@pytest.mark.parametrize("count", [0, 1, 2, 40])
-def test_firewall_commands(layer: str, family: Family, protocol: Protocol, count: int) -> None:
-    """Every packet filter's commands are readable for both families and protocols, and for any number of sources."""
-    text = "10.0.{}.0/24" if family is Family.IPV4 else "2001:db8:{}::/48"
-    networks = tuple(ip_network(text.format(number)) for number in range(count))
-    service = replace(SSH, sources=(SourceRange("many", networks, Trust.TRUSTED),))
-    drift = replace(make(TOO_OPEN, family, protocol), service=service)
-    values = playbook(drift, Host("web-1", {}, (), firewall=(layer,))).values
-
-    for key in ("rules", "allow", "narrow"):
-        assert_readable(values[key])
-        assert "{" not in re.sub(r"'\{ [0-9a-f.:/, ]+ \}'|\[\{CidrI\w+=[^}]*\}\]", "", values[key]), values[key]
-
-
-def test_every_layer_has_commands() -> None:
-    """The layers that an inventory may declare."""
-    assert {"nftables", "iptables", "ufw", "aws-sg", "aws-nacl"} == set(firewalls())
-    assert all({"rules", "allow", "restrict", "deny"} == set(layer) for layer in firewalls().values())
-
-
 def test_commands_suit_the_family_and_the_protocol() -> None:
     """IPv6 and UDP need other flags than IPv4 and TCP."""
     six = playbook(make(TOO_OPEN, Family.IPV6, Protocol.UDP), None).values
@@ -190,6 +167,20 @@ def test_a_fix_closes_what_no_source_may_reach() -> None:
     values = playbook(replace(make(TOO_OPEN, Family.IPV4), kind=Kind.WRONG_INTERFACE), None).values
 
     assert "nft insert rule inet filter input ip daddr 203.0.113.10 tcp dport 22 drop" == values["narrow"]
+
+
+def test_a_router_that_denies_a_living_address_rejects() -> None:
+    """The address answers elsewhere, so there is a way to it, whatever the router says about this port."""
+    drift = make(next(choice for choice in CHOICES if choice[0] == "no-route"), Family.IPV4)
+
+    assert "rejected" == playbook(drift, None, {ADDRESSES[Family.IPV4]}).id
+
+
+def test_nobody_is_blamed_whom_nmap_did_not_name() -> None:
+    """Of collapsed ports nmap keeps no sender: it may have been any device on the way, and not the target."""
+    drift = make(next(choice for choice in CHOICES if choice[0] == "rejected"), Family.IPV4)
+
+    assert "a device on the way" == playbook(drift, None).values["replier"]
 
 
 def test_an_unknown_host_without_ports() -> None:
