@@ -33,7 +33,8 @@ def compare(expectations: Expectations, scan: Scan) -> Comparison:
         boundary=expectations.viewpoint.boundary,
         unreachable=_unreachable(expectations, observed, failed, replies) - set(scan.not_pinged),
         all_open=_all_open(expectations, observed),
-        probe_failures={(f.address, f.protocol, port): f.reason for f in scan.probe_failures for port in f.ports},
+        probe_failures=_by_endpoint(scan.probe_failures),
+        mute=_by_endpoint(scan.mute),
     )
     outcomes = tuple(
         outcome
@@ -119,6 +120,10 @@ def _all_open(expectations: Expectations, observed: Mapping[_Key, list[Observati
         if asked >= 50 and opened > 0.9 * asked:
             found.add(key)
     return frozenset(found)
+
+
+def _by_endpoint(failures: Iterable[Failure]) -> dict[tuple[Address, Protocol, int], str]:
+    return {(failure.address, failure.protocol, port): failure.reason for failure in failures for port in failure.ports}
 
 
 def _by_key(items: Iterable[_Item]) -> dict[_Key, list[_Item]]:

@@ -45,6 +45,7 @@ class Facts:
     unreachable: frozenset[Address]
     all_open: frozenset[tuple[Address, Protocol]]
     probe_failures: dict[tuple[Address, Protocol, int], str]
+    mute: dict[tuple[Address, Protocol, int], str]
 
 
 def decide(expectation: Expectation, observation: Observation, ports: PortSet, facts: Facts) -> Row:
@@ -82,10 +83,15 @@ def _open(expectation: Expectation, observation: Observation, ports: PortSet, fa
         return Row(Result.UNVERIFIED, "all ports of the address look open: something answers in place of the host")
     if expectation.state is ExpectedState.BLOCKED:
         return Row(Result.DRIFTED, f"open, {expectation.basis.value}", _EXPOSED[expectation.basis])
-    failed = facts.probe_failures.get((expectation.address, expectation.protocol, ports.first))
+    endpoint = expectation.address, expectation.protocol, ports.first
+    failed = facts.probe_failures.get(endpoint)
     if failed:
         return Row(Result.UNVERIFIED, f"open, but the version probe failed: {failed}")
     service = expectation.service
+    if service is not None and service.protocol and service.answers and not probed:
+        wrapped = "it closes every connection without a word" if identity and identity.name == "tcpwrapped" else None
+        if why := facts.mute.get(endpoint) or wrapped:
+            return Row(Result.UNVERIFIED, f"open, but not known to speak {service.protocol}: {why}")
     contradiction = service and catalogue.contradiction(
         expectation.protocol, ports.first, identity, service.declared_class, service.protocol
     )

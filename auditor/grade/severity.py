@@ -42,6 +42,7 @@ _DECIDED_BY: dict[str, str] = {
     "port": "by its port number alone",
     "http": "since it speaks plain HTTP",
     "none": "nothing identifies it",
+    "unknown": "recognised, and not known to the catalogue",
 }
 
 _NOT_EXPOSED: dict[Kind, str] = {

@@ -100,8 +100,9 @@ class Scan:
     Observations are disjoint: one state per endpoint. `failure` is set when the viewpoint as a whole could not look
     (transport broken, wrong source address): nothing of it can be trusted, and every endpoint is unverified for that
     reason. `canaries` are observations outside the coverage, kept apart since they only prove paths. `probe_failures`
-    are open endpoints whose version probe broke, with the reason. `not_pinged` are silent addresses whose pings broke:
-    whether they live is not known. An empty `nmap_version` means that no nmap was found.
+    are open endpoints whose version probe broke, with the reason; `mute` those that said nothing until
+    it gave up. `not_pinged` are silent addresses whose pings broke: whether they live is not known. An empty
+    `nmap_version` means that no nmap was found.
     """
 
     viewpoint: str
@@ -112,6 +113,7 @@ class Scan:
     canaries: tuple[Observation, ...] = ()
     failures: tuple[Failure, ...] = ()
     probe_failures: tuple[Failure, ...] = ()
+    mute: tuple[Failure, ...] = ()
     not_pinged: tuple[Address, ...] = ()
     failure: str | None = None
     commands: tuple[str, ...] = ()

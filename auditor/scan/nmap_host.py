@@ -17,7 +17,7 @@ _ANSWERS = frozenset({PortState.OPEN, PortState.CLOSED, PortState.UNFILTERED})
 _MAY_BE_OWN = ICMP_ERRORS | {"perm-denied"}  # the kernel of the scanner says these too
 
 
-def read_host(element: Element, asked: tuple[Asked, ...], args: str) -> Iterator[HostRecord]:
+def read_host(element: Element, asked: tuple[Asked, ...]) -> Iterator[HostRecord]:
     """The record of one host; none where the element names no IP address."""
     address = _address(element)
     if address is None:
@@ -26,7 +26,7 @@ def read_host(element: Element, asked: tuple[Asked, ...], args: str) -> Iterator
     status = element.find("status")
     state, reason = ("", "") if status is None else (status.get("state", ""), bounded(status.get("reason", "")))
     if state == "down":
-        yield _down(address, at, asked, args)
+        yield _down(address, at)
         return
     reply = None if reason in _NO_EVIDENCE else reason
     if element.get("timedout") == "true":
@@ -38,23 +38,13 @@ def read_host(element: Element, asked: tuple[Asked, ...], args: str) -> Iterator
     yield HostRecord(address, at, tuple(seen), (*unread, *unmade), reply)
 
 
-def _down(address: Address, at: datetime | None, asked: tuple[Asked, ...], args: str) -> HostRecord:
+def _down(address: Address, at: datetime | None) -> HostRecord:
     """A host that nmap holds to be down.
 
-    With -Pn that happens only on the scanner's own link, where nobody answered ARP or neighbour discovery. Every port
-    was asked as far as any can be, and the address gave no reply: the same as silence from behind a router. Without -Pn
-    it was merely the ping that went unanswered, and the ports were never asked.
+    It was a ping that went unanswered, and no port was asked. With -Pn that happens on the scanner's own link, where a
+    few ARP requests or neighbour solicitations of nmap's own got no reply: lost, limited, or not answered by design.
     """
-    words = args.split()
-    if not {"-Pn", "-P0", "-PN"} & set(words) or "-sn" in words:
-        return HostRecord(address, at, why_not="nmap found the host down and did not probe its ports")
-    states = {Protocol.TCP: PortState.FILTERED, Protocol.UDP: PortState.OPEN_FILTERED}
-    seen = tuple(
-        Seen(protocol, one.services, Sight(states[protocol], "no-response", at, 0))
-        for one in asked
-        if (protocol := _protocol(one.protocol)) is not None
-    )
-    return HostRecord(address, at, seen)
+    return HostRecord(address, at, why_not="nmap found the host down and did not probe its ports")
 
 
 def _address(element: Element) -> Address | None:
@@ -191,22 +181,20 @@ def _parse(text: str) -> PortSet | None:
 
 
 def _without_own_states(seen: list[Seen], *, connect: bool) -> tuple[list[Seen], list[Unread]]:
-    """Take out the states that the scanner's own machine made: an ICMP error at TTL 0.
+    """Take out the states that the scanner's own machine made, or may have made: an ICMP error at TTL 0.
 
-    A connect scan has no TTL at all. There, such a state counts as an answer from the way where the address itself
-    answered on another port in the same run: the way there works, so the refusal came from beyond.
+    A connect scan has no TTL at all. There the kernel gives one and the same error for a rule of its own, a route that
+    is missing here, and a refusal that came from afar.
     """
-    path = connect and any(one.sight.state in _ANSWERS and one.protocol is Protocol.TCP for one in seen)
     kept: list[Seen] = []
     made: list[Unread] = []
     for one in seen:
         sight = one.sight
         suspect = sight.reason in _MAY_BE_OWN and sight.state not in _ANSWERS
-        here = sight.ttl == 0 or (connect and sight.ttl is None)
-        if not suspect or not here:
+        if not suspect or not (sight.ttl == 0 or (connect and sight.ttl is None)):
             kept.append(one)
-        elif path:
-            kept.append(Seen(one.protocol, one.ports, Sight(sight.state, sight.reason, sight.at)))
-        else:
-            made.append(Unread(one.protocol, one.ports, f"the scanner's own machine said {sight.reason}"))
+            continue
+        said = f"the scanner's own machine said {sight.reason}"
+        beyond = ", and a connect scan does not tell whether it speaks for itself" if connect else ""
+        made.append(Unread(one.protocol, one.ports, said + beyond))
     return kept, made

@@ -71,6 +71,11 @@ class NmapXmlReader:
                 self.problem = self._explain(error, cut_off=final)
             except _RefusedError as error:
                 self.problem = str(error)
+            except (
+                LookupError,
+                ValueError,
+            ) as error:  # Python's codecs, asked for an encoding that only they might know
+                self.problem = f"nmap's document cannot be decoded: {bounded(str(error), 100)}"
         items, self._items = self._items, []
         return iter(items)
 
@@ -95,6 +100,8 @@ class NmapXmlReader:
             if tag in _WANTED:
                 self._host.start(tag, attributes)
         elif tag == "host":
+            if self._depth != 2:
+                raise _RefusedError("a host inside of another element is nothing that nmap writes")
             self._host = TreeBuilder()
             self._host.start(tag, attributes)
         else:
@@ -108,8 +115,7 @@ class NmapXmlReader:
             if self._depth == 1:
                 element: Element = self._host.close()
                 self._host = None
-                args = self.start.args if self.start else ""
-                self._items.extend(read_host(element, tuple(self.asked), args))
+                self._items.extend(read_host(element, tuple(self.asked)))
 
     def _note(self, tag: str, attributes: dict[str, str]) -> None:
         get = attributes.get

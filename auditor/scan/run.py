@@ -36,7 +36,10 @@ class EvidenceStore(Interface):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one nmap run gave. `problem` says why it cannot be taken as whole; `noted` is its last word on stderr."""
+    """What one nmap run gave. `problem` says why it cannot be taken as whole; `noted` is its last word on stderr.
+
+    `unsent` is why the viewpoint's own machine did not send some of the probes, where it did not.
+    """
 
     argv: tuple[str, ...]
     records: tuple[HostRecord, ...]
@@ -44,6 +47,7 @@ class Run:
     span: tuple[float, float]
     problem: str | None = None
     noted: str = ""
+    unsent: str | None = None
 
     @property
     def command(self) -> str:
@@ -68,7 +72,7 @@ async def run_nmap(
     reader = NmapXmlReader()
     records: list[HostRecord] = []
     skipped: list[str] = []
-    problem, noted = None, ""
+    problem, noted, why = None, "", None
     try:
         async with transport.run(via, argv) as process:
             with sink or nullcontext() as copy:
@@ -91,7 +95,7 @@ async def run_nmap(
     except TransportError as error:
         problem = str(error)
     span = started, time.monotonic()
-    return Run(tuple(argv), tuple(records), tuple(skipped), span, problem, noted)
+    return Run(tuple(argv), tuple(records), tuple(skipped), span, problem, noted, why)
 
 
 def _nobody(_percent: float, _hosts: int) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import count
 
-from auditor.addresses import by_address, probe_target
+from auditor.addresses import ProbeTarget, by_address, probe_target
 from auditor.model.context import Context, Event
 from auditor.model.observation import Failure, Scan
 from auditor.model.ports import PortSet
@@ -19,12 +19,15 @@ from auditor.scan.plan import Job, Lane, Plan, Purpose
 from auditor.scan.progress import Progress
 from auditor.scan.run import EvidenceStore, Run, reconcile, run_nmap, undisputed
 from auditor.scan.source import check_sources
-from auditor.scan.together import together
+from auditor.scan.together import Room, together
 from auditor.scan.versions import VersionJob, version_jobs, wants
 from auditor.transport import Transport
 
 _VERSIONS_SIDE_BY_SIDE = 16  # nmap runs, all viewpoints together; each costs 0.3 s of CPU to start, then mostly waits
+_VERSION_PACKETS = 100  # places for the packets of one conversation, which nmap cannot limit: about 50 a second, seen
 _AGAIN_SIDE_BY_SIDE = 4
+_UDP_AGAIN_SIDE_BY_SIDE = 8
+_LATE_SHARE = 0.5  # of the rate for pings and last looks, while version probes run beside them
 _PINGED = 4096  # addresses in one ping run
 
 
@@ -55,6 +58,8 @@ class _Viewpoint:
         self._context = context
         self._evidence = evidence
         self._version_gate = version_gate
+        self._version_room = Room(plan.viewpoint.rate // _VERSION_PACKETS)
+        self._udp_gate = asyncio.Semaphore(_UDP_AGAIN_SIDE_BY_SIDE)
         self._technique: Technique = plan.abilities.technique
         self._wanted = wants(plan.expectations)
         self._addresses = {address: None for address, _ in self._wanted.coverage}
@@ -63,6 +68,7 @@ class _Viewpoint:
         self._runs: list[Run] = []
         self._errors: list[str] = []
         self._probe_failures: list[Failure] = []
+        self._mute: list[Failure] = []
         self._not_pinged: set[Address] = set()
         self._versioned: dict[tuple[Address, Protocol], PortSet] = {}
         self._names = count(1)
@@ -116,26 +122,34 @@ class _Viewpoint:
         async def one(job: Job) -> None:
             async with gate:
                 await self._job(job)
-            if job.purpose is Purpose.UDP:
-                await together(*(self._job(second) for second in self._udp_again(job)))
+            if job.purpose is Purpose.UDP and (second := self._udp_again(job)) is not None:
+                async with self._udp_gate:
+                    await self._job(second)
             if versions:
                 await self._versions()
 
         await together(*(one(job) for job in lane.jobs))
 
-    def _udp_again(self, job: Job) -> Iterator[Job]:
-        """Second looks at UDP ports that stayed silent on hosts which refuse others.
+    def _udp_again(self, job: Job) -> Job | None:
+        """A second look at UDP ports that stayed silent on hosts which refuse others; None where there are none.
 
         Such a host answers for closed ports, but limits how often: Linux sends one ICMP error a second after a burst of
-        six. Silence may then be a closed port whose refusal was held back.
+        six. Silence may then be a closed port whose refusal was held back. All hosts go into one run, which waits for
+        each by itself.
         """
+        again: list[ProbeTarget] = []
+        ports = PortSet()
         for target in job.targets:
             silent = self._board.ports(target.address, Protocol.UDP, PortState.OPEN_FILTERED) & job.ports
-            refused = self._board.ports(target.address, Protocol.UDP, PortState.CLOSED)
-            if silent and refused:
-                second = replace(job, ports=silent, targets=(target,), patient=True)
-                self._progress.grow(second.probes)
-                yield second
+            if silent and self._board.ports(target.address, Protocol.UDP, PortState.CLOSED):
+                again.append(target)
+                ports |= silent
+        if not again:
+            return None
+        rate = job.rate / _UDP_AGAIN_SIDE_BY_SIDE
+        second = replace(job, ports=ports, targets=tuple(again), patient=True, rate=rate)
+        self._progress.grow(second.probes)
+        return second
 
     async def _job(self, job: Job) -> None:
         share = self._progress.share(job.probes, len(job.targets), job.group)
@@ -167,7 +181,7 @@ class _Viewpoint:
 
         async def ask(port: int, addresses: Sequence[Address]) -> None:
             targets = [probe_target(address, self._plan.scope) for address in addresses]
-            rate = self._plan.viewpoint.rate / _AGAIN_SIDE_BY_SIDE
+            rate = self._plan.viewpoint.rate * _LATE_SHARE / _AGAIN_SIDE_BY_SIDE
             argv = command.probe(self._technique, Protocol.TCP, PortSet.of(port), targets, rate=rate)
             async with gate:
                 run = await self._run(f"{Purpose.AGAIN}-{Family.of(addresses[0])}", argv)
@@ -184,12 +198,13 @@ class _Viewpoint:
     async def _ping(self, addresses: Sequence[Address], *, link: bool) -> None:
         for start in range(0, len(addresses), _PINGED):
             targets = [probe_target(address, self._plan.scope) for address in addresses[start : start + _PINGED]]
-            argv = command.ping(self._technique, targets, link=link, rate=self._plan.viewpoint.rate)
+            rate = self._plan.viewpoint.rate * _LATE_SHARE
+            argv = command.ping(self._technique, targets, link=link, rate=rate)
             run = await self._run(f"{Purpose.LIVENESS}-{Family.of(targets[0].address)}", argv)
             for record in run.records:
                 self._board.add(record)
-            asked = {target.address for target in targets}
-            self._not_pinged |= asked - {record.address for record in run.records}
+            told = set() if run.unsent else {record.address for record in run.records}
+            self._not_pinged |= {target.address for target in targets} - told
 
     async def _versions(self) -> None:
         """Probe what answers on every open port not probed yet."""
@@ -201,6 +216,7 @@ class _Viewpoint:
             scope=plan.scope,
             technique=self._technique,
             profile=plan.expectations.profile,
+            side_by_side=self._version_room.places,
         )
         if not jobs:
             return
@@ -213,22 +229,27 @@ class _Viewpoint:
         await together(*(self._version(job) for job in jobs))
 
     async def _version(self, job: VersionJob) -> None:
-        async with self._version_gate:
+        rate = self._plan.viewpoint.rate / _VERSIONS_SIDE_BY_SIDE
+        async with self._version_room.take(len(job.targets)), self._version_gate:
             family = Family.of(job.targets[0].address)
-            run = await self._run(f"{Purpose.VERSIONS}-{family}", job.argv)
+            run = await self._run(f"{Purpose.VERSIONS}-{family}", job.argv(rate))
         self._version_progress.add(1)
         for target in job.targets:
             self._take_version(job, run, target.address)
 
     def _take_version(self, job: VersionJob, run: Run, address: Address) -> None:
-        """A probe that timed out has only met a service that says nothing; one that broke off has failed."""
+        """A probe that timed out has met a service that says nothing; one that broke off has failed."""
         records = run.of(address)
         board = Board()
         for record in records:
             board.add(record)
             self._board.add(record)
         known = board.ports(address, job.protocol, PortState.OPEN, PortState.OPEN_FILTERED)
-        if any(record.why_not for record in records) or not job.ports - known:
+        if any(record.why_not for record in records):
+            reason = f"it said nothing that the version probe recognised within {command.VERSION_SECONDS} s"
+            self._mute.append(Failure(address, job.protocol, job.ports, reason))
+            return
+        if not job.ports - known:
             return
         board_failures = Board()
         reconcile(board_failures, run, (address,), job.protocol, job.ports)
@@ -267,6 +288,7 @@ class _Viewpoint:
             canaries=self._canaries.observations(now),
             failures=self._board.failures(),
             probe_failures=tuple(self._probe_failures),
+            mute=tuple(self._mute),
             not_pinged=tuple(sorted(self._not_pinged, key=by_address)),
             failure=failure,
             commands=tuple(run.command for run in self._runs),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -18,3 +19,25 @@ async def together(*coroutines: Coroutine[Any, Any, T]) -> list[T]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class Room:
+    """So many places, of which each user takes as many as it needs, or all where it needs more."""
+
+    def __init__(self, places: int) -> None:
+        self.places = max(1, places)
+        self._free = self.places
+        self._changed = asyncio.Condition()
+
+    @asynccontextmanager
+    async def take(self, places: int) -> AsyncIterator[None]:
+        wanted = min(places, self.places)
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._free >= wanted)
+            self._free -= wanted
+        try:
+            yield
+        finally:
+            self._free += wanted
+            async with self._changed:
+                self._changed.notify_all()

@@ -15,7 +15,7 @@ from auditor.scan import command
 from auditor.scan.merge import Board
 
 _CROWDED = 50  # undeclared open ports of one address; more than that looks like a middlebox that answers for all
-_TARGETS = 16  # hosts in one run; nmap probes about 40 services at a time
+_TARGETS = 16  # hosts in one run at most; nmap probes about 40 services at a time
 _PORTS = 40  # ports of one crowded address in one run
 
 _SETTLED = (Basis.DECLARED, Basis.OUTSIDE_SOURCES)  # declared on that very address
@@ -29,9 +29,10 @@ class VersionJob:
     technique: Technique
     printers: bool = False
 
-    @property
-    def argv(self) -> tuple[str, ...]:
-        return command.versions(self.technique, self.protocol, self.ports, self.targets, printers=self.printers)
+    def argv(self, rate: float) -> tuple[str, ...]:
+        return command.versions(
+            self.technique, self.protocol, self.ports, self.targets, rate=rate, printers=self.printers
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +82,13 @@ def version_jobs(
     scope: Scope,
     technique: Technique,
     profile: Profile,
+    side_by_side: int = _TARGETS,
 ) -> tuple[VersionJob, ...]:
-    """The runs for what has been found open since `done`: one port of several hosts, or many of one crowded address."""
+    """The runs for what has been found open since `done`: one port of several hosts, or many of one crowded address.
+
+    None of them talks to more than `side_by_side` hosts.
+    """
+    most = max(1, min(_TARGETS, side_by_side))
     alike: dict[tuple[int, Protocol, int, bool], list[ProbeTarget]] = {}
     crowds: list[VersionJob] = []
     for (address, protocol), covered in wanted.coverage.items():
@@ -93,9 +99,9 @@ def version_jobs(
             alike.setdefault((address.version, protocol, port, port in PRINTER_PORTS), []).append(target)
         crowds += [VersionJob(protocol, ports, (target,), technique) for ports in _sliced(crowd - already, _PORTS)]
     jobs = [
-        VersionJob(protocol, PortSet.of(port), tuple(targets[start : start + _TARGETS]), technique, printer)
+        VersionJob(protocol, PortSet.of(port), tuple(targets[start : start + most]), technique, printer)
         for (_, protocol, port, printer), targets in alike.items()
-        for start in range(0, len(targets), _TARGETS)
+        for start in range(0, len(targets), most)
     ]
     return (*jobs, *crowds)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -87,3 +88,40 @@ def test_a_path_lost_midway_verifies_nothing(estate: Estate, tmp_path: Path) -> 
     assert (found.code, found.report["findings"]) == (3, [])
     assert {"web", "db"} == {one["host"] for one in found.report["unverified"] if one["protocol"] == "tcp"}
     assert found.report["summary"]["endpoints"]["verified"] <= 1
+
+
+NEIGHBOURS = """
+version: 1
+name: neighbours
+scope: {allow: [10.79.3.0/24]}
+viewpoints:
+  out: {kind: internal, addresses: [10.79.3.2], targets: [10.79.3.0/24], via: {netns: near-out}}
+hosts:
+  web: {owner: o, interfaces: {lan: [10.79.3.3]}, services: {ssh: {ports: 22/tcp, from: [10.79.3.2], reason: r}}}
+  db: {owner: o, interfaces: {lan: [10.79.3.4]}}
+  cache: {owner: o, interfaces: {lan: [10.79.3.5]}, services: {cache: {ports: 6379/tcp, from: [10.79.3.2], reason: r}}}
+  gone: {owner: o, interfaces: {lan: [10.79.3.6]}, services: {ssh: {ports: 22/tcp, from: [10.79.3.2], reason: r}}}
+"""
+
+
+def test_neighbours_that_answer_no_arp(estate: Estate, tmp_path: Path) -> None:
+    """Fixed entries, ARP off: what listens is found all the same, and what is dead is unreachable."""
+    estate.segment("near-lan")
+    names = {"near-out": 2, "near-web": 3, "near-db": 4, "near-cache": 5}
+    for name, last in names.items():
+        estate.namespace(name)
+        estate.attach(name, "eth0", "near-lan", [f"10.79.3.{last}/24"])
+    for name in ("near-db", "near-cache"):
+        estate.run(name, "ip", "link", "set", "eth0", "arp", "off")
+        for one, other in ((name, "near-out"), ("near-out", name)):
+            (link,) = json.loads(estate.run(other, "ip", "-j", "link", "show", "eth0"))
+            neighbour = (f"10.79.3.{names[other]}", "lladdr", link["address"], "dev", "eth0", "nud", "permanent")
+            estate.run(one, "ip", "neigh", "replace", *neighbour)
+    estate.respond("near-web", "ssh,0.0.0.0,22")
+    for name in ("near-db", "near-cache"):
+        estate.respond(name, "redis,0.0.0.0,6379")
+    inventory = tmp_path / "inventory.yaml"
+    inventory.write_text(NEIGHBOURS, encoding="utf-8")
+    found = result(start(inventory, tmp_path / "reports", "--profile", "quick"), tmp_path / "reports")
+
+    assert found.findings("kind", "host") == [("host-unreachable", "gone"), ("undeclared-port", "db")]

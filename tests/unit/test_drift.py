@@ -462,3 +462,24 @@ def test_family_gap_needs_every_address_of_the_other_family():
     (six,) = (d for d in run(expectations, states).drifts if d.family is Family.IPV6)
 
     assert not six.family_gap
+
+
+@pytest.mark.parametrize(
+    ("declared", "wanted"),
+    [
+        (SSH, Result.VERIFIED),
+        (replace(SSH, protocol="ssh"), Result.UNVERIFIED),
+        (replace(SSH, protocol="ssh", answers=False), Result.VERIFIED),
+    ],
+)
+def test_a_declared_protocol_is_verified_by_what_it_says_alone(declared, wanted):
+    """It accepts and says nothing, or closes at once: whatever listens there, it was not seen to speak it."""
+    mute = (Failure(V4, Protocol.TCP, PortSet.of(22), "it said nothing"),)
+    wrapped = seen(PortState.OPEN, identity=Identity("tcpwrapped", "probed"))
+    said = seen(PortState.OPEN, identity=Identity("ssh", "probed", "OpenSSH"))
+    here = [expected(*REACHABLE, service=declared)]
+
+    assert result(run(here, [seen(PortState.OPEN)], mute=mute)) is wanted
+    assert result(run(here, [wrapped])) is wanted
+    assert result(run(here, [said], mute=mute)) is Result.VERIFIED
+    assert result(run(here, [seen(PortState.OPEN)])) is Result.VERIFIED

@@ -22,6 +22,7 @@ from auditor.model.observation import Scan
 from auditor.model.ports import PortSet
 from auditor.model.words import Basis, ExpectedState, Profile, Protocol, ViewpointKind
 from auditor.scan import Abilities, plan, probe_abilities, scan
+from auditor.scan.together import Room, together
 from tests.readers import Late
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -207,18 +208,18 @@ def test_ports_that_nmap_left_out_are_failures() -> None:
     assert [("10.0.0.1", "1-2,4-10", "nmap did not report on it")] == failures(found)
 
 
-def test_a_dead_neighbour_is_silence_asked_to_the_end() -> None:
-    """No ARP reply to -Pn's question: the ports were asked as far as they can be, and nothing lives there."""
+def test_a_neighbour_that_nmap_calls_down_was_not_asked() -> None:
+    """ARP replies may be lost, limited or not given at all while the ports answer: so ours never leave it to nmap."""
 
     def dead(argv: Sequence[str]) -> Said:
         return Said(document(argv, host(ONE, status='state="down" reason="no-response"')))
 
-    found, _ = carried_out(FakeTransport(dead), expectations(ONE))
+    transport = FakeTransport(dead)
+    found, _ = carried_out(transport, expectations(ONE))
 
-    assert [("1-10", "filtered", "no-response", 0)] == [
-        (str(o.ports), o.state, o.reason, o.ttl) for o in found.observations
-    ]
-    assert [] == failures(found)
+    assert [("10.0.0.1", "1-10", "nmap found the host down and did not probe its ports")] == failures(found)
+    assert () == found.observations
+    assert all("--disable-arp-ping" in argv for argv in transport.ran if "-p" in argv)
 
 
 def test_silent_addresses_are_pinged_and_neighbours_asked_past_the_link() -> None:
@@ -306,24 +307,30 @@ def test_versions_are_asked_of_open_ports_and_confirm_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "reasons"),
+    ("said", "reasons", "mute"),
     [
-        (lambda a: Said(document(a, host(ONE, extra='timedout="true"'))), []),
-        (lambda a: Said(document(a, host(ONE, port(7, "open", "syn-ack")))), []),
+        (
+            lambda a: Said(document(a, host(ONE, extra='timedout="true"'))),
+            [],
+            ["it said nothing that the version probe recognised within 45 s"],
+        ),
+        (lambda a: Said(document(a, host(ONE, port(7, "open", "syn-ack")))), [], []),
         (
             lambda a: Said(document(a, host(ONE, port(7, "filtered", "no-response")))),
             ["it was open before, and no longer when asked what answers there"],
+            [],
         ),
-        (lambda _: Said("", -11), ["nmap was killed by signal 11 before it had finished"]),
+        (lambda _: Said("", -11), ["nmap was killed by signal 11 before it had finished"], []),
     ],
 )
-def test_a_silent_service_is_no_failure_and_a_broken_probe_is(
-    said: Callable[[Sequence[str]], Said], reasons: list[str]
+def test_a_silent_service_is_mute_and_a_broken_probe_is_a_failure(
+    said: Callable[[Sequence[str]], Said], reasons: list[str], mute: list[str]
 ) -> None:
-    """The port stays open either way; only a probe that could not be carried out leaves something untold."""
+    """The port stays open either way; what could not be told of it is told apart."""
     found, _ = carried_out(FakeTransport(sees_open(said)), expectations(ONE))
 
     assert reasons == [one.reason for one in found.probe_failures]
+    assert mute == [one.reason for one in found.mute]
     assert ["7"] == [str(o.ports) for o in found.observations if o.state == "open"]
     assert [] == failures(found)
 
@@ -367,6 +374,77 @@ def test_a_refused_udp_port_makes_silent_ones_be_asked_again() -> None:
 
     assert [("1-2", "closed")] == [(str(o.ports), o.state) for o in found.observations]
     assert ["2"] == [argv[argv.index("-p") + 1] for argv in transport.ran if "--scan-delay" in argv]
+
+
+def test_second_looks_of_all_hosts_are_one_run() -> None:
+    """A run for each host would be as many processes as hosts, all at once."""
+
+    def limited(argv: Sequence[str]) -> Said:
+        silent = {str(ONE): 2, str(TWO): 3}
+        return Said(
+            document(
+                argv,
+                *(
+                    host(
+                        address,
+                        port(1, "closed", "port-unreach", protocol="udp"),
+                        port(silent[address], "open|filtered", "no-response", protocol="udp"),
+                        port(5 - silent[address], "closed", "port-unreach", protocol="udp"),
+                    )
+                    for address in targets(argv)
+                ),
+            )
+        )
+
+    wanted = expectations(ONE)
+    udp = tuple(
+        Expectation(
+            "vp", "h", "public", address, Protocol.UDP, PortSet.of(1, 2, 3), ExpectedState.BLOCKED, Basis.UNDECLARED
+        )
+        for address in (ONE, TWO)
+    )
+    transport = FakeTransport(limited)
+    carried_out(transport, Expectations(wanted.viewpoint, wanted.profile, udp))
+
+    assert [("2-3", ["10.0.0.1", "10.0.0.2"])] == [
+        (argv[argv.index("-p") + 1], targets(argv)) for argv in transport.ran if "--scan-delay" in argv
+    ]
+
+
+def test_pings_that_never_left_leave_it_open_whether_the_address_lives() -> None:
+    """nmap calls the address down then, and says success."""
+
+    def unsent(argv: Sequence[str]) -> Said:
+        if "-p" not in argv:
+            return Said(document(argv, host(ONE, status='state="down" reason="no-response"')), stderr=EPERM)
+        silent = closed(argv).replace("closed", "filtered").replace("reset", "no-response")
+        return Said(document(argv, host(ONE, silent)))
+
+    found, _ = carried_out(FakeTransport(unsent), expectations(ONE))
+
+    assert (ONE,) == found.not_pinged
+
+
+@pytest.mark.parametrize(("rate", "most"), [(100, 1), (500, 4), (100_000, 6)])
+def test_conversations_are_as_few_as_the_rate_asks(rate: int, most: int) -> None:
+    """nmap's rate does not hold for what follows the handshake, so their number has to."""
+
+    async def run() -> int:
+        room = Room(rate // 100)
+        running = highest = 0
+
+        async def talk(hosts: int) -> None:
+            nonlocal running, highest
+            async with room.take(hosts):
+                running += min(hosts, room.places)
+                highest = max(highest, running)
+                await asyncio.sleep(0)
+                running -= min(hosts, room.places)
+
+        await together(*(talk(hosts) for hosts in (1, 3, 2)))
+        return highest
+
+    assert most == asyncio.run(run())
 
 
 def test_evidence_is_written_as_it_streams() -> None:
@@ -463,7 +541,8 @@ def test_silence_after_probes_that_never_left_is_a_failure(down: bool) -> None:
     found, _ = carried_out(FakeTransport(unsent), expectations(ONE))
 
     reason = "the viewpoint's own machine did not send some of the probes: Operation not permitted"
-    assert [("10.0.0.1", "1-10" if down else "2-10", reason)] == failures(found)
+    down_reason = "nmap found the host down and did not probe its ports"
+    assert [("10.0.0.1", "1-10", down_reason) if down else ("10.0.0.1", "2-10", reason)] == failures(found)
     assert ([] if down else ["1"]) == [str(one.ports) for one in found.observations]
 
 

@@ -173,7 +173,7 @@ def test_version_probes_go_by_port_over_hosts() -> None:
     jobs = versions(board, some(ONE, "1-100"), some(TWO, "1-100"))
 
     assert {("22", 2), ("80", 1)} == {(str(job.ports), len(job.targets)) for job in jobs}
-    assert all({"-sV", "--host-timeout", "30s"} <= set(job.argv) for job in jobs)
+    assert all({"-sV", "--host-timeout", "45s"} <= set(job.argv(100)) for job in jobs)
 
 
 def test_what_lies_outside_the_coverage_gets_no_version_probe() -> None:
@@ -213,7 +213,7 @@ def test_a_declared_printer_is_sent_no_payload_either(declared: dict[str, object
     service = Service("nine", PORTS("9100"), PortSet(), ("public",), (), **declared)
     jobs = versions(board, some(ONE, "9100", Basis.DECLARED, service=service))
 
-    assert ([("9100", True)] if probed else []) == [(str(job.ports), "--allports" in job.argv) for job in jobs]
+    assert ([("9100", True)] if probed else []) == [(str(job.ports), "--allports" in job.argv(100)) for job in jobs]
 
 
 def test_a_crowded_address_is_asked_only_where_it_matters() -> None:
@@ -227,7 +227,7 @@ def test_a_crowded_address_is_asked_only_where_it_matters() -> None:
     assert 22 in PortSet.union(job.ports for job in standard)
     assert 1999 not in PortSet.union(job.ports for job in standard)
     assert 1999 == len(PortSet.union(job.ports for job in full))
-    assert not any("--host-timeout" in job.argv for job in standard if len(job.ports) > 1)
+    assert not any("--host-timeout" in job.argv(100) for job in standard if len(job.ports) > 1)
 
 
 def test_udp_is_asked_where_open_or_declared_and_silent() -> None:
@@ -240,7 +240,7 @@ def test_udp_is_asked_where_open_or_declared_and_silent() -> None:
     )
 
     assert {"53", "123"} == {str(job.ports) for job in jobs}
-    assert all("-sU" in job.argv for job in jobs)
+    assert all("-sU" in job.argv(100) for job in jobs)
 
 
 def test_udp_declared_not_to_answer_is_left_alone() -> None:
