@@ -11,6 +11,7 @@ _INSIDE_TLS = {
     "https": "http",
     "amqps": "amqp",
     "imaps": "imap",
+    "ipps": "ipp",
     "ircs": "irc",
     "ldaps": "ldap",
     "mqtts": "mqtt",
@@ -66,7 +67,7 @@ def _protocol_contradiction(answer: Spoken, declared: str) -> str | None:
     if not _same_protocol(answer, plain):
         return f"declared {declared}, but {_protocol_label(answer)} answers"
     if plain != declared and not answer.tls:
-        return f"declared {declared}, but {plain} answers without TLS"
+        return f"declared {declared}, but {_protocol_label(answer)} answers without TLS"
     if declared == "http" and answer.tls:
         return "declared http, but https answers"
     return None
@@ -78,11 +79,10 @@ def _same_protocol(answer: Spoken, declared: str) -> bool:
     if declared == "http":
         return answer.http
     known = entry_by_word(declared)
-    if answer.carrier:  # bare HTTP, on which any protocol may ride that the catalogue does not know otherwise
-        return known is None or known.http
-    if known is None:
-        return False
-    return known is answer.entry or (answer.http and known.http)
+    if known is not None and known is answer.entry:
+        return True
+    # HTTP may carry any protocol that the catalogue does not know otherwise, whichever web server speaks it.
+    return answer.http and (known is None or known.http)
 
 
 def _protocol_label(answer: Spoken) -> str:

@@ -24,9 +24,10 @@ class Entry:
 
     `names` are nmap's service names; `products` match nmap's product text whole or as its first words, or as its last
     words where they begin with `* `; `processes` are process names, `titles` page titles, `protocols` further words
-    that an inventory may use in `protocol:`. `http` is set where it speaks HTTP. `as_class` grades it over UDP. `sweep`
-    is false where a port is known but not worth a probe in every audit, since the service never answers a stranger or
-    is rare. `severity` holds overrides by `untrusted` or `foothold`.
+    that an inventory may use in `protocol:`. `http` is set where it speaks HTTP; first words of a product that answers
+    over HTTP match only there. `as_class` grades it over UDP. `sweep` is false where a port is known but not worth a
+    probe in every audit, since the service never answers a stranger or is rare. `severity` holds overrides by
+    `untrusted` or `foothold`.
     """
 
     id: str

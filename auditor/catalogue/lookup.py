@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -17,7 +17,9 @@ _LONGEST_PRODUCT = 200  # characters; the text comes from the network
 
 @dataclass(frozen=True, slots=True)
 class Classification:
-    """A class and what decided it: `product`, `protocol`, `declared`, `port`, `http` or `none`.
+    """A class and what decided it: `product`, `protocol`, `declared`, `port`, `http`, `unknown` or `none`.
+
+    `unknown` is what nmap recognised and the catalogue does not know; `none` is where nothing was recognised.
 
     `as_class` is set over UDP where the service is graded as another class. `entry` is the catalogue's, where one was
     found that agrees.
@@ -54,6 +56,11 @@ class Spoken:
         """What answers, for a sentence. Hostile text."""
         return self.product or self.name
 
+    @property
+    def unknown(self) -> bool:
+        """Whether nmap recognised something here that the catalogue does not know."""
+        return self.entry is None and not self.carrier
+
 
 def classify(protocol: Protocol, port: int, identity: Identity | None, declared: ServiceClass | None) -> Classification:
     """The class of an endpoint, from what answers, else what is declared, else its port number, else bare HTTP."""
@@ -62,7 +69,7 @@ def classify(protocol: Protocol, port: int, identity: Identity | None, declared:
         return _over_udp(port, answer, declared)
     if answer and answer.entry:
         return Classification(_over_tcp(answer.entry), None, answer.entry, answer.decided_by)
-    usual = entry_by_port(protocol, port)
+    usual = _usual(protocol, port, answer)
     if declared is not None:
         agrees = usual if usual and usual.service_class is declared else None
         over_tcp = ServiceClass.UNCLASSIFIED if declared is ServiceClass.UDP else declared
@@ -73,19 +80,31 @@ def classify(protocol: Protocol, port: int, identity: Identity | None, declared:
         return Classification(_over_tcp(usual), None, usual, "port")
     if speaks_http:
         return Classification(ServiceClass.PUBLIC_WEB, None, None, "http")
-    return Classification(ServiceClass.UNCLASSIFIED, None, None, "none")
+    return Classification(ServiceClass.UNCLASSIFIED, None, None, _undecided(answer))
 
 
 def _over_udp(port: int, answer: Spoken | None, declared: ServiceClass | None) -> Classification:
     if answer and answer.entry:
         return Classification(ServiceClass.UDP, answer.entry.as_class, answer.entry, answer.decided_by)
-    usual = entry_by_port(Protocol.UDP, port)
+    usual = _usual(Protocol.UDP, port, answer)
     if declared not in (None, ServiceClass.UDP, ServiceClass.UNCLASSIFIED):
         agrees = usual if usual and usual.as_class is declared else None
         return Classification(ServiceClass.UDP, declared, agrees, "declared")
     if usual:
         return Classification(ServiceClass.UDP, usual.as_class, usual, "port")
-    return Classification(ServiceClass.UDP, None, None, "declared" if declared else "none")
+    return Classification(ServiceClass.UDP, None, None, "declared" if declared else _undecided(answer))
+
+
+def _undecided(answer: Spoken | None) -> str:
+    return "unknown" if answer and answer.unknown else "none"
+
+
+def _usual(protocol: Protocol, port: int, answer: Spoken | None) -> Entry | None:
+    """The entry whose usual port this is, unless something was recognised there that is not known to be that."""
+    usual = entry_by_port(protocol, port)
+    # A later nmap may name what 7.93 does not know, by a word that is the entry's own.
+    refuted = answer is not None and answer.unknown and entry_by_word(answer.name) is not usual
+    return None if refuted else usual
 
 
 def _over_tcp(entry: Entry) -> ServiceClass:
@@ -100,14 +119,18 @@ def spoken(identity: Identity | None) -> Spoken | None:
     if identity is None or not identity.probed:
         return None
     name = identity.name.removeprefix("ssl/")
-    product, of_product = _entry_by_product(identity.product)
-    entry = of_product or _by_name().get(name)
+    product = identity.product[:_LONGEST_PRODUCT].strip()
+    over_http = name in _carriers()["http"] or name in _carriers()["over_http"]
+    own = _by_name().get(name)
+    of_product = _entry_by_product(product.lower(), own, over_http=over_http)
+    entry = of_product or own
+    carrier = name in _carriers()["http"] or name in _carriers()["names"]
     return Spoken(
         name=name,
         product=product,
         tls=identity.tunnel == "ssl" or name != identity.name or name == "https",
-        http=name in _carriers()["http"] or (entry is not None and entry.http),
-        carrier=entry is None and (name in _carriers()["http"] or name in _carriers()["names"]),
+        http=over_http or (carrier and entry is not None and entry.http),
+        carrier=carrier and entry is None,
         entry=entry,
         decided_by="product" if of_product else "protocol",
     )
@@ -115,7 +138,10 @@ def spoken(identity: Identity | None) -> Spoken | None:
 
 @cache
 def _carriers() -> Mapping[str, list[str]]:
-    """The answers that decide no class: `names`, `http` (names that speak HTTP) and `products`."""
+    """The answers that decide no class: `names`, `http` (names that speak HTTP) and `products`.
+
+    `over_http` holds the names that speak HTTP too, and are an entry's.
+    """
     return read("carriers")
 
 
@@ -129,23 +155,30 @@ def entry_by_word(word: str) -> Entry | None:
     return _by_word().get(word.lower())
 
 
-def _entry_by_product(text: str) -> tuple[str, Entry | None]:
-    """The product's text within bounds, and the entry that claims it.
+def _entry_by_product(product: str, own: Entry | None, *, over_http: bool) -> Entry | None:
+    """The entry that claims a product, in lower case: as a whole, else by its last words, else by its first.
 
-    The longest claim wins that is the whole text, or its first words; failing those, its last words.
+    The longest claim wins. Parts of the text decide only where the protocol leaves it open: a product's words may name
+    its maker's other product ("nginx imap proxy"), while `own`, the entry of the protocol, was recognised by what it
+    says. Over HTTP the last words may still tell a management page ("http config"), and the first ones count only for
+    what speaks HTTP ("PowerDNS stats httpd" is no name server).
     """
-    product = text[:_LONGEST_PRODUCT].strip()
     claims = _by_product()
-    for claim in _claims(product.lower()):
-        if claim in claims:
-            return product, claims[claim]
-    return product, None
+    if product in claims:
+        return claims[product]
+    if own is None or over_http:
+        for ending in (f"*{product[match.start() :]}" for match in re.finditer(" ", product)):
+            if ending in claims:
+                return claims[ending]
+    if own is None:
+        for beginning in (product[: match.start()] for match in reversed(list(_BOUNDARY.finditer(product)))):
+            if beginning in claims and _fits(claims[beginning], over_http=over_http):
+                return claims[beginning]
+    return None
 
 
-def _claims(product: str) -> Iterator[str]:
-    yield product
-    yield from (product[: match.start()] for match in reversed(list(_BOUNDARY.finditer(product))))
-    yield from (f"*{product[match.start() :]}" for match in re.finditer(" ", product))
+def _fits(claimed: Entry | None, *, over_http: bool) -> bool:
+    return claimed is None or claimed.http or not over_http
 
 
 @cache

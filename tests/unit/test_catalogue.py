@@ -9,14 +9,35 @@ from pathlib import Path
 
 import pytest
 
-from auditor.catalogue import PRINTER_PORTS, Entry, entries, kinds, top_udp_ports, usual_ports
+from auditor.catalogue import PRINTER_PORTS, Entry, classify, entries, kinds, top_udp_ports, usual_ports
 from auditor.catalogue.entry import read
+from auditor.model.observation import Identity
 from auditor.model.ports import PortSet
 from auditor.model.words import Kind, Protocol, ServiceClass, Severity
 
 NMAP = Path("/usr/share/nmap")
 # In words of nmap later than 7.93, whose saved XML may come too, or of its table of ports.
-NOT_IN_7_93 = {"Uvicorn", "Prometheus", "https"}
+NOT_IN_7_93 = {"Uvicorn", "Prometheus", "https", "HPE Integrated Lights-Out"}
+# Names with products that are of another class than the name: what stands behind a name that only says how it speaks.
+PRODUCT_KNOWS_BETTER = {
+    # nmap calls a proxy what answers with a proxy's error; these are the proxy's management page, or a tester's tool.
+    ("http-proxy", "Fortech Proxy+ http admin"),
+    ("http-proxy", "BlueCoat Sawmill http proxy config"),
+    ("http-proxy", "Anti-Spam SMTP Proxy http config"),
+    ("http-proxy", "Integard filtering http proxy management interface"),
+    ("http-proxy", "Palo Alto PanWeb httpd"),
+    ("http-proxy", "Apache JMeter http proxy"),
+    ("http-proxy", "Burp Suite Pro http proxy"),
+    ("http-proxy", "Charles http proxy"),
+    # Management pages that answer a request of another protocol over HTTP.
+    ("upnp", "Avtech surveillance camera http config"),
+    ("upnp", "Avtech CPCAM surveillance camera http config"),
+    ("ipp", "Canon printer http config"),
+    ("bittorrent-tracker", "MLDonkey P2P client http config"),
+    ("webdav", "cPanel webdav"),
+    # A web server, whose UPnP is one of its pages.
+    ("upnp", "Microsoft IIS httpd"),
+}
 TEXT = {"id", "class", "names", "products", "processes", "titles", "protocols", "note"}
 KEYS = {*TEXT - {"id", "class"}, "tcp", "udp", "as", "http", "sweep", "severity"}
 
@@ -105,14 +126,17 @@ def test_overrides() -> None:
 
 
 def test_as_classes() -> None:
-    """IPMI, TFTP and VPNs are graded as remote-admin, memcached, NFS and CLDAP as data-store, the rest as plain udp."""
+    """IPMI, TFTP and VPNs are graded as remote-admin, memcached, NFS and CLDAP as data-store.
+
+    What only tells of itself, as discovery does, stays plain udp.
+    """
     by_id = {entry.id: entry.as_class for entry in entries()}
 
     for entry_id in ("ipmi", "tftp", "openvpn", "wireguard", "ipsec", "l2tp"):
         assert ServiceClass.REMOTE_ADMIN == by_id[entry_id]
     for entry_id in ("memcached", "nfs", "ldap"):
         assert ServiceClass.DATA_STORE == by_id[entry_id]
-    for entry_id in ("snmp", "domain", "ntp"):
+    for entry_id in ("snmp", "domain", "ntp", "mssql-browser", "ubiquiti-discovery"):
         assert by_id[entry_id] is None
 
 
@@ -136,25 +160,30 @@ def test_every_kind_has_a_meaning() -> None:
 
 
 @pytest.fixture(scope="module")
-def nmap_words() -> tuple[set[str], set[str]]:
-    """The service names and products that the installed nmap can print; the live tests need it installed anyway."""
+def nmap_matches() -> set[tuple[str, str]]:
+    """The service names with the products that the installed nmap can print; the live tests need it anyway."""
     probes = (NMAP / "nmap-service-probes").read_text(encoding="latin-1")
-    rpc = {line.split()[0] for line in (NMAP / "nmap-rpc").read_text().splitlines() if line and line[0] != "#"}
-    names, products = set(rpc), set()
+    matches = set()
     for match in re.finditer(r"^(?:soft)?match (\S+) m(.)(.*)$", probes, re.MULTILINE):
-        names.add(match[1])
         rest = match[3].partition(match[2])[2]
         product = re.search(r" p(\W)(.*?)\1", rest)
-        if product:
-            products.add(product[2].lower())
-    return names, products
+        matches.add((match[1], product[2] if product else ""))
+    return matches
+
+
+@pytest.fixture(scope="module")
+def nmap_words(nmap_matches: set[tuple[str, str]]) -> tuple[set[str], set[str]]:
+    """The service names, those of RPC services among them, and the products in lower case."""
+    rpc = {line.split()[0] for line in (NMAP / "nmap-rpc").read_text().splitlines() if line and line[0] != "#"}
+    return rpc | {name for name, _ in nmap_matches}, {product.lower() for _, product in nmap_matches if product}
 
 
 def test_names_are_nmaps(nmap_words: tuple[set[str], set[str]]) -> None:
     """A service name that nmap never prints would never match."""
     names, _ = nmap_words
     carriers = read("carriers")
-    claimed = {name for entry in entries() for name in entry.names} | {*carriers["names"], *carriers["http"]}
+    claimed = {name for entry in entries() for name in entry.names}
+    claimed |= {*carriers["names"], *carriers["http"], *carriers["over_http"]}
 
     assert set() == claimed - names - NOT_IN_7_93
 
@@ -170,3 +199,24 @@ def test_products_are_nmaps(nmap_words: tuple[set[str], set[str]]) -> None:
         return any(re.match(re.escape(claim.lower()) + r"(?!\w)", product) for product in products)
 
     assert [] == sorted(claim for claim in claimed - NOT_IN_7_93 if not printed(claim))
+
+
+def test_a_product_keeps_the_class_of_its_protocol(nmap_matches: set[tuple[str, str]]) -> None:
+    """Whatever product nmap prints beside a protocol that an entry names, the class stays that entry's."""
+
+    def found(name: str, product: str) -> ServiceClass:
+        return classify(Protocol.TCP, 23456, Identity(name, "probed", product), None).service_class
+
+    named = {name.removeprefix("ssl/") for entry in entries() for name in entry.names}
+    recognised = {(name, product) for name, product in nmap_matches if name.removeprefix("ssl/") in named}
+    changed = {(name, product) for name, product in recognised if found(name, product) is not found(name, "")}
+
+    assert len(recognised) > 4000
+    assert changed == PRODUCT_KNOWS_BETTER
+
+
+def test_names_over_http_belong_to_entries_that_speak_http() -> None:
+    """Such a name is no carrier, and what it names may be looked for behind plain HTTP."""
+    speaking = {name for entry in entries() if entry.http for name in entry.names}
+
+    assert set() == {*read("carriers")["over_http"]} - speaking

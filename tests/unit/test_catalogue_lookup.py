@@ -42,7 +42,15 @@ def probed(name: str, product: str = "", tunnel: str = "") -> Identity:
         (23456, Identity("ssh", "table"), None, UNKNOWN, "none"),
         (23456, probed("ssl"), None, UNKNOWN, "none"),
         (23456, probed("http"), None, WEB, "http"),
-        (23456, probed("no-such-protocol"), None, UNKNOWN, "none"),
+        (23456, probed("no-such-protocol"), None, UNKNOWN, "unknown"),
+        (22, probed("xmail-ctrl", "XMail control"), None, UNKNOWN, "unknown"),
+        (22, probed("xmail-ctrl"), STORE, STORE, "declared"),
+        (9092, probed("kafka"), None, STORE, "port"),
+        (4505, probed("zmtp", "ZeroMQ ZMTP 2.0"), None, ADMIN, "port"),
+        (23456, probed("zmtp", "ZeroMQ ZMTP 2.0"), None, UNKNOWN, "none"),
+        (9083, probed("thrift-binary", "Apache Thrift TBinary"), None, STORE, "port"),
+        (23456, probed("thrift-binary", "Apache Thrift TBinary"), None, UNKNOWN, "none"),
+        (23456, probed("thrift-binary", "Hadoop Hive 2"), None, STORE, "product"),
         (25, probed("smtp", "Postfix smtpd"), None, UNKNOWN, "product"),
         (23456, None, STORE, STORE, "declared"),
         (53, None, PLAIN_UDP, UNKNOWN, "declared"),
@@ -56,6 +64,99 @@ def test_class_over_tcp(
     found = classify(TCP, port, identity, declared)
 
     assert (expected, decided_by) == (found.service_class, found.decided_by)
+
+
+@pytest.mark.parametrize(
+    ("identity", "expected"),
+    [
+        (probed("varnish-cli", "Varnish Cache CLI"), ADMIN),
+        (probed("oracle-nm", "Oracle WebLogic Server Node Manager"), ADMIN),
+        (probed("imap-proxy", "nginx imap proxy"), UNKNOWN),
+        (probed("ssh", "ProFTPD mod_sftp"), ADMIN),
+        (probed("finger", "OpenLDAP fingerd"), DIAG),
+        (probed("ftp", "Roxen ftp server"), STORE),
+        (probed("ftp-proxy", "Squid ftp proxy"), STORE),
+        (probed("ndb_mgmd", "MySQL cluster management server"), STORE),
+        (probed("http-proxy", "nginx made up"), WEB),
+        (probed("ipp", "Epson 980N Printer"), STORE),
+        (probed("ms-sql-m", "Microsoft SQL Server"), UNKNOWN),
+        (probed("made-up", "Caucho Resin JSP Engine srun"), WEB),
+        (probed("ssl", "VMware ESXi Server httpd"), ADMIN),
+    ],
+)
+def test_a_protocol_outweighs_the_first_words_of_a_product(identity: Identity, expected: ServiceClass) -> None:
+    """A product's first words may name its maker's other product; they decide only where the protocol decides not."""
+    assert expected is classify(TCP, 23456, identity, None).service_class
+
+
+@pytest.mark.parametrize(
+    ("product", "expected"),
+    [
+        ("PowerDNS stats httpd", DIAG),
+        ("PowerDNS made up", WEB),
+        ("MySQL Enterprise Agent Aggregator", DIAG),
+        ("MySQL made up", WEB),
+        ("MongoDB simple REST interface", STORE),
+        ("Sendmail Mailstream Manager http config", ADMIN),
+        ("Zeus httpd Admin Server", ADMIN),
+        ("Zeus httpd", WEB),
+        ("Varnish Agent", ADMIN),
+        ("Oracle Application Express (APEX) http admin", ADMIN),
+        ("MikroTik router config httpd", ADMIN),
+        ("HP LaserJet Pro MFP config httpd", ADMIN),
+        ("BT Home Hub config httpd", ADMIN),
+        ("D-Link DIR-615 router httpd config", ADMIN),
+        ("Axigen webadmin httpd", ADMIN),
+        ("WDLinux Control Panel", ADMIN),
+        ("ISPConfig http control panel", ADMIN),
+        ("Dell Remote Access Controller 6 http interface", ADMIN),
+        ("Dell Remote Access Controller http interface", ADMIN),
+        ("Dell Embedded Remote Access card httpd", ADMIN),
+        ("HPE Integrated Lights-Out 5 httpd", ADMIN),
+        ("Sun Integrated Lights-Out httpd", ADMIN),
+        ("Dell PowerEdge OpenManage Server Administrator httpd", ADMIN),
+        ("HP System Management Homepage", ADMIN),
+        ("Sun Solaris Management Console", ADMIN),
+        ("Linuxconf web configuration server", ADMIN),
+        ("Samba SWAT administration server", ADMIN),
+        ("Bomgar Remote Access Portal", ADMIN),
+        ("Avocent DSView remote management httpd", ADMIN),
+        ("Aten KN2116v KVM-over-IP switch http interface", ADMIN),
+        ("Fortinet FortiGate firewall http proxy admin", ADMIN),
+        ("IBM WebSphere DataPower management interface", ADMIN),
+        ("LANDesk html5 remote control", ADMIN),
+        ("Hikvision IP camera httpd", ADMIN),
+        ("Hikvision DVR web UI", ADMIN),
+        ("Sentry Bulldog UPS httpd", ADMIN),
+        ("Epson printer httpd", ADMIN),
+        ("TP-LINK TL-SG108E switch httpd", ADMIN),
+        ("Stonesoft StoneGate SSL VPN", ADMIN),
+        ("Siemens Simatic S7-300 PLC httpd", ADMIN),
+        ("Barracuda Web Application Firewall", WEB),
+        ("Seagull BarTender printer driver httpd", WEB),
+        ("MiniShare http interface", WEB),
+        ("Citrix NetScaler httpd", WEB),
+        ("IBM WebSphere Application Server", WEB),
+    ],
+)
+def test_http_products(product: str, expected: ServiceClass) -> None:
+    """Over HTTP the whole product decides, then the last words of a management page, then the words it begins with."""
+    assert expected is classify(TCP, 80, probed("http", product), None).service_class
+
+
+def test_what_is_recognised_and_unknown_is_not_the_port() -> None:
+    """A port number proves nothing against what answered, so nothing of its usual service is left: no override."""
+    refuted = classify(TCP, 2375, probed("xmail-ctrl"), ADMIN)
+
+    assert (ADMIN, "declared", None) == (refuted.service_class, refuted.decided_by, refuted.entry)
+
+
+def test_a_usual_port_of_kafka() -> None:
+    """9092 is Kafka's, which is seen there far more often than an H2 database."""
+    found = classify(TCP, 9092, None, None).entry
+
+    assert found is not None
+    assert "kafka" == found.id
 
 
 def test_http_refutes_a_port_number() -> None:
@@ -76,6 +177,10 @@ def test_http_refutes_a_port_number() -> None:
         (40000, None, ADMIN, ADMIN, "declared"),
         (40000, None, PLAIN_UDP, None, "declared"),
         (40000, None, None, None, "none"),
+        (623, probed("no-such-protocol"), None, None, "unknown"),
+        (623, probed("no-such-protocol"), PLAIN_UDP, None, "declared"),
+        (1434, probed("ms-sql-m", "Microsoft SQL Server"), None, None, "protocol"),
+        (10001, probed("ubiquiti-discovery", "Ubiquiti Discovery Service"), None, None, "protocol"),
     ],
 )
 def test_class_over_udp(
@@ -180,6 +285,19 @@ def test_a_long_hostile_product_costs_nothing() -> None:
         (probed("no-such-protocol"), STORE, None),
         (probed("no-such-protocol"), STORE, "no-such-protocol"),
         (probed("redis", tunnel="ssl"), STORE, "tls"),
+        (probed("http", "nginx", "ssl"), WEB, "wss"),
+        (probed("http", "nginx", "ssl"), WEB, "websocket"),
+        (probed("http", "nginx", "ssl"), WEB, "grpc"),
+        (probed("http", "nginx", "ssl"), WEB, "http2"),
+        (probed("http", "nginx", "ssl"), WEB, "h2"),
+        (probed("http", "Apache httpd"), WEB, "soap"),
+        (probed("http-proxy", "HAProxy http proxy"), WEB, "grpc"),
+        (probed("http", "Check Point Firewall-1 httpd"), ADMIN, "checkpoint"),
+        (probed("ipp", "CUPS", "ssl"), STORE, "ipps"),
+        (probed("ssh", "ProFTPD mod_sftp"), ADMIN, "sftp"),
+        (probed("imap-proxy", "nginx imap proxy"), UNKNOWN, "imap"),
+        (probed("zmtp", "ZeroMQ ZMTP 2.0"), STORE, "in-house"),
+        (probed("thrift-binary", "Apache Thrift TBinary"), ADMIN, "in-house"),
     ],
 )
 def test_no_contradiction(
@@ -208,6 +326,13 @@ def test_no_contradiction(
         (probed("no-such-protocol"), None, "ssh", "declared ssh, but no-such-protocol answers"),
         (probed("ssh"), None, "in-house", "declared in-house, but ssh answers"),
         (probed("redis"), None, "tls", "declared tls, but redis answers without TLS"),
+        (probed("http", "nginx"), None, "wss", "declared wss, but http answers without TLS"),
+        (probed("http", "nginx"), None, "ssh", "declared ssh, but http answers"),
+        (probed("ipp", "CUPS"), None, "ipps", "declared ipps, but ipp answers without TLS"),
+        (probed("vmware-auth", "VMware Authentication Daemon"), None, "in-house",
+         "declared in-house, but vmware-auth answers"),
+        (probed("vmware-auth", "VMware Authentication Daemon"), None, "http",
+         "declared http, but vmware-auth answers"),
     ],
 )  # fmt: skip
 def test_contradiction(
