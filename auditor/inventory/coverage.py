@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from auditor import addresses, catalogue
 from auditor.errors import UsageError
-from auditor.inventory.text import clean, listed, suggest
+from auditor.inventory.text import clean, suggest
 from auditor.model.expectation import LeftOut
 from auditor.model.inventory import Host, Inventory, Viewpoint
 from auditor.model.ports import ALL_PORTS, PortSet
@@ -104,7 +104,7 @@ def cover(
                 refused.setdefault(reason, []).append(place.address)
         for reason, found in refused.items():
             if reason not in judge.families:
-                coverage.left_out.add(LeftOut(f"{host.name}: {listed(map(str, found))}", reason))
+                coverage.left_out.add(LeftOut(f"{host.name}: {', '.join(map(str, found))}", reason))
     coverage.left_out.update(_unchosen(inventory, chosen))
     coverage.left_out.update(_ports_left_out(profile))
     if asked is not None:
@@ -163,7 +163,7 @@ def _unchosen(inventory: Inventory, chosen: Mapping[str, Host]) -> Iterator[Left
     rest = [name for name in inventory.hosts if name not in chosen]
     if rest:
         count = f"{len(rest)} host{'s' if len(rest) > 1 else ''}"
-        yield LeftOut(f"{count}: {listed(rest)}", "not chosen by --host or --tag")
+        yield LeftOut(f"{count}: {', '.join(rest)}", "not chosen by --host or --tag")
 
 
 def _ports_left_out(profile: Profile) -> Iterator[LeftOut]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from math import isfinite
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -24,6 +24,8 @@ _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOLEANS = dict.fromkeys(("true", "True", "TRUE"), True) | dict.fromkeys(("false", "False", "FALSE"), False)
 _INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+# https://yaml.org/spec/1.2.2/#51-character-set, less the surrogates, which no decoded text has
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
 _NOT_A_WORD = frozenset("+-.0123456789")
 _NOTHING = object()
 
@@ -91,10 +93,24 @@ def parse(text: str, file: str) -> Document:
         context = f"{error.context}, " if error.context else ""
         builder.wrong(mark, f"not valid YAML: {context}{error.problem}{tab}")
     except yaml.YAMLError as error:
-        builder.wrong(None, f"not valid YAML: {shown(str(error).splitlines()[0], 200)}")
+        builder.wrong(_control(text), f"not valid YAML: {shown(str(error).splitlines()[0], 200)}")
     if not whole:
         builder.document.data = None
     return builder.document
+
+
+def _control(text: str) -> _Mark | None:
+    """Where the first character stands that YAML does not allow, which PyYAML's C parser does not say."""
+    found = _FORBIDDEN.search(text)
+    if found is None:
+        return None
+    before = text[: found.start()]
+    return _Mark(before.count("\n"), len(before) - before.rfind("\n") - 1)
+
+
+class _Mark(NamedTuple):
+    line: int
+    column: int
 
 
 class _Builder:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from auditor.addresses import by_address
 from auditor.inventory.coverage import Asked, Place, choose, cover, ports_asked, ports_of
 from auditor.model.expectation import Expectation, Expectations
-from auditor.model.inventory import Host, Inventory, Service, Viewpoint
+from auditor.model.inventory import Host, Inventory, Service, SourceRange, Viewpoint
 from auditor.model.ports import PortSet
 from auditor.model.words import Basis, ExpectedState, Family, Profile, Protocol
 
@@ -63,6 +63,7 @@ class _Expecting:
         self._viewpoint = viewpoint
         self._covered = ports_of(profile) if asked is None else ports_asked(asked)
         self._admitting: dict[tuple[int, Family], str | None] = {}
+        self._holding: dict[tuple[int, Family], bool] = {}
         self._sets: dict[int, PortSet] = {}
         self._host: Host | None = None
         self._parts: dict[tuple[str, Family, Protocol], tuple[_Part, ...]] = {}
@@ -128,10 +129,16 @@ class _Expecting:
         """The name of the range that admits the viewpoint, worked out once for each source set that services share."""
         key = id(service.sources), family
         if key not in self._admitting:
-            address = self._viewpoint.address_of(family)
-            admitting = (source.name for source in service.sources if address is not None and address in source)
+            admitting = (source.name for source in service.sources if self._holds(source, family))
             self._admitting[key] = next(admitting, None)
         return self._admitting[key]
+
+    def _holds(self, source: SourceRange, family: Family) -> bool:
+        key = id(source), family
+        if key not in self._holding:
+            address = self._viewpoint.address_of(family)
+            self._holding[key] = address is not None and address in source
+        return self._holding[key]
 
 
 _HERE = frozenset({Basis.DECLARED, Basis.OUTSIDE_SOURCES})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from auditor.model.inventory import InventoryFile, Location
 
 MAX_BYTES = 64 * 1024 * 1024
 
+_PAIR = re.compile(r"((?<!\\)(?:\\\\)*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
 _SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 _ONCE = ("name", "scope", "policy")
 _UNITED = ("ranges", "viewpoints", "roles", "hosts")
@@ -83,7 +85,7 @@ def _below(folder: FilePath, source: Source) -> Iterator[FilePath]:
     root = folder.resolve()
     linked: list[FilePath] = []
     found: dict[FilePath, FilePath] = {}
-    for where, folders, names in os.walk(folder, onerror=_raise):
+    for where, folders, names in os.walk(folder, onerror=lambda error: _unreadable(error, source)):
         for name in sorted(names + folders):
             entry = FilePath(where, name)
             if entry.is_symlink():
@@ -138,6 +140,8 @@ def _read_file(path: FilePath, source: Source) -> None:
         column = error.start - content.rfind(b"\n", 0, error.start)
         source.problems.append(Problem(name, line, column, "", "is not UTF-8 text; save it as UTF-8"))
         return
+    if path.suffix.lower() == ".json":
+        text = _PAIR.sub(_joined, text)
     document = parse(text, name)
     if not isinstance(document.data, dict) and not document.problems:
         document.problem((), "is not a mapping; an inventory starts with `version: 1`")
@@ -178,8 +182,14 @@ def _put(tree: Tree, path: Path, value: Any, document: Document, into: dict[str,
     tree.problems.append(document.problems[-1])
 
 
-def _raise(error: OSError) -> None:
-    raise error
+def _joined(pair: re.Match[str]) -> str:
+    """JSON writes a character beyond the basic plane as two (RFC 8259, section 7); YAML knows no such escape."""
+    before, high, low = pair.groups()
+    return before + chr(0x10000 + ((int(high, 16) - 0xD800) << 10) + int(low, 16) - 0xDC00)
+
+
+def _unreadable(error: OSError, source: Source) -> None:
+    source.problem(_name(FilePath(error.filename)), f"cannot be read: {error.strerror}")
 
 
 def _name(path: FilePath) -> str:

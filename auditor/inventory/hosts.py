@@ -6,7 +6,7 @@ from typing import Any
 
 from auditor import addresses
 from auditor.inventory.files import Tree
-from auditor.inventory.literals import address
+from auditor.inventory.literals import address, is_literal
 from auditor.inventory.schema import BROKEN
 from auditor.inventory.services import Attachment, check_roles, resolve_services, services_of
 from auditor.inventory.sources import Sources
@@ -49,7 +49,10 @@ def resolve_hosts(tree: Tree, scope: Scope | None, sources: Sources) -> dict[str
     taken = _Addresses(tree, scope)
     hosts = {}
     for name, value in sorted(tree.data["hosts"].items()):
-        if value is not BROKEN:
+        if is_literal(name):  # an address that nobody declares is reported under its own text
+            message = f"the name {shown(name)} reads as an address; give the host another name"
+            tree.problem(("hosts", name), message)
+        elif value is not BROKEN:
             hosts[name] = _host(tree, taken, sources, name, value)
     if not tree.data["hosts"] and "hosts" not in tree.broken:
         tree.problem(("hosts",), "nothing is declared at all: add at least one host")
@@ -58,7 +61,8 @@ def resolve_hosts(tree: Tree, scope: Scope | None, sources: Sources) -> dict[str
 
 def _host(tree: Tree, taken: _Addresses, sources: Sources, name: str, value: dict[str, Any]) -> Host:
     path: Path = ("hosts", name)
-    roles = _roles(tree, path, value.get("roles", []))
+    written = value.get("roles", [])
+    roles = () if written is BROKEN else _roles(tree, path, written)
     interfaces = _interfaces(tree, taken, (*path, "interfaces"), value["interfaces"])
     owner = value.get("owner", _last(tree, roles, "owner"))
     attachment = Attachment(
@@ -68,7 +72,7 @@ def _host(tree: Tree, taken: _Addresses, sources: Sources, name: str, value: dic
         interfaces=tuple(interfaces),
         owner=owner,
         complete=all(one is not BROKEN for one in value["interfaces"].values()),
-        settled=all(services_of(tree, role) is not None for role in roles),
+        settled=written is not BROKEN and all(services_of(tree, role) is not None for role in roles),
     )
     return Host(
         name=name,

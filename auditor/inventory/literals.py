@@ -22,8 +22,8 @@ Ports = tuple[PortSet, PortSet]  # TCP, UDP
 
 
 @lru_cache(maxsize=4096)
-def address(text: str) -> Address:
-    """One unicast address."""
+def address(text: str, *, unicast: bool = True) -> Address:
+    """One address; any that a machine can have, if `unicast`."""
     if "%" in text:
         raise ValueError(f"{shown(text)} has a zone id; write the address without `%` and what follows")
     if "/" in text:
@@ -37,6 +37,8 @@ def address(text: str) -> Address:
         raise ValueError(f"{shown(text)} is not an IPv4 or IPv6 address") from None
     if isinstance(found, IPv6Address) and found.ipv4_mapped:
         raise ValueError(f"{shown(text)} is an IPv4 address mapped into IPv6; write `{found.ipv4_mapped}`")
+    if not unicast:
+        return found
     if found.is_unspecified:
         raise ValueError(f"{shown(text)} is the unspecified address, which no machine has; write a real one")
     if found.is_multicast or found == _BROADCAST:
@@ -47,12 +49,12 @@ def address(text: str) -> Address:
 
 
 @lru_cache(maxsize=4096)
-def network(text: str) -> Network:
+def network(text: str, *, unicast: bool = True) -> Network:
     """A network, or one address as a network of that size."""
     if "%" in text:
         raise ValueError(f"{shown(text)} has a zone id; write the network without `%` and what follows")
     if "/" not in text:
-        return ip_network(address(text))
+        return ip_network(address(text, unicast=unicast))
     base, _, length = text.partition("/")
     if not (length.isascii() and length.isdigit()):
         raise ValueError(f"{shown(text)} is not a network; write its prefix as a number, such as `10.0.0.0/8`")
@@ -62,7 +64,7 @@ def network(text: str) -> Network:
         raise ValueError(_no_network(text)) from None
     if found.version == 6 and found.prefixlen >= 96 and found.network_address in _MAPPED:
         raise ValueError(f"{shown(text)} is IPv4 mapped into IPv6; write the IPv4 network")
-    if found.prefixlen and found.is_multicast:
+    if unicast and found.prefixlen and found.is_multicast:
         raise ValueError(f"{shown(base)} is a multicast address; write a unicast network")
     return found
 

@@ -33,6 +33,13 @@ _SERVICE_LEAVES = frozenset(
 
 # The parts that break alone; `*` is any name. Longest first.
 _PARTS: tuple[Path, ...] = (
+    *(
+        (section, "*", "services", "*", key)
+        for section in ("roles", "hosts")
+        for key in ("ports", "interfaces", "from", "class", "families")
+    ),
+    ("hosts", "*", "roles"),
+    ("viewpoints", "*", "kind"),
     ("roles", "*", "services", "*"),
     ("hosts", "*", "services", "*"),
     ("hosts", "*", "interfaces", "*"),
@@ -46,6 +53,7 @@ _PARTS: tuple[Path, ...] = (
 _LEAVES: tuple[tuple[Path, frozenset[str]], ...] = (
     (("hosts", "*"), frozenset({"owner", "tags", "members", "firewall", "access", "limits"})),
     (("viewpoints", "*"), frozenset({"nat", "canaries", "boundary", "limits", "via", "sweep"})),
+    (("ranges", "*"), frozenset({"trust"})),
     (("roles", "*", "services", "*"), _SERVICE_LEAVES),
     (("hosts", "*", "services", "*"), _SERVICE_LEAVES),
 )
@@ -106,7 +114,7 @@ def _suspects(data: Mapping[str, Any]) -> dict[str, Any]:
     suspect = {key: value for key, value in data.items() if key not in large}
     for error in decider().iter_errors(data):
         match error.instance_path:
-            case [str(section), str(name), *_] if section in large:
+            case [str(section), str(name), *_] if section in large and name in data[section]:
                 suspect.setdefault(section, {})[name] = data[section][name]
             case [str(section), *_]:
                 suspect[section] = data[section]
@@ -161,7 +169,8 @@ def _worded(error: ValidationError) -> Iterator[tuple[Path, str]]:
         case "enum":
             yield path, _not_one_of(value, wanted, schema)
         case "const":
-            yield path, f"{shown(value)} is not {_titled(schema)}; write {wanted}"
+            what = f"the text {shown(value)}" if isinstance(value, str) else shown(value)
+            yield path, f"{what} is not {_titled(schema)}; write the number {wanted}"
         case "minItems" | "minProperties" | "minLength":
             yield path, f"is empty; write {_titled(schema)}{_example(schema)}"
         case "maxProperties":

@@ -54,6 +54,10 @@ class _Fields:
         value = self.values.get(key)
         return default if value is None else value
 
+    @property
+    def broken(self) -> bool:
+        return any(value is BROKEN for value in self.values.values())
+
     def at(self, key: str) -> Path:
         return (*self.origins[key], key) if key in self.origins else self.path
 
@@ -79,7 +83,7 @@ def check_roles(tree: Tree, sources: Sources) -> None:
                 fields = _Fields(("roles", role, "services", name))
                 fields.layer(service, fields.path)
                 _ports(tree, fields)
-                _sources(sources, fields)
+                _sources(sources, fields)  # a key that is BROKEN has been reported
                 _register(tree, fields)
 
 
@@ -103,7 +107,7 @@ def _combined(tree: Tree, host: Attachment, name: str) -> _Fields | None:
         return None
     for role, layer in layers[1:]:
         first, base = layers[0]
-        differ = sorted(key for key in base.keys() | layer.keys() if base.get(key) != layer.get(key) and key not in own)
+        differ = sorted(key for key in base.keys() | layer.keys() if _differ(base, layer, key) and key not in own)
         if differ:
             where = path if name in host.services else ("hosts", host.host, "roles")
             message = f"the roles `{first}` and `{role}` differ on the service `{name}` in {listed(differ)}"
@@ -121,13 +125,13 @@ def _service(tree: Tree, sources: Sources, host: Attachment, name: str, fields: 
     tcp, udp = _ports(tree, fields, required=host.settled)
     interfaces = _interfaces(tree, host, name, fields)
     ranges = _sources(sources, fields)
-    local = interfaces == (LOOPBACK,) or set(fields.get("interfaces", ())) == {LOOPBACK}
+    local = interfaces == (LOOPBACK,) or fields.get("interfaces") in ([LOOPBACK], BROKEN)
     if not fields.get("from") and host.settled and not local:
         known = f"; known: {listed(tree.data['ranges'])}" if tree.data["ranges"] else ""
         tree.problem(fields.path, f"`from` is missing: name the source ranges that it is meant for{known}")
     register = _register(tree, fields)
     _behind(tree, host, name, fields)
-    if len(tree.problems) > before or interfaces is None or ranges is None or not (tcp or udp):
+    if len(tree.problems) > before or interfaces is None or ranges is None or not (tcp or udp) or fields.broken:
         return None
     declared = fields.get("class")
     return Service(
@@ -158,21 +162,28 @@ _FAMILIES = {
 
 def _ports(tree: Tree, fields: _Fields, *, required: bool = False) -> Ports:
     value = fields.get("ports")
-    if value is None:
-        if required:
-            tree.problem(fields.path, "`ports` is missing: write them, such as `443/tcp`")
+    if value is None and required:
+        tree.problem(fields.path, "`ports` is missing: write them, such as `443/tcp`")
+    if value is None or value is BROKEN:
         return _NO_PORTS
-    try:
-        return ports((value,) if isinstance(value, str) else tuple(value))
-    except ValueError as error:
-        tree.problem(fields.at("ports"), str(error))
-        return _NO_PORTS
+    tcp, udp = _NO_PORTS
+    for index, text in enumerate([value] if isinstance(value, str) else value):
+        try:
+            more = ports((text,))
+        except ValueError as error:
+            at = fields.at("ports")
+            tree.problem(at if isinstance(value, str) else (*at, index), str(error))
+        else:
+            tcp, udp = tcp | more[0], udp | more[1]
+    return tcp, udp
 
 
 def _interfaces(tree: Tree, host: Attachment, name: str, fields: _Fields) -> tuple[str, ...] | None:
     """None where they cannot be told."""
     known = {*host.interfaces, LOOPBACK}
     wanted = fields.get("interfaces")
+    if wanted is BROKEN:
+        return None
     if wanted is None:
         if len(host.interfaces) == 1 and host.complete:
             return host.interfaces
@@ -199,6 +210,8 @@ def _interfaces(tree: Tree, host: Attachment, name: str, fields: _Fields) -> tup
 
 def _sources(sources: Sources, fields: _Fields) -> tuple[SourceRange, ...] | None:
     written = fields.get("from")
+    if written is BROKEN:
+        return None
     return sources.of(fields.at("from"), written) if written else ()
 
 
@@ -259,19 +272,25 @@ def _agree(tree: Tree, host: Attachment, services: list[Service]) -> None:
         return
     for index, one in enumerate(services):
         for other in services[index + 1 :]:
-            for key, *values in _differences(one, other) if _overlap(one, other) else ():
+            for key, *values in _differences(host.host, one, other) if _overlap(one, other) else ():
                 both = " and ".join(f"`{value}`" if value else "none" for value in values)
                 path: Path = ("hosts", host.host, "services", other.name)
                 message = f"declares an endpoint of the service `{one.name}` too, with another {key} ({both})"
                 tree.problem(path, f"{message}; give both the same `{key}`, or separate their ports")
 
 
-def _differences(one: Service, other: Service) -> Iterator[tuple[str, str | None, str | None]]:
+def _differ(base: Mapping[str, Any], layer: Mapping[str, Any], key: str) -> bool:
+    one, other = base.get(key), layer.get(key)
+    return one != other and BROKEN not in (one, other)
+
+
+def _differences(host: str, one: Service, other: Service) -> Iterator[tuple[str, str | None, str | None]]:
     if one.declared_class is not other.declared_class:
         yield "class", one.declared_class, other.declared_class
     if one.protocol and other.protocol and one.protocol.lower() != other.protocol.lower():
         yield "protocol", one.protocol, other.protocol
-    if one.behind and other.behind and one.behind != other.behind:
+    fronts = {service.behind.removeprefix(f"{host}.") for service in (one, other) if service.behind}
+    if len(fronts) == 2:
         yield "behind", one.behind, other.behind
 
 

@@ -14,12 +14,12 @@ from auditor.model.inventory import SourceRange
 from auditor.model.words import Network, Trust
 
 
-def networks(tree: Tree, path: Path, texts: list[str]) -> tuple[Network, ...]:
-    """Those that can be read, as written; each that cannot is a problem."""
+def networks(tree: Tree, path: Path, texts: list[str], *, unicast: bool = True) -> tuple[Network, ...]:
+    """Those that can be read, as written; each that cannot is a problem. What only takes away need not be `unicast`."""
     found = []
     for index, text in enumerate(texts):
         try:
-            found.append(network(text))
+            found.append(network(text, unicast=unicast))
         except ValueError as error:
             tree.problem((*path, index), str(error))
     return tuple(found)
@@ -42,7 +42,7 @@ def _range(tree: Tree, path: Path, name: str, value: Any) -> SourceRange | None:
     before = len(tree.problems)
     short = isinstance(value, list)
     cidrs = networks(tree, path if short else (*path, "cidrs"), value if short else value["cidrs"])
-    without = () if short else networks(tree, (*path, "except"), value.get("except", []))
+    without = () if short else networks(tree, (*path, "except"), value.get("except", []), unicast=False)
     if len(tree.problems) > before:
         return None
     remaining = addresses.difference(cidrs, without)

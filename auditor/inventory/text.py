@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from functools import lru_cache
 
 Path = tuple[str | int, ...]
 
 _MOST_NAMES = 12
+_MOST_COMPARED = 1000
 
 
 def shown(value: object, most: int = 60) -> str:
@@ -38,11 +40,15 @@ def listed(names: Iterable[str]) -> str:
 
 def suggest(word: str, names: Iterable[str]) -> str:
     """What was probably meant, as the end of a sentence; else the names there are."""
-    every = sorted(names)
-    close = get_close_matches(word[:64], every, n=1, cutoff=0.6) if len(every) <= 5000 else []
+    return _suggestion(word[:64], tuple(sorted(names)))
+
+
+@lru_cache(maxsize=1024)  # one wrong name may stand in thousands of places, and a look costs milliseconds
+def _suggestion(word: str, names: tuple[str, ...]) -> str:
+    close = get_close_matches(word, names, n=1, cutoff=0.6) if len(names) <= _MOST_COMPARED else []
     if close:
         return f"; did you mean {shown(close[0])}?"
-    return f"; known: {listed(every)}" if every else "; none is declared"
+    return f"; known: {listed(names)}" if names else "; none is declared"
 
 
 def _yaml(value: object) -> str:

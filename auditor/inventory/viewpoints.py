@@ -21,21 +21,25 @@ def resolve_scope(tree: Tree) -> Scope | None:
     before = len(tree.problems)
     scope = tree.data["scope"]
     allow = networks(tree, ("scope", "allow"), scope["allow"])
-    deny = networks(tree, ("scope", "deny"), scope.get("deny", []))
-    return Scope(allow, deny) if len(tree.problems) == before else None
+    sound = len(tree.problems) == before
+    deny = networks(tree, ("scope", "deny"), scope.get("deny", []), unicast=False)
+    return Scope(allow, deny) if sound else None
 
 
 def resolve_viewpoints(tree: Tree, scope: Scope | None) -> dict[str, Viewpoint]:
     viewpoints = {}
     for name, value in sorted(tree.data["viewpoints"].items()):
-        if value is not BROKEN:
+        if name == "all":
+            tree.problem(("viewpoints", name), "`-V all` means every viewpoint; give this one another name")
+        elif value is not BROKEN:
             viewpoints[name] = _viewpoint(tree, name, value, scope)
     return viewpoints
 
 
 def _viewpoint(tree: Tree, name: str, value: dict[str, Any], scope: Scope | None) -> Viewpoint:
     path: Path = ("viewpoints", name)
-    kind = ViewpointKind(value["kind"])
+    # What is wrong has been reported; as if internal, its targets are the whole scope, so that no other error follows.
+    kind = ViewpointKind.INTERNAL if value["kind"] is BROKEN else ViewpointKind(value["kind"])
     targets = _targets(tree, path, value, kind, scope)
     return Viewpoint(
         name=name,
@@ -79,9 +83,9 @@ def _targets(
     before = len(tree.problems)
     targets = networks(tree, (*path, "targets"), value["targets"])
     if scope and len(tree.problems) == before:
-        allowed = addresses.Members(scope.allow)
+        allowed = addresses.Members(addresses.difference(scope.allow))  # adjoining entries as one
         for index, target in enumerate(targets):
-            if target not in allowed and addresses.difference([target], scope.allow):
+            if target not in allowed:
                 message = f"{target} is not within `scope.allow`, and nothing outside it is ever probed"
                 tree.problem((*path, "targets", index), f"{message}; narrow it, or allow it there")
     return targets

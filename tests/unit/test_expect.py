@@ -44,7 +44,9 @@ hosts:
     tags: [production, data]
     interfaces: {lan: [10.20.1.20], public: [203.0.113.99]}
     services:
-      b: {ports: 5432/tcp, interfaces: [lan], from: [bastion], optional: true, protocol: postgresql, behind: web.https, answers: false}
+      b:
+        {ports: 5432/tcp, interfaces: [lan], from: [bastion], optional: true,
+         protocol: postgresql, behind: web.https, answers: false}
       a: {ports: 5432/tcp, interfaces: [lan], from: [scanner], optional: true}
 """
 WEB4 = ip_address("203.0.113.10")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from auditor.errors import InventoryError
 from auditor.inventory import load
 from auditor.inventory.files import MAX_BYTES
+from tests.commands import AUDITOR
 
 HEAD = "version: 1\nname: case\nscope: {allow: [10.0.0.0/8]}\n"
 HOST = "version: 1\nhosts: {a: {interfaces: {lan: [10.0.0.1]}}}\n"
@@ -155,3 +158,55 @@ def test_one_broken_file_does_not_make_names_unknown(tmp_path: Path) -> None:
     write(tmp_path, a_yaml="version: 1\n" + host, b_yaml="version: 1\nranges: {office: [\n")
 
     assert sorted({message.split(":")[0] for message in problems(tmp_path)}) == ["b.yaml"]
+
+
+def test_json_may_write_a_character_as_two(tmp_path: Path) -> None:
+    """As every JSON library does with what lies beyond the basic plane."""
+    data = {
+        "version": 1,
+        "name": "case",
+        "scope": {"allow": ["10.0.0.0/8"]},
+        "hosts": {"a": {"owner": "\U0001f600 \\ud83d", "interfaces": {"lan": ["10.0.0.1"]}}},
+    }
+    path = tmp_path / "inventory.JSON"
+    path.write_text(json.dumps(data), encoding="utf-8")
+
+    assert "\\ud83d\\ude00" in path.read_text()
+    assert load(tmp_path).hosts["a"].owner == "\U0001f600 \\ud83d"
+
+
+def test_a_file_found_by_two_paths_counts_once(tmp_path: Path) -> None:
+    """A link to a file of the folder is that file."""
+    write(tmp_path, a_yaml=HEAD, b_yaml=HOST)
+    (tmp_path / "c.yaml").symlink_to(tmp_path / "b.yaml")
+
+    assert len(load(tmp_path).files) == 2
+
+
+def test_policy_is_in_one_file(tmp_path: Path) -> None:
+    """At most one file has it, also while this version does not support it."""
+    write(tmp_path, a_yaml=HEAD + "policy: {require: [owner]}\n", b_yaml=HOST + "policy: {require: [owner]}\n")
+
+    assert any("too; keep one" in one for one in problems(tmp_path))
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    """By its own name, and what is wrong elsewhere is told all the same."""
+    write(tmp_path, a_yaml=HEAD + "nope: 1\n", sub__b_yaml=HOST)
+    (tmp_path / "sub").chmod(0)
+    without = [] if os.geteuid() else ["setpriv", "--bounding-set", "-all"]
+    ended = subprocess.run([*without, AUDITOR, "validate", tmp_path], capture_output=True, text=True, check=False)
+    (tmp_path / "sub").chmod(0o700)
+
+    assert ended.returncode == 2
+    assert f"{tmp_path / 'sub'}: cannot be read: Permission denied" in ended.stderr
+    assert "unknown key `nope`" in ended.stderr
+
+
+@pytest.mark.parametrize("section", ["hosts", "viewpoints", "roles", "ranges"])
+def test_an_empty_name(section: str, tmp_path: Path) -> None:
+    """It is named, and no defect of ours."""
+    path = tmp_path / "inventory.yaml"
+    path.write_text(f'{HEAD}{section}: {{"": {{interfaces: {{lan: 1}}, kind: 1, services: 1, cidrs: 1}}}}\n')
+
+    assert any("`` is not a name" in one for one in problems(path))

@@ -282,3 +282,70 @@ def test_source_sets_are_shared(tmp_path: Path) -> None:
     found = inventory(tmp_path, f"hosts:\n{hosts}\n")
 
     assert services(found, "h1")["s"].sources is services(found, "h2")["s"].sources
+
+
+@pytest.mark.parametrize(
+    ("source", "trust"),
+    [
+        ("[198.51.100.0/24]", Trust.TRUSTED),
+        ("[198.51.100.0/23]", Trust.UNTRUSTED),
+        ("{cidrs: [198.51.100.0/23], except: [198.51.101.0/24]}", Trust.TRUSTED),
+    ],
+)
+def test_trust_is_that_of_what_except_leaves(source: str, trust: Trust, tmp_path: Path) -> None:
+    """More than 256 public addresses are untrusted, counted after `except`."""
+    host = "\nhosts: {a: {interfaces: {lan: [10.20.1.1]}}}\n"
+    found = inventory(tmp_path, host, HEAD.replace("  wide: [198.18.0.0/15]", f"  one: {source}"))
+
+    assert found.ranges["one"].trust is trust
+
+
+def test_trust_of_a_literal_source(tmp_path: Path) -> None:
+    """Everybody is not trusted for being written out."""
+    text = "hosts: {a: {interfaces: {lan: [10.20.1.1]}, services: {s: {ports: 1/tcp, from: [0.0.0.0/0, 192.0.2.1]}}}}\n"
+    (service,) = inventory(tmp_path, text).hosts["a"].services
+
+    assert [source.trust for source in service.sources] == [Trust.UNTRUSTED, Trust.TRUSTED]
+
+
+def test_default_targets_of_a_public_viewpoint_hold_no_private_space(tmp_path: Path) -> None:
+    """RFC 1918, shared and unique local addresses are not routed on the internet."""
+    head = 'version: 1\nname: e\nscope: {allow: [100.0.0.0/9, "fc00::/6", 10.0.0.0/8, 203.0.113.0/24]}\n'
+    text = (
+        'viewpoints: {v: {kind: public, addresses: [198.51.100.1, "2001:db8::1"]}}\n'
+        "hosts: {a: {interfaces: {lan: [10.20.1.1]}}}\n"
+    )
+    targets = inventory(tmp_path, text, head).viewpoints["v"].targets
+
+    assert ip_network("203.0.113.0/24") in targets
+    inside = [ip_address(a) for a in ("100.64.0.1", "fd00::1", "10.1.2.3")]
+    assert not any(address in target for address in inside for target in targets if target.version == address.version)
+
+
+def test_a_target_may_span_entries_of_the_scope(tmp_path: Path) -> None:
+    """What two entries allow together is allowed."""
+    head = "version: 1\nname: e\nscope: {allow: [10.20.0.0/25, 10.20.0.128/25]}\n"
+    text = (
+        "viewpoints: {v: {kind: vpn, addresses: [10.9.9.9], targets: [10.20.0.0/24]}}\n"
+        "hosts: {a: {interfaces: {lan: [10.20.0.1]}}}\n"
+    )
+
+    assert inventory(tmp_path, text, head).viewpoints["v"].targets == (ip_network("10.20.0.0/24"),)
+
+
+def test_a_role_s_service_on_what_is_left_of_its_interfaces(tmp_path: Path) -> None:
+    """Those that the host lacks are skipped; with the loopback alone left, nobody is meant to reach it."""
+    text = (
+        "roles: {r: {services: {agent: {ports: 9100/tcp, interfaces: [loopback, wan], from: [bastion]}}}}\n"
+        "hosts: {a: {roles: [r], interfaces: {lan: [10.20.1.1]}}}\n"
+    )
+    (agent,) = inventory(tmp_path, text).hosts["a"].services
+
+    assert (agent.interfaces, agent.sources) == (("loopback",), ())
+
+
+def test_a_plain_value_may_look_like_a_merge_key(tmp_path: Path) -> None:
+    """Only as a key does `<<` ask for something."""
+    text = "hosts: {a: {interfaces: {lan: [10.20.1.1]}, services: {s: {ports: 1/tcp, from: [bastion], reason: <<}}}}\n"
+
+    assert inventory(tmp_path, text).hosts["a"].services[0].reason == "<<"
