@@ -13,6 +13,8 @@ from uuid import uuid4
 
 from auditor.errors import RunError
 
+_SPECIAL = frozenset(map(Path, ("/dev", "/dev/fd", "/proc/self/fd")))  # where even a file is somebody's open stream
+
 
 class RunDir:
     """The folder of one run, `<20260101T020000Z>-<inventory name>-<id8>`, below the reports folder."""
@@ -21,8 +23,12 @@ class RunDir:
         """Create the folder. Raises RunError where that cannot be done."""
         self._reports = reports
         self.path = reports / f"{started:%Y%m%dT%H%M%SZ}-{inventory}-{audit_id[:8]}"
-        with _as_run_error(f"cannot create {self.path}"):
+        latest = reports / "latest"
+        if latest.exists() and not latest.is_symlink():
+            raise RunError(f"{latest} is no link, and would be replaced by one; move it away, or choose another folder")
+        with _as_run_error(f"cannot create the folder {reports}"):
             reports.mkdir(parents=True, exist_ok=True)
+        with _as_run_error(f"cannot create {self.path}"):
             self.path.mkdir(mode=0o700)
 
     def write(self, name: str, text: str) -> Path:
@@ -67,6 +73,19 @@ def write_whole(path: Path, text: str) -> None:
     """Write a text file, mode 0600. Raises RunError, leaving what was there before as it was."""
     with _as_run_error(f"cannot write {path}"), _whole(path) as file:
         file.write(text.encode("utf-8"))
+
+
+def write_anywhere(path: Path, text: str) -> None:
+    """Write where a user says: a file whole or not at all, through links; a device or a pipe as it is.
+
+    Raises RunError.
+    """
+    with _as_run_error(f"cannot write {path}"):
+        if (path.is_file() and path.parent not in _SPECIAL) or not path.exists():
+            with _whole(path.resolve()) as file:
+                file.write(text.encode("utf-8"))
+        else:
+            path.write_bytes(text.encode("utf-8"))
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from auditor.model.expectation import Expectation, Expectations
 from auditor.model.inventory import Inventory
 from auditor.model.words import ExpectedState
 
+_UNBOUNDED = 10_000  # columns, where no terminal sets them: one line for each row
 COLUMNS = ("viewpoint", "host", "interface", "address", "ports", "expected", "why")
 
 
@@ -32,11 +33,13 @@ def command(*, declared: Inventory, expected: list[Expectations], style: Style) 
       auditor expect inventories/practice -V public
     """
     root = commonpath(Path(file.path).parent for file in declared.files)
-    table = Table(*COLUMNS, box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in COLUMNS:
+        table.add_column(name, overflow="fold")  # an address that is cut is none
     for each in expected:
         for row in _rows(each, root):
             table.add_row(*map(Text, row))
-    console = style.console()
+    console = style.console(columns=_UNBOUNDED)
     console.print(table)
     for each in expected:
         console.print(_rest(each), markup=False, highlight=False, soft_wrap=True)

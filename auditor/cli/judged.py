@@ -78,17 +78,17 @@ def judge(
         run = rundir.RunDir(reports, inventory.name, request.id, request.started_at)
         with run.discarded_on_error():
             audit = act(request, Context(lambda: datetime.now(UTC), random, log.emit), run)
-    report = document(audit)
-    for name in ("json", "html"):
-        run.write(f"report.{name}", FORMATS[name](report))
+            report = document(audit)
+            for name in ("json", "html"):
+                run.write(f"report.{name}", FORMATS[name](report))
     run.publish()
+    elsewhere = None in wanted.values()
     worth_a_mail = style.verbosity >= 0 or audit.verdict.exit_code != 0
-    if not options.write_formats(report, wanted) and worth_a_mail:
+    if not elsewhere and worth_a_mail:
         click.echo(summary(report, style), nl=False, color=True)  # click would strip it on a pipe, even where asked for
     if style.verbosity >= 0:
-        click.echo(
-            f"\nReport: {run.path / 'report.html'}\n        {run.path / 'report.json'}", err=None in wanted.values()
-        )
+        click.echo(f"\nReport: {run.path / 'report.html'}\n        {run.path / 'report.json'}", err=elsewhere)
+    options.write_formats(report, wanted)
     return audit.verdict.exit_code
 
 

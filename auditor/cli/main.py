@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from io import TextIOWrapper
 from pathlib import Path
 from typing import NoReturn, TextIO
 
@@ -49,6 +50,9 @@ def main() -> NoReturn:
         signals.listen()
         sys.stdout = sys.stdout or _nowhere()  # None where the caller closed them
         sys.stderr = sys.stderr or _nowhere()
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")  # an arrow must cost nobody the verdict
         code = run(sys.argv[1:])
         signals.deafen()
     except signals.Stopped as stop:  # outside of what `run` covers, or while it worded another end

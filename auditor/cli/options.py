@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tomllib
 from collections.abc import Callable, Sequence
 from functools import wraps
@@ -16,7 +17,7 @@ from auditor.inventory import expect, load
 from auditor.model.inventory import Inventory, Viewpoint
 from auditor.model.words import Profile
 from auditor.report import FORMATS
-from auditor.rundir import write_whole
+from auditor.rundir import write_anywhere
 
 
 def common(command: Callable[..., int]) -> Callable[..., int]:
@@ -92,11 +93,29 @@ def _read_config(context: click.Context, _parameter: click.Parameter, path: Path
     }
     if not isinstance(mine, dict) or (strangers := sorted(set(mine) - set(known))):
         wrong = strangers[0] if isinstance(mine, dict) else context.command.name
-        raise click.BadParameter(f"{path}: {wrong}: no such option of `{context.command.name}`", context)
+        raise click.BadParameter(
+            f"{path}: {wrong}: no such option of `{context.command.name}`; there are {', '.join(sorted(known))}",
+            context,
+        )
     context.default_map = {
-        str(known[key].name): [value] if known[key].multiple and isinstance(value, str) else value
-        for key, value in mine.items()
+        str(known[key].name): _default(context, f"{path}: {key}", known[key], value) for key, value in mine.items()
     }
+
+
+def _default(context: click.Context, where: str, option: click.Option, value: object) -> object:
+    """A value of the configuration, as click wants it for the option."""
+    if option.is_flag:
+        if not isinstance(value, bool):
+            raise click.BadParameter(f"{where}: write true or false", context)
+        return value
+    if not option.multiple:
+        if not isinstance(value, str):
+            raise click.BadParameter(f"{where}: write one text, in quotes", context)
+        return value
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list) or not all(isinstance(one, str) for one in texts):
+        raise click.BadParameter(f"{where}: write a text in quotes, or a list of them", context)
+    return texts
 
 
 _COMMON = (
@@ -171,17 +190,36 @@ def parse_formats(wanted: Sequence[str]) -> dict[str, Path | None]:
         if equals and not path:
             raise UsageError(f"--format {item}: the path after = is empty")
         parsed[name] = Path(path) if equals and path != "-" else None
+        _check_path(item, parsed[name], [one for other, one in parsed.items() if other != name])
     if sum(path is None for path in parsed.values()) > 1:
         raise UsageError("only one --format can go to stdout; give the others a path, as in html=report.html")
     return parsed
 
 
-def write_formats(document: dict[str, Any], wanted: dict[str, Path | None]) -> bool:
-    """Write every format that was asked for; whether one of them went to stdout. Raises RunError."""
+def _check_path(item: str, path: Path | None, taken: Sequence[Path | None]) -> None:
+    """What cannot be written is better known before an audit than after it."""
+    if path is None:
+        return
+    if path in taken:
+        raise UsageError(f"--format {item}: another format goes to {path} too")
+    if path.is_dir():
+        raise UsageError(f"--format {item}: {path} is a folder; name a file")
+    if not path.parent.is_dir():
+        raise UsageError(f"--format {item}: there is no folder {path.parent}; create it first")
+
+
+def write_formats(document: dict[str, Any], wanted: dict[str, Path | None]) -> None:
+    """Write every format that was asked for. Raises RunError."""
     for name, path in wanted.items():
         text = FORMATS[name](document)
         if path is None:
-            click.echo(text, nl=not text.endswith("\n"))
+            _to_stdout(text if text.endswith("\n") else f"{text}\n")
         else:
-            write_whole(path, text)
-    return None in wanted.values()
+            write_anywhere(path, text)
+
+
+def _to_stdout(text: str) -> None:
+    """In UTF-8 whatever the locale, as in a file: a page and a document say so of themselves."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode("utf-8"))
+    sys.stdout.buffer.flush()

@@ -45,10 +45,10 @@ class Style:
             return self.color == "always"
         return False if os.environ.get("NO_COLOR") else None
 
-    def console(self, *, stderr: bool = False) -> Console:
-        """A console as wide as its terminal, or 120 columns where there is none."""
+    def console(self, *, stderr: bool = False, columns: int = 120) -> Console:
+        """A console as wide as its terminal, or of so many columns where there is none."""
         forced, stream = self.forced_color, sys.stderr if stderr else sys.stdout
-        width, height = (None, None) if stream.isatty() else (120, 25)  # rich believes a width only with a height
+        width, height = (None, None) if stream.isatty() else (columns, 25)  # rich believes a width only with a height
         return _Console(
             stderr=stderr,
             no_color=forced is False,
@@ -61,7 +61,7 @@ class Style:
 def summary(document: dict[str, Any], style: Style) -> str:
     """The terminal summary of a report, with the codes for colour in it where colour is wanted."""
     forced = style.forced_color
-    color = sys.stdout.isatty() if forced is None else forced
+    color = style.console().color_system is not None if forced is None else forced  # a dumb terminal has none
     return text(document, color=color, width=style.console().width)
 
 

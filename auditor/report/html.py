@@ -21,7 +21,7 @@ from auditor.report.plain import Document
 
 _CHUNK = 50  # findings in one part of the page that the browser may leave unpainted; the style sheet knows its height
 _PLAYBOOKS_IN_FULL = (
-    1000  # findings; with more, each playbook stands once, or the page would weigh hundreds of megabytes
+    1000  # findings; with more, the words of each playbook stand once, or the page would weigh hundreds of megabytes
 )
 _ROWS = 40  # endpoint rows of one finding
 _HOSTS = 400  # rows of the host matrix
@@ -35,6 +35,7 @@ _PLAYBOOK_KEYS = (
     ("failure_symptom", "Symptom"),
     ("blast_radius", "Blast radius"),
 )
+_TO_PASTE = ("immediate_check", "fix_action")  # filled in for each finding, however many there are
 _ANCHORS = {
     "verified": "coverage",
     "drifted": "findings",
@@ -46,7 +47,10 @@ _ANCHORS = {
 
 @dataclass(frozen=True, slots=True)
 class FindingView:
-    """A finding's entry with what the page works out from it. `playbook` is None where it stands once for all."""
+    """A finding's entry with what the page works out from it.
+
+    `playbook` leaves out what stands once for all findings; `text` is searched beside what the row shows.
+    """
 
     entry: Document
     id: str
@@ -59,7 +63,8 @@ class FindingView:
     from_addresses: list[str]
     rows: list[Document]
     more: int
-    playbook: Mapping[str, str] | None
+    playbook: Mapping[str, str]
+    text: str
 
 
 def html(document: Document) -> str:
@@ -68,6 +73,8 @@ def html(document: Document) -> str:
     style, script = _asset("report.css"), _asset("report.js")
     found = list(_findings(doc))
     matrix = views.host_matrix(doc)
+    telling = sum(any(cell.findings or cell.state == "unverified" for cell in cells) for _, cells in matrix)
+    shown = min(len(matrix), max(_HOSTS, telling))  # the worst come first, and none of those is left away
     return (
         _environment()
         .get_template("report.html.j2")
@@ -83,12 +90,13 @@ def html(document: Document) -> str:
             anchors=_ANCHORS,
             severities=[severity.value for severity in Severity],
             classes=views.severity_table(doc["findings"]),
-            matrix=matrix[:_HOSTS],
-            more_hosts=max(0, len(matrix) - _HOSTS),
+            matrix=matrix[:shown],
+            more_hosts=len(matrix) - shown,
             options=_options(found),
             chunks=[found[start : start + _CHUNK] for start in range(0, len(found), _CHUNK)],
             kinds=doc["kinds"],
             playbook_keys=_PLAYBOOK_KEYS,
+            in_full=_in_full(doc),
             shared_playbooks=[] if _in_full(doc) else list(doc["playbooks"].items()),
             unverified=views.by_reason(doc["unverified"]),
             silent=views.by_reason(doc["silent"]),
@@ -103,7 +111,8 @@ def _in_full(doc: Document) -> bool:
 
 def _findings(doc: Document) -> Iterator[FindingView]:
     seen_as = {view["name"]: view["addresses"] for view in doc["audit"]["viewpoints"]}
-    playbooks = doc["playbooks"] if _in_full(doc) else {}
+    keys = [key for key, _ in _PLAYBOOK_KEYS] if _in_full(doc) else list(_TO_PASTE)
+    playbooks = {name: {key: texts[key] for key in keys if key in texts} for name, texts in doc["playbooks"].items()}
     for entry in doc["findings"]:
         rows = entry["endpoints"]
         yield FindingView(
@@ -118,7 +127,8 @@ def _findings(doc: Document) -> Iterator[FindingView]:
             from_addresses=_of_family(seen_as.get(entry.get("viewpoint", ""), []), entry.get("family")),
             rows=rows[:_ROWS],
             more=max(0, len(rows) - _ROWS),
-            playbook=playbooks.get(entry["playbook"]["id"]),
+            playbook=playbooks.get(entry["playbook"]["id"], {}),
+            text=" ".join(f"{row['address']} {row.get('ports', '')}/{row.get('protocol', '')}" for row in rows),
         )
 
 

@@ -33,7 +33,7 @@ def read(path: Path) -> Document:
     try:
         if path.stat().st_size > _LARGEST:
             raise EvidenceError(f"{path}: over {_LARGEST >> 20} MiB, too large for a report")
-        found = json.loads(path.read_bytes(), parse_constant=_refuse)
+        found = json.loads(path.read_bytes(), parse_constant=_refuse, parse_float=_number)
     except OSError as error:
         raise EvidenceError(f"{path}: cannot be read: {error.strerror}") from error
     except RecursionError as error:
@@ -48,6 +48,12 @@ def read(path: Path) -> Document:
 
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is not JSON")
+
+
+def _number(text: str) -> int | float:
+    """JSON Schema takes 6.0 for an integer; so do we."""
+    number = float(text)
+    return int(number) if number.is_integer() else number
 
 
 def _check_version(path: Path, found: object) -> None:

@@ -37,6 +37,7 @@ def text(document: Document, *, color: bool = False, width: int = 100, limit: in
         height=25,  # with both given, rich believes them on a dumb terminal too
         force_terminal=color,
         color_system="standard" if color else None,
+        no_color=not color,  # or rich would heed NO_COLOR, which the caller has
         highlight=False,
         markup=False,
         emoji=False,

@@ -74,6 +74,44 @@ def test_search(show: Show) -> None:
     expect(opened.page.locator("#nothing")).to_be_visible()
     opened.page.click("#clear")
     assert 13 == opened.shown()
+    assert opened.page.evaluate("document.activeElement.matches('select')")  # the disabled button cannot keep it
+
+
+def test_search_finds_every_endpoint(show: Show) -> None:
+    """Also those that the row has no room for; a wrong "no finding" would be the worst answer here."""
+    audit = busy_audit()
+    addresses = {str(o.expectation.address) for found in audit.findings for o in found.drift.outcomes}
+    opened = show(audit)
+    for address in addresses:
+        opened.page.fill("[data-filter=q]", address)
+
+        assert opened.shown() > 0, address
+
+
+def test_back_shows_what_was_there(show: Show) -> None:
+    """The address says which view it is; the same number can be clicked again."""
+    opened = show(busy_audit())
+    opened.page.click(".severities .tally >> nth=1")
+    filtered = opened.shown()
+    opened.page.evaluate("scrollTo(0, 0)")
+    opened.page.click(".severities .tally >> nth=1")
+    assert opened.page.evaluate("document.activeElement.id") == "findings"
+    assert filtered == opened.shown() < 13
+    opened.page.go_back()
+    expect(opened.page.locator("#shown")).to_have_text("13")
+
+
+@pytest.mark.parametrize("width", [1280, 1000, 390])
+def test_tables_show_all_their_words(show: Show, width: int) -> None:
+    """No header is cut; at full width nothing is out of sight either."""
+    opened = show(busy_audit(), width=width)
+    every = "[...document.querySelectorAll('.grid th')]"
+    cut = f"{every}.filter((e) => e.scrollWidth > e.clientWidth).map((e) => e.innerText)"
+
+    assert [] == opened.page.evaluate(cut)
+    if width == 1280:
+        hidden = "[...document.querySelectorAll('.scroll')].filter((e) => e.scrollWidth > e.clientWidth).length"
+        assert 0 == opened.page.evaluate(hidden)
 
 
 def test_filters_combine(show: Show) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from auditor import __version__
 from auditor.cli.main import cli
 from auditor.report import FORMATS
-from tests.commands import CASES, FakeNmap, auditor, compare
+from tests.commands import AUDITOR, CASES, FakeNmap, auditor, compare, environment
 
 CLEAN = CASES / "clean.exit0" / "inventory.yaml"
 BAD = CASES / "bad-inventory.exit2" / "inventory.yaml"
@@ -252,10 +253,84 @@ def test_formats_that_cannot_be(formats: tuple[str, ...], message: str, tmp_path
 
 def test_a_format_that_cannot_be_written_is_no_verdict(tmp_path: Path) -> None:
     """Who asked for a file and has none must not read the exit code as the verdict."""
-    ended = compare("behind.exit1", tmp_path / "reports", "--format", f"json={tmp_path}/no/such/folder/x.json")
+    ended = compare("behind.exit1", tmp_path / "reports", "--format", "json=/dev/full")
+
+    assert (ended.returncode, "DRIFT" in ended.stdout, "Report:" in ended.stdout) == (2, True, True)
+    assert "cannot write /dev/full" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("formats", "said"),
+    [
+        (("json=no/such/x.json",), "there is no folder no/such; create it first"),
+        (("json=.",), ". is a folder; name a file"),
+        (("json=same", "html=same"), "another format goes to same too"),
+    ],
+)
+def test_a_format_that_cannot_be_written_is_known_before(formats: tuple[str, ...], said: str, tmp_path: Path) -> None:
+    """Better than after an hour of scanning: nothing is begun."""
+    ended = compare("behind.exit1", tmp_path / "reports", *(f"--format={one}" for one in formats))
+
+    assert (ended.returncode, list(tmp_path.iterdir())) == (2, [])
+    assert said in ended.stderr
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii", "cp1252"])
+def test_no_locale_costs_the_verdict(encoding: str, tmp_path: Path) -> None:
+    """An arrow that stdout cannot show is shown as an escape; documents are UTF-8 whatever the locale."""
+    case, reports = CASES / "behind.exit1", tmp_path / "reports"
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[bytes]:
+        env = environment({"PYTHONIOENCODING": encoding})
+        return subprocess.run([AUDITOR, *map(str, arguments)], env=env, capture_output=True, check=False)
+
+    ended = run("compare", case / "inventory.yaml", f"--nmap-xml=public={case / 'public.xml'}", "-o", reports)
+    page = run("render", reports / "latest" / "report.json", "--format", "html")
+
+    assert (ended.returncode, page.returncode) == (1, 0)
+    assert b"DRIFT" in ended.stdout
+    assert (
+        page.stdout.decode("utf-8").rstrip()
+        == (reports / "latest" / "report.html").read_text(encoding="utf-8").rstrip()
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("verbose = 2", "verbose: write true or false"),
+        ("allow-unverified = [true]", "allow-unverified: write true or false"),
+        ("fail-on = 3", "fail-on: write a text in quotes, or a list of them"),
+        ("host = {a = 1}", "host: write a text in quotes, or a list of them"),
+        ("color = true", "color: write one text, in quotes"),
+        ('fail_on = "none"', "fail_on: no such option of `compare`; there are allow-unverified"),
+    ],
+)
+def test_a_wrong_value_in_the_configuration(line: str, said: str, tmp_path: Path) -> None:
+    """It names the file and the key, and says what would be right."""
+    config = tmp_path / "auditor.toml"
+    config.write_text(f"[compare]\n{line}\n")
+    ended = compare("behind.exit1", tmp_path / "reports", "--config", config)
 
     assert ended.returncode == 2
-    assert "cannot write" in ended.stderr
+    assert f"{config}: {said}" in ended.stderr
+
+
+def test_expect_cuts_no_address(tmp_path: Path) -> None:
+    """On a pipe each row is one line, whole."""
+    ports = ", ".join(f"{port}/tcp" for port in range(1000, 1040, 2))
+    inventory = tmp_path / "inventory.yaml"
+    inventory.write_text(
+        'version: 1\nname: long\nscope: {allow: ["2001:db8::/32"]}\n'
+        'viewpoints: {a-viewpoint-of-a-long-name: {kind: vpn, addresses: ["2001:db8:ffff::1"]}}\n'
+        "hosts: {a-host-of-quite-a-long-name: {\n"
+        '  interfaces: {an-interface: ["2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff"]},\n'
+        f'  services: {{service: {{ports: [{ports}], from: ["2001:db8:ffff::1"], reason: r}}}}}}}}\n'
+    )
+    (row,) = (line for line in auditor("expect", inventory).stdout.splitlines() if "reachable" in line)
+
+    assert "2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff" in row
+    assert f"{','.join(str(port) for port in range(1000, 1040, 2))}/tcp" in row
 
 
 # ------------------------------------------------------------------ render

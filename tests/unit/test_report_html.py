@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from auditor.model.audit import Verdict
 from auditor.model.words import Result
 from auditor.report import document, html
 from auditor.report.hostile import visible
@@ -192,3 +193,28 @@ def test_many_findings_share_their_playbooks() -> None:
 def test_visible(text: str, shown: str) -> None:
     """What can be seen stays; what would act is written out."""
     assert shown == visible(text)
+
+
+def test_no_host_with_a_finding_is_left_away() -> None:
+    """However many rows the matrix gets: what is cut is said to be well."""
+    page = html(document(big_audit(4500)))
+
+    assert page.count('<th scope="row">host-') == 450
+    assert "more host" not in page
+
+
+def test_commands_are_filled_in_however_many_findings_there_are() -> None:
+    """Only the words of a playbook stand once for all."""
+    page = html(document(big_audit(1001)))
+
+    assert page.count("nmap -Pn -n -p 6379 10.64.0.1</code>") == 1
+    assert page.count("<dt>Blast radius</dt>") == 1
+
+
+def test_nothing_looked_at_is_no_pass() -> None:
+    """Where nothing was to be looked at, no sentence says that everything was judged."""
+    empty = replace(clean_audit(), comparisons=(), verdict=Verdict("incomplete", False, (), 3))
+    page = html(document(empty))
+
+    assert "every endpoint of the coverage gave an answer" not in page
+    assert "No single endpoint; what failed is told above." in page

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import stat
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from auditor.errors import RunError
-from auditor.rundir import RunDir, write_whole
+from auditor.rundir import RunDir, write_anywhere, write_whole
 
 STARTED = datetime(2026, 1, 1, 2, 0, tzinfo=UTC)
 
@@ -107,3 +108,44 @@ def test_a_reports_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "reports").write_text("")
     with pytest.raises(RunError, match="cannot create"):
         make(tmp_path)
+
+
+def test_what_the_user_names_stays_what_it_is(tmp_path: Path) -> None:
+    """A link leads on to its target, a pipe gets the text: neither is replaced by a file."""
+    real, link, pipe = tmp_path / "real", tmp_path / "link", tmp_path / "pipe"
+    real.write_text("old")
+    link.symlink_to(real)
+    os.mkfifo(pipe)
+    reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_anywhere(link, "new")
+    write_anywhere(pipe, "piped")
+    write_anywhere(tmp_path / "fresh", "fresh")
+
+    assert (link.is_symlink(), real.read_text(), os.read(reading, 99)) == (True, "new", b"piped")
+    assert (tmp_path / "fresh").read_text() == "fresh"
+    os.close(reading)
+
+
+def test_devices_stay_devices() -> None:
+    """Run as root, a replaced /dev/null would break the machine."""
+    write_anywhere(Path("/dev/null"), "gone")
+
+    assert Path("/dev/null").is_char_device()
+
+
+def test_a_foreign_latest_is_left_alone(tmp_path: Path) -> None:
+    """Only a link of ours is moved."""
+    (tmp_path / "latest").write_text("precious")
+
+    with pytest.raises(RunError, match="is no link"):
+        RunDir(tmp_path, "estate", "0" * 32, STARTED)
+
+    assert (tmp_path / "latest").read_text() == "precious"
+
+
+def test_a_reports_folder_that_is_a_link_to_nothing_is_named(tmp_path: Path) -> None:
+    """The folder is what is wrong, and not the run in it."""
+    (tmp_path / "reports").symlink_to(tmp_path / "nowhere")
+
+    with pytest.raises(RunError, match=r"cannot create the folder .*reports: "):
+        RunDir(tmp_path / "reports", "estate", "0" * 32, STARTED)

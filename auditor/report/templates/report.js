@@ -51,7 +51,8 @@
   const matches = (row, wanted) => wanted.every(([name, value]) => (
     name === "q" ? value.toLowerCase().split(/\s+/).every((word) => textOf(row).includes(word)) : row.dataset[name] === value
   ));
-  const wantedNow = () => controls.filter((control) => control.value.trim()).map((control) => [control.dataset.filter, control.value.trim()]);
+  const valueOf = (control) => (control.dataset.filter === "q" ? control.value.trim() : control.value);
+  const wantedNow = () => controls.filter(valueOf).map((control) => [control.dataset.filter, valueOf(control)]);
 
   const show = () => {
     const wanted = wantedNow();
@@ -65,7 +66,7 @@
       const full = [...chunk.children].some((row) => !row.hidden);
       chunk.hidden = !full;
     }
-    controls.forEach((control) => control.classList.toggle("on", Boolean(control.value.trim())));
+    controls.forEach((control) => control.classList.toggle("on", Boolean(valueOf(control))));
     shown.textContent = number.toLocaleString("en");
     nothing.hidden = number > 0;
     document.getElementById("clear").disabled = wanted.length === 0;
@@ -83,6 +84,7 @@
       target.scrollIntoView();
       return false;
     }
+    if (!fragment) controls.forEach((control) => { control.value = ""; });
     if (!fragment.includes("=")) return false;
     const wanted = new URLSearchParams(fragment);
     for (const control of controls) {
@@ -96,6 +98,7 @@
   form.addEventListener("input", () => { show(); keep(); });
   document.getElementById("clear").addEventListener("click", () => {
     controls.forEach((control) => { control.value = ""; });
+    controls[0].focus();
     show();
     keep();
   });
@@ -111,5 +114,9 @@
     findings.focus({ preventScroll: true });
   };
   addEventListener("hashchange", follow);
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest('a[href^="#"]');
+    if (link && link.hash.includes("=") && link.hash === location.hash) follow();
+  });
   follow();
 })();
