@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Coroutine
+import socket
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any, TypeVar
@@ -58,7 +60,8 @@ def run(coroutine: Coroutine[Any, Any, _T]) -> _T:
 
     async def root() -> _T:
         _heard.task = asyncio.current_task()
-        return await coroutine
+        with _woken(asyncio.get_running_loop()):
+            return await coroutine
 
     try:
         return asyncio.run(root())
@@ -66,6 +69,23 @@ def run(coroutine: Coroutine[Any, Any, _T]) -> _T:
         _heard.task = None
         if _heard.number:
             raise Stopped(_heard.number)
+
+
+@contextmanager
+def _woken(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+    """Have every signal wake the loop. The system may give one to another thread; our handler would wait for this one."""
+    reading, writing = socket.socketpair()
+    reading.setblocking(False)
+    writing.setblocking(False)
+    before = signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
+    loop.add_reader(reading, reading.recv, 4096)
+    try:
+        yield
+    finally:
+        loop.remove_reader(reading)
+        signal.set_wakeup_fd(before)
+        reading.close()
+        writing.close()
 
 
 def _hear(number: int, _frame: FrameType | None) -> None:

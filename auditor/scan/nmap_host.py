@@ -44,7 +44,7 @@ def _down(address: Address, at: datetime | None) -> HostRecord:
     It was a ping that went unanswered, and no port was asked. With -Pn that happens on the scanner's own link, where a
     few ARP requests or neighbour solicitations of nmap's own got no reply: lost, limited, or not answered by design.
     """
-    return HostRecord(address, at, why_not="nmap found the host down and did not probe its ports")
+    return HostRecord(address, at, why_not="nmap found the host down and did not probe its ports", down=True)
 
 
 def _address(element: Element) -> Address | None:

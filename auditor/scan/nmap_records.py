@@ -82,7 +82,8 @@ class Unread:
 
 @dataclass(frozen=True, slots=True)
 class HostRecord:
-    """One finished `host` element. `why_not` is set where the host as a whole was not scanned to its end.
+    """One finished `host` element. `why_not` is set where the host as a whole was not scanned to its end, and `down`
+    where nmap's own ping, or ARP, is why.
 
     `reply` is nmap's reason for holding the host to be up, where that is evidence from the network.
     """
@@ -93,6 +94,7 @@ class HostRecord:
     unread: tuple[Unread, ...] = ()
     reply: str | None = None
     why_not: str | None = None
+    down: bool = False
 
 
 Item = HostRecord | Progress | Skipped

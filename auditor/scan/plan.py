@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import islice
@@ -39,6 +39,7 @@ class Purpose(StrEnum):
     LIVENESS = "liveness"
     VERSIONS = "versions"
     AGAIN = "again"
+    NEIGHBOURS = "neighbours"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ class Job:
     technique: Technique
     rate: float  # packets a second, at most
     patient: bool = False  # a second look, one port a second
+    absent: bool = False  # neighbours that the viewpoint's kernel does not find
 
     @property
     def family(self) -> Family:
@@ -88,7 +90,9 @@ class Job:
                 self.technique, self.protocol, self.ports, self.targets, rate=self.rate, retries=1, patient=True
             )
         if self.purpose is not Purpose.SWEEP:
-            return command.probe(self.technique, self.protocol, self.ports, self.targets, rate=self.rate)
+            return command.probe(
+                self.technique, self.protocol, self.ports, self.targets, rate=self.rate, absent=self.absent
+            )
         return command.probe(
             self.technique,
             self.protocol,
@@ -98,6 +102,7 @@ class Job:
             least_rate=self.rate,
             retries=1,
             group=self.group,
+            absent=self.absent,
         )
 
     @property
@@ -105,10 +110,15 @@ class Job:
         """The argument list as a shell would take it, for people to read."""
         return shlex.join(self.argv)
 
-    def without(self, addresses: frozenset[Address]) -> Job | None:
+    def without(self, addresses: Collection[Address]) -> Job | None:
         """The job less some addresses; None where nothing is left of it."""
         left = tuple(target for target in self.targets if target.address not in addresses)
         return replace(self, targets=left) if left else None
+
+    def absent_only(self, absent: Collection[Address]) -> Job | None:
+        """The part of the job that is about absent neighbours; None where there is none."""
+        left = tuple(target for target in self.targets if target.address in absent)
+        return replace(self, targets=left, absent=True) if left else None
 
 
 @dataclass(frozen=True, slots=True)

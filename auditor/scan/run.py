@@ -15,8 +15,9 @@ from auditor.model.inventory import Via
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, PortState, Protocol
 from auditor.scan.merge import SILENCE, Board, covered
-from auditor.scan.nmap_records import HostRecord, Item, Progress, Skipped, Unread, bounded
+from auditor.scan.nmap_records import HostRecord, Item, Progress, Seen, Sight, Skipped, Unread, bounded
 from auditor.scan.nmap_xml import NmapXmlReader
+from auditor.scan.plan import Job
 from auditor.transport import Transport
 
 _NOT_SENT = re.compile(r"^sendto in \w+: sendto\(.*\) => (.+)$", re.MULTILINE)
@@ -119,6 +120,26 @@ def _without_silence(record: HostRecord, why: str) -> HostRecord:
         record,
         seen=tuple(one for one in record.seen if one not in silent),
         unread=(*record.unread, *(Unread(one.protocol, one.ports, why) for one in silent)),
+    )
+
+
+def silent_if_absent(run: Run, job: Job) -> Run:
+    """The run, with all ports of absent neighbours silent where nmap does not find them either.
+
+    Neither nmap nor the kernel, in its own time, has had an answer to ARP: nothing can be sent to such an address from
+    there, by whomever, so every port has been asked as far as it can be.
+    """
+    if not job.absent:
+        return run
+    state = PortState.FILTERED if job.protocol is Protocol.TCP else PortState.OPEN_FILTERED
+    return replace(
+        run,
+        records=tuple(
+            replace(record, seen=(Seen(job.protocol, job.ports, Sight(state, SILENCE, record.at, 0)),), why_not=None)
+            if record.down
+            else record
+            for record in run.records
+        ),
     )
 
 

@@ -17,8 +17,8 @@ from auditor.scan import again, command
 from auditor.scan.merge import Board, reply_order
 from auditor.scan.plan import Job, Lane, Plan, Purpose
 from auditor.scan.progress import Progress
-from auditor.scan.run import EvidenceStore, Run, reconcile, run_nmap, undisputed
-from auditor.scan.source import check_sources
+from auditor.scan.run import EvidenceStore, Run, reconcile, run_nmap, silent_if_absent, undisputed
+from auditor.scan.source import check_sources, unresolved
 from auditor.scan.together import Room, together
 from auditor.scan.versions import VersionJob, version_jobs, wants
 from auditor.transport import Transport
@@ -27,8 +27,10 @@ _VERSIONS_SIDE_BY_SIDE = 16  # nmap runs, all viewpoints together; each costs 0.
 _VERSION_PACKETS = 100  # places for the packets of one conversation, which nmap cannot limit: about 50 a second, seen
 _AGAIN_SIDE_BY_SIDE = 4
 _UDP_AGAIN_SIDE_BY_SIDE = 8
+_ANY_PORT = PortSet.of(80)  # for a packet that has the kernel look for a neighbour; what it says is not used
 _LATE_SHARE = 0.5  # of the rate for pings and last looks, while version probes run beside them
 _PINGED = 4096  # addresses in one ping run
+_FRUITLESS = 2  # rounds of looking for neighbours without finding one; a link may limit how many answer at a time
 
 
 async def scan(
@@ -70,6 +72,7 @@ class _Viewpoint:
         self._probe_failures: list[Failure] = []
         self._mute: list[Failure] = []
         self._not_pinged: set[Address] = set()
+        self._absent: set[Address] = set()  # neighbours that the viewpoint's kernel does not find
         self._versioned: dict[tuple[Address, Protocol], PortSet] = {}
         self._names = count(1)
         self._progress = Progress(context, plan.viewpoint.name, "probes")
@@ -86,15 +89,20 @@ class _Viewpoint:
             self._board.fail(failure.address, failure.protocol, failure.ports, failure.reason)
         lost = dict(sources.no_route)
         lanes = [self._reachable(lane, lost) for lane in (self._plan.first, *self._plan.lanes)]
-        await self._probe(lanes[0], lanes[1:], frozenset(lost))
+        # Over IPv6 nmap sends frames itself, and nothing is held back.
+        neighbours = [address for address in sources.neighbours if address.version == 4]
+        await self._probe(lanes[0], lanes[1:], frozenset(lost), neighbours)
         self._tell("done")
         return self._result(None)
 
-    async def _probe(self, first: Lane, lanes: Sequence[Lane], lost: frozenset[Address]) -> None:
+    async def _probe(
+        self, first: Lane, lanes: Sequence[Lane], lost: frozenset[Address], neighbours: Sequence[Address]
+    ) -> None:
         """Declared ports, then the sweep; what answers on an open port is asked beside them, as soon as it is found."""
         self._progress.grow(sum(job.probes for lane in (first, *lanes) for job in lane.jobs))
         self._tell("probing declared ports")
         await self._lane(first)
+        await self._find([address for address in neighbours if not self._board.answered(address)])
         self._tell("probing the rest of the coverage")
         await together(self._versions(), self._rest(lanes, lost))
 
@@ -102,6 +110,23 @@ class _Viewpoint:
         await together(*(self._lane(lane, versions=True) for lane in lanes))
         answering = await self._pings(lost)
         await self._once_more(answering)
+
+    async def _find(self, neighbours: Sequence[Address]) -> None:
+        """Have the kernel look for silent neighbours until it finds no more; note those that it does not find."""
+        absent = set(neighbours)
+        fruitless = 0
+        while absent and fruitless < _FRUITLESS:
+            for start in range(0, len(neighbours), _PINGED):
+                asked = [address for address in neighbours[start : start + _PINGED] if address in absent]
+                targets = [probe_target(address, self._plan.scope) for address in asked]
+                if targets:
+                    rate = self._plan.viewpoint.rate
+                    argv = command.probe(self._technique, Protocol.TCP, _ANY_PORT, targets, rate=rate, retries=0)
+                    await self._run(f"{Purpose.NEIGHBOURS}-{Family.IPV4}", argv)
+            left = await unresolved(self._transport, self._plan.viewpoint, absent)
+            fruitless = fruitless + 1 if len(left) == len(absent) else 0
+            absent = left
+        self._absent = absent
 
     def _asked(self) -> list[Address]:
         """Every address that some job is about."""
@@ -121,7 +146,9 @@ class _Viewpoint:
 
         async def one(job: Job) -> None:
             async with gate:
-                await self._job(job)
+                for part in (job.without(self._absent), job.absent_only(self._absent)):
+                    if part is not None:
+                        await self._job(part)
             if job.purpose is Purpose.UDP and (second := self._udp_again(job)) is not None:
                 async with self._udp_gate:
                     await self._job(second)
@@ -156,7 +183,7 @@ class _Viewpoint:
         run = await self._run(f"{job.purpose}-{job.family}", job.argv, share.tell)
         share.finish()
         board = self._canaries if job.purpose is Purpose.CANARY else self._board
-        run = undisputed(board, run)
+        run = silent_if_absent(undisputed(board, run), job)
         for record in run.records:
             board.add(record)
         if job.ports:

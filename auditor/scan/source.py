@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from ipaddress import ip_address
 
@@ -20,10 +20,14 @@ _PATIENCE = 20.0  # seconds; `ip route get` asks the kernel, nothing else
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """`failure` says why the viewpoint is not what the inventory declares; `no_route` says it for single addresses."""
+    """`failure` says why the viewpoint is not what the inventory declares; `no_route` says it for single addresses.
+
+    `neighbours` are on the viewpoint's own link, without a router in between.
+    """
 
     failure: str | None = None
     no_route: tuple[tuple[Address, str], ...] = ()
+    neighbours: tuple[Address, ...] = ()
 
 
 async def check_sources(transport: Transport, viewpoint: Viewpoint, addresses: Iterable[Address]) -> Sources:
@@ -39,7 +43,11 @@ async def check_sources(transport: Transport, viewpoint: Viewpoint, addresses: I
     except TransportError as error:
         return Sources(failure=str(error))
     wrong = sorted({way.wrong for way in ways if way.wrong is not None})
-    return Sources(wrong[0] if wrong else None, tuple((way.address, way.none) for way in ways if way.none is not None))
+    return Sources(
+        wrong[0] if wrong else None,
+        tuple((way.address, way.none) for way in ways if way.none is not None),
+        tuple(way.address for way in ways if way.none is None and way.link),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +55,7 @@ class _Way:
     address: Address
     none: str | None = None  # why there is no way
     wrong: str | None = None  # why it is not the declared one
+    link: bool = False
 
 
 async def _way(transport: Transport, viewpoint: Viewpoint, address: Address) -> _Way:
@@ -61,9 +70,21 @@ async def _way(transport: Transport, viewpoint: Viewpoint, address: Address) -> 
         return _Way(address, none=f"the viewpoint's route to it is of type {route['type']}")
     if route.get("type") == "local" and not address.is_loopback:
         return _Way(address, none="it is an address of the viewpoint's own machine")
+    link = "gateway" not in route and "via" not in route and route.get("type") != "local"
     if viewpoint.nat:
-        return _Way(address)
-    return _Way(address, wrong=_mismatch(viewpoint, Family.of(address), str(route.get("prefsrc", ""))))
+        return _Way(address, link=link)
+    return _Way(address, wrong=_mismatch(viewpoint, Family.of(address), str(route.get("prefsrc", ""))), link=link)
+
+
+async def unresolved(transport: Transport, viewpoint: Viewpoint, neighbours: Collection[Address]) -> set[Address]:
+    """Those whose link-layer address the viewpoint's kernel does not know (ip-neighbour(8))."""
+    try:
+        answer = await capture(transport, viewpoint.via, ["ip", "-j", "neighbour", "show"], _PATIENCE)
+        entries = json.loads(answer.stdout or "[]")
+        known = {entry["dst"] for entry in entries if "lladdr" in entry and "FAILED" not in entry.get("state", ())}
+    except (TransportError, ValueError, KeyError, TypeError):
+        known = set()
+    return {address for address in neighbours if str(address) not in known}
 
 
 def _first_route(text: str) -> dict[str, object] | None:

@@ -92,6 +92,7 @@ def test_back_shows_what_was_there(show: Show) -> None:
     """The address says which view it is; the same number can be clicked again."""
     opened = show(busy_audit())
     opened.page.click(".severities .tally >> nth=1")
+    expect(opened.page.locator("#shown")).not_to_have_text("13")
     filtered = opened.shown()
     opened.page.evaluate("scrollTo(0, 0)")
     opened.page.click(".severities .tally >> nth=1")
