@@ -73,7 +73,7 @@ def run(coroutine: Coroutine[Any, Any, _T]) -> _T:
 
 @contextmanager
 def _woken(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
-    """Have every signal wake the loop. The system may give one to another thread; our handler would wait for this one."""
+    """Have every signal wake the loop: the system may give one to another thread, and our handler runs in this one."""
     reading, writing = socket.socketpair()
     reading.setblocking(False)
     writing.setblocking(False)
