@@ -60,7 +60,7 @@ class FakeTransport:
     """Answers routes as declared, and nmap by `nmap`, which is given the argument list."""
 
     nmap: Callable[[Sequence[str]], Said]
-    route: Callable[[str], Said] = lambda _: Said('[{"dst":"x","prefsrc":"10.0.0.99"}]')
+    route: Callable[[str], Said] = lambda _: Said('[{"dst":"x","gateway":"10.0.0.98","prefsrc":"10.0.0.99"}]')
     ran: list[Sequence[str]] = field(default_factory=list)
 
     @asynccontextmanager
@@ -220,6 +220,29 @@ def test_a_neighbour_that_nmap_calls_down_was_not_asked() -> None:
     assert [("10.0.0.1", "1-10", "nmap found the host down and did not probe its ports")] == failures(found)
     assert () == found.observations
     assert all("--disable-arp-ping" in argv for argv in transport.ran if "-p" in argv)
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_the_kernel_finds_neighbours(known: bool) -> None:
+    """What is sent to one that it does not find is held back, so nmap asks for that one by ARP before it sweeps."""
+
+    def silent(argv: Sequence[str]) -> Said:
+        if "-p" in argv and "--disable-arp-ping" not in argv:
+            return Said(document(argv, host(ONE, status='state="down" reason="no-response"')))
+        extra = closed(argv).replace("closed", "filtered").replace("reset", "no-response") if "-p" in argv else ""
+        return Said(document(argv, host(ONE, extra)))
+
+    def route(what: str) -> Said:
+        entries = '[{"dst":"10.0.0.1","lladdr":"02:00:00:00:00:01","state":["REACHABLE"]}]' if known else "[]"
+        return Said(entries if what == "show" else '[{"dst":"x","prefsrc":"10.0.0.99"}]')
+
+    transport = FakeTransport(silent, route=route)
+    found, _ = carried_out(transport, expectations(ONE))
+    (sweep,) = (argv for argv in transport.ran if "--min-rate" in argv)
+
+    assert known == ("--disable-arp-ping" in sweep)
+    assert [("1-10", "filtered", "no-response")] == [(str(o.ports), o.state, o.reason) for o in found.observations]
+    assert [] == failures(found)
 
 
 def test_silent_addresses_are_pinged_and_neighbours_asked_past_the_link() -> None:
