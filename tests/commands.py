@@ -78,8 +78,14 @@ def start(*arguments: str | Path, env: Mapping[str, str]) -> subprocess.Popen[st
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509 - no threads here
+        preexec_fn=_as_from_a_shell,  # noqa: PLW1509 - no threads here
     )
+
+
+def _as_from_a_shell() -> None:
+    """Undo what a background job or nohup around the tests has set to be ignored: the auditor would respect it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def is_gone(pid: int) -> bool:
