@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_network
 
 from netaddr import IPNetwork, IPSet
@@ -38,7 +39,8 @@ def probe_target(address: Address, scope: Scope) -> ProbeTarget:
 
 def in_scope(address: Address, scope: Scope) -> bool:
     """Whether the scope allows the address. Deny wins."""
-    return contains(scope.allow, address) and not contains(scope.deny, address)
+    allowed, denied = _members(_Same(scope))
+    return address in allowed and address not in denied
 
 
 def contains(networks: Iterable[Network], address: Address) -> bool:
@@ -63,6 +65,24 @@ class Members:
         number = int(first)
         prefixes = self._prefixes[first.version].items()
         return any(number >> shift in known for shift, known in prefixes if shift >= bits)
+
+
+class _Same:
+    """A scope as a key that costs nothing to hash, however many networks it has: equal only to itself."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+
+    def __hash__(self) -> int:
+        return id(self.scope)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.scope is self.scope
+
+
+@lru_cache(maxsize=4)
+def _members(key: _Same) -> tuple[Members, Members]:
+    return Members(key.scope.allow), Members(key.scope.deny)
 
 
 def any_in(network: Network, addresses: Iterable[Address]) -> bool:

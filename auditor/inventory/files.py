@@ -13,8 +13,8 @@ from typing import Any
 
 from auditor.errors import Problem
 from auditor.inventory.events import Document, parse
-from auditor.inventory.schema import BROKEN
-from auditor.inventory.text import Path, clean, dotted
+from auditor.inventory.schema import BROKEN, MISNAMED
+from auditor.inventory.text import Path, Suggestions, clean, dotted
 from auditor.model.inventory import InventoryFile, Location
 
 MAX_BYTES = 64 * 1024 * 1024
@@ -43,6 +43,7 @@ class Tree:
     """All files as one: the data under each top-level key, and which document each part came from.
 
     `broken` are the top-level keys of which something could not be read at all, so that names may be missing.
+    `suggestions` are bounded for all problems of the tree together.
     """
 
     path: str
@@ -50,6 +51,7 @@ class Tree:
     owners: dict[Path, Document] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
+    suggestions: Suggestions = field(default_factory=Suggestions)
 
     def at(self, path: Path) -> Location:
         document = self._owner(path)
@@ -168,6 +170,8 @@ def merge(source: Source) -> Tree:
             section = data.get(key)
             for name, value in section.items() if isinstance(section, dict) else ():
                 _put(tree, (key, name), value, document, tree.data[key])
+                if value is MISNAMED:
+                    tree.broken.add(key)
     return tree
 
 

@@ -1,7 +1,7 @@
 """Whether a document follows the schema, decided by jsonschema-rs; what is wrong, worded from jsonschema's errors.
 
-What fails is replaced by `BROKEN` in the data, part by part, so that the rest can still be resolved and no name in it
-seems unknown only because its part was wrong.
+What fails is replaced by `BROKEN` in the data, just where it stands, so that all the rest can still be resolved, and
+nothing seems unknown or missing only because it was wrong.
 """
 
 from __future__ import annotations
@@ -16,47 +16,17 @@ import jsonschema_rs
 from jsonschema import Draft202012Validator, ValidationError, validators
 
 from auditor.inventory.events import Document
-from auditor.inventory.text import Path, clean, listed, shown, suggest
+from auditor.inventory.text import Path, Suggestions, clean, listed, shown
 from auditor.resources import schema_text
 
 
 class Broken:
-    """Stands for a part that is there but wrong, and already reported."""
+    """Stands for a part that is wrong or missing, and already reported."""
 
 
 BROKEN = Broken()
+MISNAMED = Broken()  # stands for a part with a bad name: any other name may be the right one
 
-_SERVICE_LEAVES = frozenset(
-    {"protocol", "optional", "answers", "behind", "reason", "owner", "ticket", "approved_by", "patching", "review_by"}
-    | {"http", "listens", "bind"}
-)
-
-# The parts that break alone; `*` is any name. Longest first.
-_PARTS: tuple[Path, ...] = (
-    *(
-        (section, "*", "services", "*", key)
-        for section in ("roles", "hosts")
-        for key in ("ports", "interfaces", "from", "class", "families")
-    ),
-    ("hosts", "*", "roles"),
-    ("viewpoints", "*", "kind"),
-    ("roles", "*", "services", "*"),
-    ("hosts", "*", "services", "*"),
-    ("hosts", "*", "interfaces", "*"),
-    ("ranges", "*"),
-    ("viewpoints", "*"),
-    ("roles", "*"),
-    ("hosts", "*"),
-    ("*",),
-)
-# Keys without which the rest of such a part can still be resolved: they are dropped instead.
-_LEAVES: tuple[tuple[Path, frozenset[str]], ...] = (
-    (("hosts", "*"), frozenset({"owner", "tags", "members", "firewall", "access", "limits"})),
-    (("viewpoints", "*"), frozenset({"nat", "canaries", "boundary", "limits", "via", "sweep"})),
-    (("ranges", "*"), frozenset({"trust"})),
-    (("roles", "*", "services", "*"), _SERVICE_LEAVES),
-    (("hosts", "*", "services", "*"), _SERVICE_LEAVES),
-)
 _TYPES = {
     "object": "a mapping",
     "array": "a list",
@@ -68,20 +38,37 @@ _TYPES = {
 }
 
 
+def told(values: Mapping[str, Any], key: str, default: Any = None) -> Any:
+    """The value of a key; the default where it is not there or broken."""
+    value = values.get(key, default)
+    return default if isinstance(value, Broken) else value
+
+
+def items(value: Any) -> list[Any]:
+    """The items of a list, each of which may be broken; a broken one where the list is broken as a whole."""
+    return [value] if isinstance(value, Broken) else list(value)
+
+
+def sound(value: Any) -> bool:
+    """Whether a value, or each item of a list, is not broken."""
+    return not any(isinstance(one, Broken) for one in ([value] if not isinstance(value, list) else value))
+
+
 def check(document: Document) -> None:
-    """Report what does not follow the schema, and break those parts of the data."""
-    if not isinstance(document.data, dict) or decider().is_valid(document.data):
+    """Report what does not follow the schema, and break it in the data."""
+    data = document.data
+    if not isinstance(data, dict) or decider().is_valid(data):
         return
-    suspect = _suspects(document.data)
-    errors = list(wording().iter_errors(suspect))
+    errors = list(wording().iter_errors(_suspects(data)))
     if not errors:  # the two libraries disagree, which a test rules out for all we know of: refuse all the same
-        errors = [ValidationError("does not follow the schema of inventories")]
+        document.problem((), "does not follow the schema of inventories")
+        data.update(dict.fromkeys(data, BROKEN))
+    suggestions = Suggestions()
     for error in errors:
-        for path, message in _worded(error):
+        for path, message in _worded(error, suggestions):
             document.problem(path, message)
     for error in errors:
-        if error.validator != "additionalProperties":
-            _break(document.data, _place(error))
+        _break(data, error)
 
 
 @cache
@@ -109,7 +96,10 @@ def wording() -> Draft202012Validator:
 
 
 def _suspects(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Only the entries with errors in them: jsonschema is 200 times slower, and most of an inventory is right."""
+    """Only the entries with errors in them: jsonschema is 200 times slower, and most of an inventory is right.
+
+    jsonschema-rs leaves an empty name out of its paths: a step that names no entry makes the whole section suspect.
+    """
     large = {key for key in ("ranges", "viewpoints", "roles", "hosts") if isinstance(data.get(key), dict)}
     suspect = {key: value for key, value in data.items() if key not in large}
     for error in decider().iter_errors(data):
@@ -123,36 +113,38 @@ def _suspects(data: Mapping[str, Any]) -> dict[str, Any]:
     return suspect
 
 
-def _break(data: Any, path: Path) -> None:
-    """Put BROKEN in place of the smallest part that holds the path, or drop the key that nothing hangs on."""
-    for part, leaves in _LEAVES:
-        if _within(path, part) and path[len(part) : len(part) + 1] and path[len(part)] in leaves:
-            _parent(data, path[: len(part) + 1]).pop(path[len(part)], None)
-            return
-    for part in _PARTS:
-        if _within(path, part):
-            _parent(data, path[: len(part)])[path[len(part) - 1]] = BROKEN
-            return
-
-
-def _within(path: Path, part: Path) -> bool:
-    return len(path) >= len(part) and all(want in ("*", step) for want, step in zip(part, path, strict=False))
-
-
-def _parent(data: Any, path: Path) -> Any:
-    """The mapping that holds the last step; an empty one where an earlier error has broken that already."""
+def _break(data: Any, error: ValidationError) -> None:
+    """Put BROKEN in place of what is wrong, and where what is missing should be. An unknown key harms nothing."""
+    path = _place(error)
+    if error.validator == "additionalProperties":
+        return
+    if error.validator == "required":
+        path = (*path, _missing(error))
     for step in path[:-1]:
-        data = data.get(step) if isinstance(data, dict) else None
-    return data if isinstance(data, dict) else {}
+        if isinstance(data, Broken):  # by an earlier error
+            return
+        data = data[step]
+    if not isinstance(data, Broken):
+        data[path[-1]] = MISNAMED if _misnamed(error) else BROKEN
 
 
 def _place(error: ValidationError) -> Path:
     """The path of what is wrong; for a bad name, of the entry that has it."""
     path: Path = tuple(error.absolute_path)
-    return (*path, str(error.instance)) if "propertyNames" in error.absolute_schema_path else path
+    return (*path, str(error.instance)) if _misnamed(error) else path
 
 
-def _worded(error: ValidationError) -> Iterator[tuple[Path, str]]:
+def _misnamed(error: ValidationError) -> bool:
+    return "propertyNames" in error.absolute_schema_path
+
+
+def _missing(error: ValidationError) -> str:
+    """One error comes for each missing key; its message alone tells which."""
+    wanted: Any = error.validator_value
+    return next(str(key) for key in wanted if error.message.startswith(repr(key)))
+
+
+def _worded(error: ValidationError, suggestions: Suggestions) -> Iterator[tuple[Path, str]]:
     path = _place(error)
     wanted: Any = error.validator_value
     schema: Mapping[str, Any] = error.schema if isinstance(error.schema, dict) else {}
@@ -161,13 +153,12 @@ def _worded(error: ValidationError) -> Iterator[tuple[Path, str]]:
         case "additionalProperties":
             known = list(schema.get("properties", {}))
             for key in sorted(set(value) - set(known)):
-                yield (*path, key), f"unknown key {shown(key)}{suggest(key, known)}"
+                yield (*path, key), f"unknown key {shown(key)}{suggestions.of(key, known)}"
         case "required":
-            # One error comes for each missing key; its message alone tells which.
-            key = next(key for key in wanted if error.message.startswith(repr(key)))
+            key = _missing(error)
             yield path, f"`{key}` is missing{_example(schema.get('properties', {}).get(key, {}))}"
         case "enum":
-            yield path, _not_one_of(value, wanted, schema)
+            yield path, _not_one_of(value, wanted, schema, suggestions)
         case "const":
             what = f"the text {shown(value)}" if isinstance(value, str) else shown(value)
             yield path, f"{what} is not {_titled(schema)}; write the number {wanted}"
@@ -189,9 +180,9 @@ def _worded(error: ValidationError) -> Iterator[tuple[Path, str]]:
             yield path, f"{shown(value)} is not {_titled(schema)}{_example(schema)}" if schema else error.message
 
 
-def _not_one_of(value: Any, allowed: Any, schema: Mapping[str, Any]) -> str:
+def _not_one_of(value: Any, allowed: Any, schema: Mapping[str, Any], suggestions: Suggestions) -> str:
     words = [str(word) for word in allowed if word is not None]
-    meant = suggest(value, words) if isinstance(value, str) else f"; known: {listed(words)}"
+    meant = suggestions.of(value, words) if isinstance(value, str) else f"; known: {listed(words)}"
     return f"{shown(value)} is not {_titled(schema)}{meant}"
 
 

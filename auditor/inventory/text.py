@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from difflib import get_close_matches
-from functools import lru_cache
 
 Path = tuple[str | int, ...]
 
 _MOST_NAMES = 12
-_MOST_COMPARED = 1000
+_MOST_COMPARED = 50_000  # words with names, in all: about a second
 
 
 def shown(value: object, most: int = 60) -> str:
@@ -19,6 +18,8 @@ def shown(value: object, most: int = 60) -> str:
 
 def clean(text: str, most: int = 60) -> str:
     """The text on one line, without control characters, cut to `most` characters."""
+    if len(text) <= most and text.isprintable():
+        return text
     safe = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text[: most + 1])
     return safe if len(text) <= most else f"{safe[: most - 1]}…"
 
@@ -38,17 +39,27 @@ def listed(names: Iterable[str]) -> str:
     return row if len(every) <= _MOST_NAMES else f"{row} and {len(every) - _MOST_NAMES} more"
 
 
-def suggest(word: str, names: Iterable[str]) -> str:
-    """What was probably meant, as the end of a sentence; else the names there are."""
-    return _suggestion(word[:64], tuple(sorted(names)))
+class Suggestions:
+    """What was meant by wrong names. A look costs milliseconds, so that after a bounded number it only lists names."""
+
+    def __init__(self) -> None:
+        self._left = _MOST_COMPARED
+
+    def of(self, word: str, names: Collection[str]) -> str:
+        """What was probably meant, as the end of a sentence; else the names there are."""
+        if not names:
+            return "; none is declared"
+        every = sorted(names)
+        close = []
+        if len(every) <= self._left:
+            self._left -= len(every)
+            close = get_close_matches(word[:64], every, n=1, cutoff=0.6)
+        return f"; did you mean {shown(close[0])}?" if close else f"; known: {listed(every)}"
 
 
-@lru_cache(maxsize=1024)  # one wrong name may stand in thousands of places, and a look costs milliseconds
-def _suggestion(word: str, names: tuple[str, ...]) -> str:
-    close = get_close_matches(word, names, n=1, cutoff=0.6) if len(names) <= _MOST_COMPARED else []
-    if close:
-        return f"; did you mean {shown(close[0])}?"
-    return f"; known: {listed(names)}" if names else "; none is declared"
+def suggest(word: str, names: Collection[str]) -> str:
+    """The same for a single word."""
+    return Suggestions().of(word, names)
 
 
 def _yaml(value: object) -> str:

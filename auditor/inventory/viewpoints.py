@@ -7,7 +7,7 @@ from typing import Any
 from auditor import addresses
 from auditor.inventory.files import Tree
 from auditor.inventory.literals import address, canary
-from auditor.inventory.schema import BROKEN
+from auditor.inventory.schema import Broken, items, told
 from auditor.inventory.sources import networks
 from auditor.inventory.text import Path, shown
 from auditor.model.inventory import Canary, LocalVia, NetnsVia, Scope, Via, Viewpoint
@@ -15,49 +15,58 @@ from auditor.model.words import Address, Boundary, Family, Network, ViewpointKin
 
 
 def resolve_scope(tree: Tree) -> Scope | None:
-    """None where it is missing or wrong."""
+    """None where what it allows is missing or wrong. What it denies may lack entries that are wrong."""
     if "scope" not in tree.data:
         return None
-    before = len(tree.problems)
     scope = tree.data["scope"]
     allow = networks(tree, ("scope", "allow"), scope["allow"])
-    sound = len(tree.problems) == before
     deny = networks(tree, ("scope", "deny"), scope.get("deny", []), unicast=False)
-    return Scope(allow, deny) if sound else None
+    if None in allow:
+        return None
+    return Scope(tuple(one for one in allow if one), tuple(one for one in deny if one))
 
 
 def resolve_viewpoints(tree: Tree, scope: Scope | None) -> dict[str, Viewpoint]:
     viewpoints = {}
+    allowed = addresses.Members(addresses.difference(scope.allow)) if scope else None  # adjoining entries as one
     for name, value in sorted(tree.data["viewpoints"].items()):
+        if isinstance(value, Broken):
+            continue
         if name == "all":
             tree.problem(("viewpoints", name), "`-V all` means every viewpoint; give this one another name")
-        elif value is not BROKEN:
-            viewpoints[name] = _viewpoint(tree, name, value, scope)
+        viewpoints[name] = _viewpoint(tree, name, value, scope, allowed)
     return viewpoints
 
 
-def _viewpoint(tree: Tree, name: str, value: dict[str, Any], scope: Scope | None) -> Viewpoint:
+def _viewpoint(
+    tree: Tree, name: str, value: dict[str, Any], scope: Scope | None, allowed: addresses.Members | None
+) -> Viewpoint:
     path: Path = ("viewpoints", name)
     # What is wrong has been reported; as if internal, its targets are the whole scope, so that no other error follows.
-    kind = ViewpointKind.INTERNAL if value["kind"] is BROKEN else ViewpointKind(value["kind"])
-    targets = _targets(tree, path, value, kind, scope)
+    kind = ViewpointKind(told(value, "kind", ViewpointKind.INTERNAL))
+    declared = "targets" in value
+    targets = (
+        _targets(tree, (*path, "targets"), value["targets"], allowed) if declared else _default_targets(kind, scope)
+    )
     return Viewpoint(
         name=name,
         kind=kind,
         addresses=_addresses(tree, (*path, "addresses"), value["addresses"]),
-        targets=targets,
-        nat=value.get("nat", False),
+        targets=targets or (),
+        nat=told(value, "nat", False),
         canaries=_canaries(tree, (*path, "canaries"), value.get("canaries", []), scope, targets),
-        boundary=Boundary(value.get("boundary", "any")),
-        rate=int(value.get("limits", {}).get("rate", 5000)),
-        via=_via(value.get("via", "local")),
+        boundary=Boundary(told(value, "boundary", Boundary.ANY)),
+        rate=int(told(told(value, "limits", {}), "rate", 5000)),
+        via=_via(told(value, "via", "local")),
         location=tree.at(path),
     )
 
 
-def _addresses(tree: Tree, path: Path, texts: list[str]) -> tuple[Address, ...]:
+def _addresses(tree: Tree, path: Path, texts: Any) -> tuple[Address, ...]:
     found: dict[Family, Address] = {}
-    for index, text in enumerate(texts):
+    for index, text in enumerate(items(texts)):
+        if isinstance(text, Broken):
+            continue
         try:
             one = address(text)
         except ValueError as error:
@@ -71,31 +80,34 @@ def _addresses(tree: Tree, path: Path, texts: list[str]) -> tuple[Address, ...]:
     return tuple(found.values())
 
 
-def _targets(
-    tree: Tree, path: Path, value: dict[str, Any], kind: ViewpointKind, scope: Scope | None
-) -> tuple[Network, ...]:
-    """As declared, else each entry of the scope; for a public viewpoint, what of that entry is not private."""
-    if "targets" not in value:
-        allow = scope.allow if scope else ()
-        if kind is not ViewpointKind.PUBLIC:
-            return allow
-        return tuple(part for entry in allow for part in addresses.difference([entry], addresses.PRIVATE))
-    before = len(tree.problems)
-    targets = networks(tree, (*path, "targets"), value["targets"])
-    if scope and len(tree.problems) == before:
-        allowed = addresses.Members(addresses.difference(scope.allow))  # adjoining entries as one
-        for index, target in enumerate(targets):
-            if target not in allowed:
-                message = f"{target} is not within `scope.allow`, and nothing outside it is ever probed"
-                tree.problem((*path, "targets", index), f"{message}; narrow it, or allow it there")
-    return targets
+def _default_targets(kind: ViewpointKind, scope: Scope | None) -> tuple[Network, ...]:
+    """Each entry of the scope; for a public viewpoint, what of that entry is not private."""
+    allow = scope.allow if scope else ()
+    if kind is not ViewpointKind.PUBLIC:
+        return allow
+    return tuple(part for entry in allow for part in addresses.difference([entry], addresses.PRIVATE))
+
+
+def _targets(tree: Tree, path: Path, texts: Any, allowed: addresses.Members | None) -> tuple[Network, ...] | None:
+    """As declared; None where they cannot all be told."""
+    targets = networks(tree, path, texts)
+    for index, target in enumerate(targets):
+        if target and allowed is not None and target not in allowed:
+            message = f"{target} is not within `scope.allow`, and nothing outside it is ever probed"
+            tree.problem((*path, index), f"{message}; narrow it, or allow it there")
+    known = tuple(one for one in targets if one)
+    return known if len(known) == len(targets) else None
 
 
 def _canaries(
-    tree: Tree, path: Path, texts: list[str], scope: Scope | None, targets: tuple[Network, ...]
+    tree: Tree, path: Path, texts: Any, scope: Scope | None, targets: tuple[Network, ...] | None
 ) -> tuple[Canary, ...]:
+    """Whether they are within the targets is asked only where those can be told."""
     found = []
-    for index, text in enumerate(texts):
+    within = addresses.Members(targets) if targets else None
+    for index, text in enumerate(items(texts)):
+        if isinstance(text, Broken):
+            continue
         try:
             one = canary(text)
         except ValueError as error:
@@ -103,14 +115,15 @@ def _canaries(
             continue
         if scope and not addresses.in_scope(one.address, scope):
             tree.problem((*path, index), f"{shown(text)} is outside the scope, and nothing outside it is ever probed")
-        elif scope and targets and not addresses.contains(targets, one.address):
+        elif scope and within is not None and one.address not in within:
             tree.problem((*path, index), f"{shown(text)} is outside the viewpoint's targets, where it proves no path")
         found.append(one)
     return tuple(found)
 
 
 def _via(value: Any) -> Via:
-    return NetnsVia(value["netns"]) if isinstance(value, dict) and "netns" in value else LocalVia()
+    netns = told(value, "netns") if isinstance(value, dict) else None
+    return NetnsVia(netns) if netns else LocalVia()
 
 
 def _spelled(family: Family) -> str:

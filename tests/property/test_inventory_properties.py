@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from auditor.errors import InventoryError
 from auditor.inventory import expect, load
 from auditor.inventory.schema import decider, wording
+from auditor.inventory.text import dotted
 from auditor.model.inventory import Inventory
 from auditor.model.ports import PortSet
 from auditor.model.words import Basis, ExpectedState, Family, Profile, Protocol
@@ -70,7 +71,39 @@ def paths(data: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [path, *(deeper for step, value in steps for deeper in paths(value, (*path, step)))]
 
 
+SECTIONS = {"ranges", "viewpoints", "roles", "hosts", "services", "interfaces"}
 PATHS = paths(GOOD)[1:]
+NAMES = st.sampled_from(["", "a", "all", "a/b", "a~1b", "0", "lan", "interfaces", " ", "x-k", "10.0.0.1", "\x1b", "é"])
+
+# Where the parts of an inventory meet in every way there is.
+RICH: dict[str, Any] = deepcopy(GOOD)
+RICH["ranges"]["less"] = {"cidrs": ["10.0.0.0/8"], "except": ["10.0.0.0/9"], "trust": "trusted"}
+RICH["viewpoints"]["public"] = {
+    "kind": "public",
+    "addresses": ["192.0.2.1", "2001:db8:1::1"],
+    "canaries": ["2001:db8::1"],
+}
+RICH["roles"]["r"]["services"]["s"] |= {
+    "reason": "a",
+    "class": "remote-admin",
+    "protocol": "ssh",
+    "interfaces": ["lan"],
+}
+RICH["roles"]["other"] = {"services": {"s": deepcopy(RICH["roles"]["r"]["services"]["s"]) | {"reason": "b"}}}
+RICH["roles"]["third"] = deepcopy(RICH["roles"]["r"])
+RICH["hosts"]["a"] |= {"owner": "me", "tags": ["t"], "firewall": ["ufw"], "roles": ["r", "other", "third"]}
+RICH["hosts"]["a"]["services"]["s"] |= {"reason": "c", "review_by": "2026-12-31", "optional": True}
+RICH["hosts"]["a"]["services"]["w"] |= {"class": "public-web", "families": ["ipv4"]}
+RICH["hosts"]["a"]["services"]["w2"] = {
+    "ports": "443/tcp",
+    "interfaces": ["wan"],
+    "from": ["less"],
+    "class": "public-web",
+    "behind": "a.s",
+}
+RICH["hosts"]["b"]["services"] = {"x": {"ports": "1/tcp", "from": ["net", "10.0.0.7"], "behind": "a.w"}}
+RICH["hosts"]["b"]["services"]["local"] = {"ports": "2/tcp", "interfaces": ["loopback"]}
+NAMED = [path for path in paths(RICH) if SECTIONS.intersection(path[-2:-1]) and isinstance(path[-1], str)]
 
 
 @SLOW_FIXTURES
@@ -85,18 +118,21 @@ def test_any_bytes(tmp_path: Path, content: bytes) -> None:
 
 
 @settings(SLOW_FIXTURES, max_examples=400)
-@given(st.lists(st.tuples(st.sampled_from(PATHS), JUNK), min_size=1, max_size=3))
-def test_any_change(tmp_path: Path, changes: list[tuple[tuple[Any, ...], Any]]) -> None:
-    """Whatever is put anywhere in a good inventory, it loads or is told what is wrong; both validators agree on it."""
+@given(st.lists(st.tuples(st.sampled_from(PATHS), JUNK, st.none() | NAMES), min_size=1, max_size=3))
+def test_any_change(tmp_path: Path, changes: list[tuple[tuple[Any, ...], Any, str | None]]) -> None:
+    """Whatever value or key is put into a good inventory, it loads or is told what is wrong; both validators agree."""
     data = deepcopy(GOOD)
-    for path, junk in changes:
+    for path, junk, name in changes:
         parent = data
         try:
             for step in path[:-1]:
                 parent = parent[step]
             if isinstance(parent, dict) and not isinstance(path[-1], str):
                 continue  # an earlier change put a map where the list was; JSON has no such key
-            parent[path[-1]] = junk
+            if name is None:
+                parent[path[-1]] = junk
+            elif isinstance(parent, dict):
+                parent[name] = parent.pop(path[-1])
         except (KeyError, IndexError, TypeError):
             continue
     file = tmp_path / "changed.json"
@@ -108,6 +144,46 @@ def test_any_change(tmp_path: Path, changes: list[tuple[tuple[Any, ...], Any]]) 
     except InventoryError as error:
         assert error.problems
         assert all(str(problem).isprintable() for problem in error.problems)
+
+
+def problems(folder: Path, data: dict[str, Any]) -> list[str]:
+    """The paths of what is wrong."""
+    file = folder / "inventory.json"
+    file.write_text(json.dumps(data), encoding="utf-8")
+    try:
+        load(file)
+    except InventoryError as error:
+        return [problem.path for problem in error.problems]
+    return []
+
+
+def test_the_rich_inventory_is_good(tmp_path: Path) -> None:
+    """What the next properties break is whole before."""
+    assert problems(tmp_path, RICH) == []
+
+
+@pytest.mark.parametrize("path", paths(RICH)[1:], ids=dotted)
+def test_one_wrong_part_is_one_problem(tmp_path: Path, path: tuple[Any, ...]) -> None:
+    """A part of the wrong kind is told where it stands, and nothing else seems wrong because of it."""
+    data = deepcopy(RICH)
+    parent = data
+    for step in path[:-1]:
+        parent = parent[step]
+    parent[path[-1]] = 1.5
+
+    assert problems(tmp_path, data) == [dotted(path)]
+
+
+@pytest.mark.parametrize("path", NAMED, ids=dotted)
+def test_one_bad_name_is_one_problem(tmp_path: Path, path: tuple[Any, ...]) -> None:
+    """What has a bad name is told by it, and whatever may mean it is not called unknown."""
+    data = deepcopy(RICH)
+    parent = data
+    for step in path[:-1]:
+        parent = parent[step]
+    parent["k k"] = parent.pop(path[-1])
+
+    assert problems(tmp_path, data) == [dotted((*path[:-1], "k k"))]
 
 
 PORT, PROTOCOL = st.integers(1, 12), st.sampled_from(["tcp", "udp"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from ipaddress import ip_address, ip_network
 
 import pytest
@@ -16,7 +17,7 @@ from auditor.addresses import (
     trust_of,
 )
 from auditor.model.inventory import Scope
-from auditor.model.words import Trust
+from auditor.model.words import Network, Trust
 
 SCOPE = Scope((ip_network("10.0.0.0/8"), ip_network("2001:db8::/32")), (ip_network("10.9.0.0/16"),))
 
@@ -42,6 +43,23 @@ def test_only_the_scope_makes_targets(text: str, allowed: bool) -> None:
     else:
         with pytest.raises(OutOfScopeError, match=r"outside the inventory's scope"):
             probe_target(address, SCOPE)
+
+
+def test_a_scope_is_prepared_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asking of many addresses goes through the networks of a scope once, and another scope has its own answer."""
+    made = []
+
+    class Counted(Members):
+        def __init__(self, networks: Iterable[Network]) -> None:
+            made.append(networks)
+            super().__init__(networks)
+
+    monkeypatch.setattr("auditor.addresses.Members", Counted)
+    scope, other = Scope((ip_network("10.0.0.0/25"),)), Scope((ip_network("10.0.0.128/25"),))
+
+    assert [in_scope(ip_address(0x0A000000 + number), scope) for number in range(256)] == [True] * 128 + [False] * 128
+    assert len(made) == 2
+    assert in_scope(ip_address("10.0.0.200"), other)
 
 
 def test_families_do_not_mix() -> None:

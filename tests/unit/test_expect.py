@@ -128,6 +128,27 @@ def test_several_names_for_one_endpoint(estate: Inventory) -> None:
     assert (both.service.protocol, both.service.behind, both.service.answers) == ("postgresql", "web.https", False)
 
 
+def test_many_ports_under_one_wide_service(tmp_path: Path) -> None:
+    """Each port has the services that declare it, in the order of their names, whatever lies around it."""
+    path = tmp_path / "wide.yaml"
+    single = "".join(f"      s{port}: {{ports: {port}/tcp, from: [10.0.0.9]}}\n" for port in range(2, 4000, 2))
+    path.write_text(
+        "version: 1\nname: wide\nscope: {allow: [10.0.0.0/8]}\nviewpoints: {v: {kind: vpn, addresses: [10.0.0.9]}}\n"
+        "hosts:\n  a:\n    interfaces: {lan: [10.0.0.1]}\n    services:\n"
+        f"      wide: {{ports: 1-65535/tcp, from: [10.0.0.8]}}\n{single}",
+        encoding="utf-8",
+    )
+    found = load(path)
+
+    result = expect(found, found.viewpoints["v"], Profile.STANDARD)
+
+    tcp = [each for each in result.expectations if each.protocol is Protocol.TCP]
+    assert len(tcp) == 2000
+    (alone,) = [each for each in tcp if each.service and each.service.name == "wide"]
+    assert (str(alone.ports)[:7], len(alone.ports), alone.other_services) == ("1,3,5,7", 65535 - 1999, ())
+    assert all(each.other_services == ("wide",) for each in tcp if each is not alone)
+
+
 def test_united_service_on_several_interfaces(estate: Inventory) -> None:
     """Only what is declared on this interface counts for it, though another name has the port elsewhere."""
     found = one(expect(estate, estate.viewpoints["public"], Profile.STANDARD), WEB4, 443)

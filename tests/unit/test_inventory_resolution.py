@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
 
+from auditor.errors import InventoryError
 from auditor.inventory import load
+from auditor.inventory import services as services_module
+from auditor.inventory import text as text_module
 from auditor.model.inventory import Canary, Inventory, NetnsVia, Service
 from auditor.model.words import Boundary, Family, Protocol, ServiceClass, Trust
 
@@ -349,3 +353,78 @@ def test_a_plain_value_may_look_like_a_merge_key(tmp_path: Path) -> None:
     text = "hosts: {a: {interfaces: {lan: [10.20.1.1]}, services: {s: {ports: 1/tcp, from: [bastion], reason: <<}}}}\n"
 
     assert inventory(tmp_path, text).hosts["a"].services[0].reason == "<<"
+
+
+def test_looks_for_what_was_meant_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of many wrong names is told, but not each is compared with all the names there are."""
+    compared = []
+
+    def counted(word: str, names: list[str], **options: float) -> list[str]:
+        compared.extend(names)
+        return get_close_matches(word, names, **options)
+
+    monkeypatch.setattr(text_module, "get_close_matches", counted)
+    ranges = "".join(f"  range-{number}: [10.1.{number}.1]\n" for number in range(200))
+    wrong = ", ".join(f"rnge-{number}x" for number in range(1000))
+    text = f"hosts: {{a: {{interfaces: {{lan: [10.20.1.1]}}, services: {{s: {{ports: 1/tcp, from: [{wrong}]}}}}}}}}\n"
+
+    with pytest.raises(InventoryError) as caught:
+        inventory(tmp_path, text, HEAD + ranges)
+
+    assert len(caught.value.problems) == 1000
+    assert "did you mean `range-0`?" in caught.value.problems[0].message
+    assert "; known: " in caught.value.problems[-1].message
+    assert len(compared) <= 50_000
+
+
+def test_a_wrong_source_set_is_looked_into_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And told wherever it is written."""
+    looked = []
+    monkeypatch.setattr(text_module, "get_close_matches", lambda word, *_, **__: looked.append(word) or [])
+    hosts = "\n".join(
+        f"  h{number}: {{interfaces: {{lan: [10.20.1.{number}]}}, services: {{s: {{ports: 1/tcp, from: [nobody]}}}}}}"
+        for number in range(1, 10)
+    )
+
+    with pytest.raises(InventoryError) as caught:
+        inventory(tmp_path, f"hosts:\n{hosts}\n")
+
+    assert len(caught.value.problems) == 9
+    assert looked == ["nobody"]
+
+
+def test_names_of_services_are_gathered_once_for_each_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many services are behind one of its services."""
+    looked = []
+    gather = services_module.ServiceNames._of
+
+    def counted(self: services_module.ServiceNames, host: object) -> frozenset[str] | None:
+        looked.append(host)
+        return gather(self, host)
+
+    monkeypatch.setattr(services_module.ServiceNames, "_of", counted)
+    behind = ", ".join(f"s{number}: {{ports: {number}/tcp, from: [bastion], behind: b.web}}" for number in range(2, 90))
+    text = (
+        f"hosts:\n  a: {{interfaces: {{lan: [10.20.1.1]}}, services: {{{behind}}}}}\n"
+        "  b: {interfaces: {lan: [10.20.1.2]}, services: {web: {ports: 80/tcp, from: [bastion]}}}\n"
+    )
+
+    assert len(inventory(tmp_path, text).hosts["a"].services) == 88
+    assert len(looked) == 2
+
+
+def test_lists_that_aliases_share_may_be_wrong(tmp_path: Path) -> None:
+    """One list in places of several kinds, right in some and wrong in others, is told and breaks nothing else."""
+    text = (
+        "x-list: &l [a b, ../x, 5, 10.0.0.1]\n"
+        "viewpoints: {v: {kind: vpn, addresses: *l, targets: *l, canaries: *l}}\n"
+        "roles: {r: {tags: *l, services: {s: {ports: *l, from: *l, interfaces: *l}}}}\n"
+        "hosts: {a: {tags: *l, firewall: *l, members: *l, roles: *l, interfaces: {lan: *l, wan: {addresses: *l}}}}\n"
+    )
+
+    with pytest.raises(InventoryError) as caught:
+        inventory(tmp_path, text)
+
+    told = {problem.path.partition("[")[0] for problem in caught.value.problems}
+    assert {f"hosts.a.{key}" for key in ("tags", "firewall", "members", "roles")} <= told
+    assert {"hosts.a.interfaces.lan", "viewpoints.v.canaries", "roles.r.services.s.from"} <= told
