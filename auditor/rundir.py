@@ -80,12 +80,11 @@ def write_anywhere(path: Path, text: str) -> None:
 
     Raises RunError.
     """
+    if (path.is_file() and path.parent not in _SPECIAL) or not path.exists():
+        write_whole(path.resolve() if path.is_symlink() else path, text)
+        return
     with _as_run_error(f"cannot write {path}"):
-        if (path.is_file() and path.parent not in _SPECIAL) or not path.exists():
-            with _whole(path.resolve()) as file:
-                file.write(text.encode("utf-8"))
-        else:
-            path.write_bytes(text.encode("utf-8"))
+        path.write_bytes(text.encode("utf-8"))
 
 
 @contextmanager

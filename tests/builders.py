@@ -48,6 +48,11 @@ NOON = datetime(2026, 11, 22, 2, 0, 0, tzinfo=UTC)
 INTERNET = SourceRange("internet", (ip_network("0.0.0.0/0"), ip_network("::/0")), Trust.UNTRUSTED)
 BASTION = SourceRange("bastion", (ip_network("203.0.113.7/32"),), Trust.TRUSTED)
 APP_SUBNET = SourceRange("app-subnet", (ip_network("10.20.1.0/24"),), Trust.TRUSTED)
+TWO: dict[Family, tuple[str, str]] = {
+    Family.IPV4: ("203.0.113.10", "203.0.113.11"),
+    Family.IPV6: ("2001:db8:1::10", "2001:db8:1::11"),
+}
+NETWORKS = {Family.IPV4: "10.0.{}.0/24", Family.IPV6: "2001:db8:{}::/48"}
 
 
 def viewpoint(name: str = "public", kind: ViewpointKind = ViewpointKind.PUBLIC, **changes: object) -> Viewpoint:
@@ -273,3 +278,26 @@ def clean_audit() -> Audit:
     ]
     left = [LeftOut("udp ports outside the profile", "the standard profile probes declared and usual UDP ports")]
     return audit([web], [comparison(view, outcomes, [], left)], [])
+
+
+def opened(
+    family: Family, protocol: Protocol, ports: str, sources: int, kind: Kind = Kind.OUTSIDE_SOURCE_RANGE
+) -> Drift:
+    """Equal ports open on two addresses, declared for so many source networks."""
+    networks = tuple(ip_network(NETWORKS[family].format(number)) for number in range(1, sources + 1))
+    app = service("app", ports, SourceRange("many", networks, Trust.TRUSTED), protocol=protocol.value)
+    members = [
+        outcome(
+            "web-1",
+            observation(address, str(port), protocol=protocol),
+            Result.DRIFTED,
+            "",
+            state=ExpectedState.BLOCKED,
+            basis=Basis.OUTSIDE_SOURCES,
+            declared=app,
+            kind=kind,
+        )
+        for address in TWO[family]
+        for port in PortSet.parse(ports)
+    ]
+    return drift(viewpoint(), *members)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -12,6 +11,8 @@ from pathlib import Path
 
 AUDITOR = Path(sys.executable).with_name("auditor")
 CASES = Path(__file__).parent / "cases"
+# What a background job or nohup around the tests has set to be ignored, the auditor would respect.
+AS_FROM_A_SHELL = ("env", "--default-signal=INT", "--default-signal=HUP")
 PATIENCE = 30.0  # seconds until a command that hangs is a failed test
 
 # Tells its version, notes how else it was started, and then does what BEHAVIOUR says.
@@ -72,20 +73,13 @@ def auditor(
 def start(*arguments: str | Path, env: Mapping[str, str]) -> subprocess.Popen[str]:
     """Start one command line, for a test that will interrupt it."""
     return subprocess.Popen(
-        [AUDITOR, *map(str, arguments)],
+        [*AS_FROM_A_SHELL, AUDITOR, *map(str, arguments)],
         env=environment(env),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=_as_from_a_shell,  # noqa: PLW1509 - no threads here
     )
-
-
-def _as_from_a_shell() -> None:
-    """Undo what a background job or nohup around the tests has set to be ignored: the auditor would respect it."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def is_gone(pid: int) -> bool:

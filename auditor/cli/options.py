@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -189,14 +189,15 @@ def parse_formats(wanted: Sequence[str]) -> dict[str, Path | None]:
             raise UsageError(f"--format {item}: {name} is asked for twice")
         if equals and not path:
             raise UsageError(f"--format {item}: the path after = is empty")
-        parsed[name] = Path(path) if equals and path != "-" else None
-        _check_path(item, parsed[name], [one for other, one in parsed.items() if other != name])
+        target = Path(path) if equals and path != "-" else None
+        _check_path(item, target, parsed.values())
+        parsed[name] = target
     if sum(path is None for path in parsed.values()) > 1:
         raise UsageError("only one --format can go to stdout; give the others a path, as in html=report.html")
     return parsed
 
 
-def _check_path(item: str, path: Path | None, taken: Sequence[Path | None]) -> None:
+def _check_path(item: str, path: Path | None, taken: Iterable[Path | None]) -> None:
     """What cannot be written is better known before an audit than after it."""
     if path is None:
         return

@@ -60,9 +60,9 @@ class Style:
 
 def summary(document: dict[str, Any], style: Style) -> str:
     """The terminal summary of a report, with the codes for colour in it where colour is wanted."""
-    forced = style.forced_color
-    color = style.console().color_system is not None if forced is None else forced  # a dumb terminal has none
-    return text(document, color=color, width=style.console().width)
+    forced, console = style.forced_color, style.console()
+    color = console.color_system is not None if forced is None else forced  # a dumb terminal has none
+    return text(document, color=color, width=console.width)
 
 
 class Log:

@@ -56,7 +56,7 @@ def filter_commands(drift: Drift, host: Host | None, *, ports: bool) -> dict[str
     # Without declared layers one filter is enough to act on, and the rules above show which one is in use.
     acting = layers if host and host.firewall else layers[:1]
     groups = reaches(drift)
-    too_many = len(networks) > _MOST_WRITTEN_OUT or any(len(_ranges(g.ports)) > _MOST_WRITTEN_OUT for g in groups)
+    too_many = len(networks) > _MOST_WRITTEN_OUT or any(len(list(g.ports.ranges())) > _MOST_WRITTEN_OUT for g in groups)
 
     def act(names: tuple[str, ...], action: str) -> str:
         return "; ".join(_command(firewalls()[name][action], group, networks) for name in names for group in groups)
@@ -93,22 +93,20 @@ def _names(family: Family) -> dict[str, str]:
 def _command(template: str, reach: Reach, networks: list[str]) -> str:
     """The template for one group of endpoints, in a loop over what the tool takes only one of at a time."""
     addresses = [str(address) for address in reach.addresses]
-    ranges = _ranges(reach.ports)
-    chunks = list(_chunks(ranges))
-    several = len(ranges) > 1
-    lists = {"address": addresses, "chunk": chunks, "range": [_span(one, ":") for one in ranges]}
+    ranges = list(reach.ports.ranges())
+    lists = {"address": addresses, "chunk": list(_chunks(ranges)), "range": [_span(one, ":") for one in ranges]}
+    ports = "-m multiport --dports {chunk}" if len(ranges) > 1 else "--dport {chunk}"
     values = _names(Family.of(reach.addresses[0])) | {
         "protocol": reach.protocol.value,
         "nft_addresses": _nft_set(addresses),
         "nft_ports": _nft_set([_span(one, "-") for one in ranges]),
         "nft_sources": f"'{{ {', '.join(networks)} }}'",
         "addresses": ",".join(addresses),
-        "iptables_ports": "-m multiport --dports {chunk}" if several else "--dport {chunk}",
         "iptables_sources": f"-s {','.join(networks)}",
         "sources_words": " ".join(networks),
         "ports_words": " ".join(f"{first}-{last}" for first, last in ranges),
     }
-    return _looped(template.replace("{iptables_ports}", values["iptables_ports"]), lists, values)
+    return _looped(template.replace("{iptables_ports}", ports), lists, values)
 
 
 def _looped(template: str, lists: Mapping[str, list[str]], values: dict[str, str]) -> str:
@@ -118,10 +116,6 @@ def _looped(template: str, lists: Mapping[str, list[str]], values: dict[str, str
     for name in reversed(loops):
         command = f"for {name} in {' '.join(lists[name])}; do {command}; done"
     return command
-
-
-def _ranges(ports: PortSet) -> list[tuple[int, int]]:
-    return list(ports.ranges())
 
 
 def _span(run: tuple[int, int], between: str) -> str:

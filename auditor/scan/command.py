@@ -8,9 +8,8 @@ from auditor.addresses import ProbeTarget
 from auditor.model.ports import PortSet
 from auditor.model.words import Family, Protocol, Technique
 
-VERSION_SECONDS = (
-    45  # for one endpoint; most are recognised in 6 to 12, redis on an odd port in 26, one that says nothing costs 120
-)
+# For one endpoint: most are recognised in 6 to 12, redis on an odd port in 26, and one that says nothing costs 120.
+VERSION_SECONDS = 45
 
 
 def probe(

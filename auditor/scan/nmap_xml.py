@@ -71,10 +71,8 @@ class NmapXmlReader:
                 self.problem = self._explain(error, cut_off=final)
             except _RefusedError as error:
                 self.problem = str(error)
-            except (
-                LookupError,
-                ValueError,
-            ) as error:  # Python's codecs, asked for an encoding that only they might know
+            except (LookupError, ValueError) as error:
+                # Python's codecs were asked, for an encoding that expat does not know itself
                 self.problem = f"nmap's document cannot be decoded: {bounded(str(error), 100)}"
         items, self._items = self._items, []
         return iter(items)

@@ -85,23 +85,17 @@ class Job:
     def argv(self) -> tuple[str, ...]:
         if not self.ports:
             return command.ping(self.technique, self.targets, link=False, rate=self.rate)
-        if self.patient:
-            return command.probe(
-                self.technique, self.protocol, self.ports, self.targets, rate=self.rate, retries=1, patient=True
-            )
-        if self.purpose is not Purpose.SWEEP:
-            return command.probe(
-                self.technique, self.protocol, self.ports, self.targets, rate=self.rate, absent=self.absent
-            )
+        sweep = self.purpose is Purpose.SWEEP
         return command.probe(
             self.technique,
             self.protocol,
             self.ports,
             self.targets,
             rate=self.rate,
-            least_rate=self.rate,
-            retries=1,
-            group=self.group,
+            least_rate=self.rate if sweep else None,
+            retries=1 if sweep or self.patient else None,
+            group=self.group if sweep else None,
+            patient=self.patient,
             absent=self.absent,
         )
 
@@ -137,8 +131,8 @@ class Lane:
 class Plan:
     """What one viewpoint's scan will send. `first` runs before `lanes`, which run beside each other.
 
-    Pings of silent addresses, version probes of open ports and the last look at what answered follow from what is
-    found; they are not in it.
+    The search for silent neighbours, pings of silent addresses, version probes of open ports and the last look at what
+    answered follow from what is found; they are not in it.
     `refused` is what cannot be asked from there at all. `problem` is set where nothing can.
     """
 

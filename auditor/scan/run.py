@@ -73,7 +73,7 @@ async def run_nmap(
     reader = NmapXmlReader()
     records: list[HostRecord] = []
     skipped: list[str] = []
-    problem, noted, why = None, "", None
+    problem, noted, unsent = None, "", None
     try:
         async with transport.run(via, argv) as process:
             with sink or nullcontext() as copy:
@@ -89,14 +89,14 @@ async def run_nmap(
             returncode = await process.wait()
             noted = _last_line(process.stderr)
             problem = _problem(reader, returncode, noted)
-            if unsent := _NOT_SENT.search(process.stderr):
+            if said := _NOT_SENT.search(process.stderr):
                 # nmap goes on, reports success, and names no more than the first ten such probes
-                why = f"the viewpoint's own machine did not send some of the probes: {bounded(unsent[1], 100)}"
-                records = [_without_silence(record, why) for record in records]
+                unsent = f"the viewpoint's own machine did not send some of the probes: {bounded(said[1], 100)}"
+                records = [_without_silence(record, unsent) for record in records]
     except TransportError as error:
         problem = str(error)
     span = started, time.monotonic()
-    return Run(tuple(argv), tuple(records), tuple(skipped), span, problem, noted, why)
+    return Run(tuple(argv), tuple(records), tuple(skipped), span, problem, noted, unsent)
 
 
 def _nobody(_percent: float, _hosts: int) -> None:

@@ -24,7 +24,7 @@ from auditor.scan.versions import VersionJob, version_jobs, wants
 from auditor.transport import Transport
 
 _VERSIONS_SIDE_BY_SIDE = 16  # nmap runs, all viewpoints together; each costs 0.3 s of CPU to start, then mostly waits
-_VERSION_PACKETS = 100  # places for the packets of one conversation, which nmap cannot limit: about 50 a second, seen
+_VERSION_PACKETS = 100  # of the rate, for each host talked to: nmap cannot limit those, and about 50 a second were seen
 _AGAIN_SIDE_BY_SIDE = 4
 _UDP_AGAIN_SIDE_BY_SIDE = 8
 _ANY_PORT = PortSet.of(80)  # for a packet that has the kernel look for a neighbour; what it says is not used
@@ -72,7 +72,7 @@ class _Viewpoint:
         self._probe_failures: list[Failure] = []
         self._mute: list[Failure] = []
         self._not_pinged: set[Address] = set()
-        self._absent: set[Address] = set()  # neighbours that the viewpoint's kernel does not find
+        self._absent: frozenset[Address] = frozenset()  # neighbours that the viewpoint's kernel does not find
         self._versioned: dict[tuple[Address, Protocol], PortSet] = {}
         self._names = count(1)
         self._progress = Progress(context, plan.viewpoint.name, "probes")
@@ -113,20 +113,17 @@ class _Viewpoint:
 
     async def _find(self, neighbours: Sequence[Address]) -> None:
         """Have the kernel look for silent neighbours until it finds no more; note those that it does not find."""
-        absent = set(neighbours)
-        fruitless = 0
+        absent, fruitless = list(neighbours), 0
         while absent and fruitless < _FRUITLESS:
-            for start in range(0, len(neighbours), _PINGED):
-                asked = [address for address in neighbours[start : start + _PINGED] if address in absent]
-                targets = [probe_target(address, self._plan.scope) for address in asked]
-                if targets:
-                    rate = self._plan.viewpoint.rate
-                    argv = command.probe(self._technique, Protocol.TCP, _ANY_PORT, targets, rate=rate, retries=0)
-                    await self._run(f"{Purpose.NEIGHBOURS}-{Family.IPV4}", argv)
+            for start in range(0, len(absent), _PINGED):
+                targets = [probe_target(address, self._plan.scope) for address in absent[start : start + _PINGED]]
+                rate = self._plan.viewpoint.rate
+                argv = command.probe(self._technique, Protocol.TCP, _ANY_PORT, targets, rate=rate, retries=0)
+                await self._run(f"{Purpose.NEIGHBOURS}-{Family.IPV4}", argv)
             left = await unresolved(self._transport, self._plan.viewpoint, absent)
             fruitless = fruitless + 1 if len(left) == len(absent) else 0
             absent = left
-        self._absent = absent
+        self._absent = frozenset(absent)
 
     def _asked(self) -> list[Address]:
         """Every address that some job is about."""

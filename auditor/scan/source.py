@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 
@@ -76,7 +76,7 @@ async def _way(transport: Transport, viewpoint: Viewpoint, address: Address) -> 
     return _Way(address, wrong=_mismatch(viewpoint, Family.of(address), str(route.get("prefsrc", ""))), link=link)
 
 
-async def unresolved(transport: Transport, viewpoint: Viewpoint, neighbours: Collection[Address]) -> set[Address]:
+async def unresolved(transport: Transport, viewpoint: Viewpoint, neighbours: Sequence[Address]) -> list[Address]:
     """Those whose link-layer address the viewpoint's kernel does not know (ip-neighbour(8))."""
     try:
         answer = await capture(transport, viewpoint.via, ["ip", "-j", "neighbour", "show"], _PATIENCE)
@@ -84,7 +84,7 @@ async def unresolved(transport: Transport, viewpoint: Viewpoint, neighbours: Col
         known = {entry["dst"] for entry in entries if "lladdr" in entry and "FAILED" not in entry.get("state", ())}
     except (TransportError, ValueError, KeyError, TypeError):
         known = set()
-    return {address for address in neighbours if str(address) not in known}
+    return [address for address in neighbours if str(address) not in known]
 
 
 def _first_route(text: str) -> dict[str, object] | None:

@@ -88,7 +88,7 @@ def version_jobs(
 
     None of them talks to more than `side_by_side` hosts.
     """
-    most = max(1, min(_TARGETS, side_by_side))
+    most = min(_TARGETS, side_by_side)
     alike: dict[tuple[int, Protocol, int, bool], list[ProbeTarget]] = {}
     crowds: list[VersionJob] = []
     for (address, protocol), covered in wanted.coverage.items():

@@ -9,7 +9,7 @@ import pytest
 from auditor.grade.diagnosis import playbook
 from auditor.model.inventory import Host
 from auditor.model.words import Family, Protocol
-from tests.unit.test_grade_filters import opened
+from tests.builders import opened
 
 pytestmark = pytest.mark.live
 

@@ -6,7 +6,6 @@ import shlex
 import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
-from ipaddress import ip_network
 from itertools import product
 from pathlib import Path
 
@@ -14,41 +13,12 @@ import pytest
 
 from auditor.catalogue import firewalls
 from auditor.grade.diagnosis import playbook
-from auditor.model.drift import Drift
-from auditor.model.inventory import Host, SourceRange
+from auditor.model.inventory import Host
 from auditor.model.ports import PortSet
-from auditor.model.words import Basis, ExpectedState, Family, Kind, Protocol, Result, Trust
-from tests.builders import drift, observation, outcome, service, viewpoint
+from auditor.model.words import Family, Kind, Protocol
+from tests.builders import NETWORKS, TWO, opened
 
 LAYERS = ("nftables", "iptables", "ufw", "aws-sg", "aws-nacl")
-TWO: dict[Family, tuple[str, str]] = {
-    Family.IPV4: ("203.0.113.10", "203.0.113.11"),
-    Family.IPV6: ("2001:db8:1::10", "2001:db8:1::11"),
-}
-NETWORKS = {Family.IPV4: "10.0.{}.0/24", Family.IPV6: "2001:db8:{}::/48"}
-
-
-def opened(
-    family: Family, protocol: Protocol, ports: str, sources: int, kind: Kind = Kind.OUTSIDE_SOURCE_RANGE
-) -> Drift:
-    """Equal ports open on two addresses, declared for so many source networks."""
-    networks = tuple(ip_network(NETWORKS[family].format(number)) for number in range(1, sources + 1))
-    app = service("app", ports, SourceRange("many", networks, Trust.TRUSTED), protocol=protocol.value)
-    members = [
-        outcome(
-            "web-1",
-            observation(address, str(port), protocol=protocol),
-            Result.DRIFTED,
-            "",
-            state=ExpectedState.BLOCKED,
-            basis=Basis.OUTSIDE_SOURCES,
-            declared=app,
-            kind=kind,
-        )
-        for address in TWO[family]
-        for port in PortSet.parse(ports)
-    ]
-    return drift(viewpoint(), *members)
 
 
 def called(command: str, folder: Path, failing: str = "nothing") -> list[list[str]]:

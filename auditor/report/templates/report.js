@@ -54,6 +54,8 @@
   const valueOf = (control) => (control.dataset.filter === "q" ? control.value.trim() : control.value);
   const wantedNow = () => controls.filter(valueOf).map((control) => [control.dataset.filter, valueOf(control)]);
 
+  const empty = () => controls.forEach((control) => { control.value = ""; });
+
   const show = () => {
     const wanted = wantedNow();
     let number = 0;
@@ -80,11 +82,11 @@
     const target = fragment && document.getElementById(fragment);
     if (target && target.matches("details")) {
       target.open = true;
-      if (target.hidden) { controls.forEach((control) => { control.value = ""; }); show(); }
+      if (target.hidden) { empty(); show(); }
       target.scrollIntoView();
       return false;
     }
-    if (!fragment) controls.forEach((control) => { control.value = ""; });
+    if (!fragment) empty();
     if (!fragment.includes("=")) return false;
     const wanted = new URLSearchParams(fragment);
     for (const control of controls) {
@@ -97,7 +99,7 @@
 
   form.addEventListener("input", () => { show(); keep(); });
   document.getElementById("clear").addEventListener("click", () => {
-    controls.forEach((control) => { control.value = ""; });
+    empty();
     controls[0].focus();
     show();
     keep();
