@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from playwright.sync_api import expect
 
+from auditor.model.ports import PortSet
 from tests.browser.conftest import Opened
 from tests.builders import clean_audit
 from tests.estates import HOSTILE, big_audit, busy_audit, hostile_audit
@@ -113,6 +115,26 @@ def test_tables_show_all_their_words(show: Show, width: int) -> None:
     if width == 1280:
         hidden = "[...document.querySelectorAll('.scroll')].filter((e) => e.scrollWidth > e.clientWidth).length"
         assert 0 == opened.page.evaluate(hidden)
+
+
+@pytest.mark.parametrize("width", [1400, 390])
+def test_no_port_number_is_broken(show: Show, width: int) -> None:
+    """Half a number on the next line would be another port."""
+    audit = busy_audit()
+    covered = PortSet.of(*range(1, 65535, 500))
+    first = audit.comparisons[0].outcomes[0]
+    wide = replace(first, ports=covered, expectation=replace(first.expectation, ports=covered))
+    opened = show(replace(audit, comparisons=(replace(audit.comparisons[0], outcomes=(wide,)),)), width=width)
+    parts = """() => [...document.querySelectorAll('#coverage td:nth-child(3) code')].flatMap((code) =>
+      [...code.childNodes].filter((node) => node.nodeType === 3).map((node) => {
+        const range = document.createRange();
+        range.selectNodeContents(node);
+        return range.getClientRects().length;
+      }))"""
+    lines = opened.page.evaluate(parts)
+
+    assert len(lines) > 100
+    assert set(lines) == {1}
 
 
 def test_filters_combine(show: Show) -> None:

@@ -18,7 +18,7 @@ from tests.builders import clean_audit
 from tests.estates import big_audit, blind_audit, busy_audit, hostile_audit
 
 BUSY, CLEAN, HOSTILE = (html(document(audit())) for audit in (busy_audit, clean_audit, hostile_audit))
-VOID = {"meta", "link", "br", "input", "circle", "path"}
+VOID = {"meta", "link", "br", "input", "circle", "path", "wbr"}
 
 
 class Page(HTMLParser):
