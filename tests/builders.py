@@ -163,7 +163,7 @@ def finding(
     name = f"{found.kind} {found.viewpoint.name} {found.host} {found.family} {first.expectation.address} {first.ports}"
     plain = Finding(
         fingerprint=f"v1:{sha256(name.encode()).hexdigest()[:32]}",
-        drift=found,
+        subject=found,
         severity=severity,
         why=why,
         playbook=Playbook(playbook, values),

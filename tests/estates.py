@@ -90,7 +90,7 @@ def busy_audit() -> Audit:
     }
     comparisons = []
     for view in (PUBLIC, OFFICE):
-        drifts = [each.drift for each in findings if each.drift.viewpoint is view]
+        drifts = [each.subject for each in findings if each.subject.viewpoint is view]
         outcomes = [each for drift_ in drifts for each in drift_.outcomes]
         outcomes += [each for each in _others() if each.expectation.viewpoint == view.name]
         comparisons.append(comparison(view, outcomes, drifts, left[view.name]))
@@ -304,13 +304,13 @@ def hostile_audit() -> Audit:
         values = {**found.playbook.values, "host": text, "service": text}
         findings.append(replace(found, legs=legs, playbook=replace(found.playbook, values=values)))
     left = [LeftOut(text, text) for text in HOSTILE]
-    outcomes = [each for found in findings for each in found.drift.outcomes]
+    outcomes = [each for found in findings for each in found.subject.outcomes]
     outcomes += [outcome("web-1", None, Result.UNVERIFIED, text, address="203.0.113.10", ports="9") for text in HOSTILE]
     hosts = [replace(host("web-1", HOSTILE[0], ["203.0.113.10"]), tags=HOSTILE, location=Location(HOSTILE[1], 3))]
     errors = [StageError("scan", text) for text in HOSTILE]
     return audit(
         hosts,
-        [comparison(PUBLIC, outcomes, [f.drift for f in findings], left)],
+        [comparison(PUBLIC, outcomes, [f.subject for f in findings], left)],
         findings,
         errors=errors,
         name=HOSTILE[0],
@@ -326,7 +326,7 @@ def blind_audit() -> Audit:
     stranger = Drift(Kind.UNKNOWN_HOST, OFFICE, "10.20.1.66", None, Family.IPV4, (), address=ip_address("10.20.1.66"))
     alive = Finding(
         fingerprint="v1:" + "0" * 32,
-        drift=stranger,
+        subject=stranger,
         severity=Severity.OPERATIONAL_DRIFT,
         why="An address that no host declares is alive.",
         playbook=Playbook("unknown-host", {"address": "10.20.1.66"}),
@@ -348,5 +348,5 @@ def big_audit(findings: int) -> Audit:
             hosts.append(host(name, f"team-{place % 7}", [address], SSH))
         seen = _open(name, address, str(6379 + port), Kind.UNDECLARED_PORT, REDIS_SEEN)
         found.append(finding(drift(PUBLIC, seen), severities[number % 6], ServiceClass.DATA_STORE, "Redis answers."))
-    outcomes = [each for one in found for each in one.drift.outcomes]
-    return audit(hosts, [comparison(PUBLIC, outcomes, [one.drift for one in found])], found)
+    outcomes = [each for one in found for each in one.subject.outcomes]
+    return audit(hosts, [comparison(PUBLIC, outcomes, [one.subject for one in found])], found)

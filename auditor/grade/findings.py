@@ -31,7 +31,7 @@ def _finding(drift: Drift, host: Host | None, alive: Collection[Address]) -> Fin
     result = graded(drift)
     return Finding(
         fingerprint=fingerprint(drift),
-        drift=drift,
+        subject=drift,
         severity=result.severity,
         why=result.why,
         playbook=playbook(drift, host, alive),

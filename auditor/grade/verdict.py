@@ -41,7 +41,7 @@ def verdict(
 def _fails(finding: Finding, fail_on: Collection[str]) -> bool:
     if not fail_on:
         return True
-    if finding.drift.kind in fail_on:
+    if finding.kind in fail_on:
         return True
     return any(finding.severity.rank <= Severity(word).rank for word in fail_on if word in set(Severity))
 

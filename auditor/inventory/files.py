@@ -42,6 +42,7 @@ class Source:
 class Tree:
     """All files as one: the data under each top-level key, and which document each part came from.
 
+    `waivers` come from any of the files, each with its document and its index there.
     `broken` are the top-level keys of which something could not be read at all, so that names may be missing.
     `suggestions` are bounded for all problems of the tree together.
     """
@@ -49,6 +50,7 @@ class Tree:
     path: str
     data: dict[str, Any] = field(default_factory=dict)
     owners: dict[Path, Document] = field(default_factory=dict)
+    waivers: list[tuple[Document, int, Any]] = field(default_factory=list)
     broken: set[str] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
     suggestions: Suggestions = field(default_factory=Suggestions)
@@ -151,7 +153,7 @@ def _read_file(path: FilePath, source: Source) -> None:
 
 
 def merge(source: Source) -> Tree:
-    """One tree of all documents: `name` and `scope` from exactly one, `policy` from at most one, other maps united."""
+    """One tree of all documents: `name` and `scope` from exactly one, `policy` from at most one, all else united."""
     tree = Tree(source.path, data={key: {} for key in _UNITED}, problems=list(source.problems))
     if source.problems:
         tree.broken.update(_ONCE + _UNITED)
@@ -172,6 +174,10 @@ def merge(source: Source) -> Tree:
                 _put(tree, (key, name), value, document, tree.data[key])
                 if value is MISNAMED:
                     tree.broken.add(key)
+        waivers = data.get("waivers")
+        tree.waivers += [
+            (document, index, one) for index, one in enumerate(waivers if isinstance(waivers, list) else ())
+        ]
     return tree
 
 

@@ -10,7 +10,6 @@ from auditor.inventory.text import Path
 
 # Where such keys stand; `*` is any name.
 _KEYS: tuple[tuple[Path, tuple[str, ...]], ...] = (
-    ((), ("waivers", "policy")),
     (("viewpoints", "*"), ("sweep",)),
     (("viewpoints", "*", "limits"), ("host_rate", "hosts", "windows")),
     (("viewpoints", "*", "via"), ("ssh", "docker", "kubectl")),

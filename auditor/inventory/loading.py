@@ -8,9 +8,11 @@ from auditor.errors import InventoryError
 from auditor.inventory.files import Tree, merge, read
 from auditor.inventory.hosts import resolve_hosts
 from auditor.inventory.later import refuse_later_keys
+from auditor.inventory.places import Places
 from auditor.inventory.schema import check
 from auditor.inventory.sources import Sources, resolve_ranges
 from auditor.inventory.viewpoints import resolve_scope, resolve_viewpoints
+from auditor.inventory.waivers import resolve_policy, resolve_waivers
 from auditor.model.inventory import Inventory, InventoryFile, Scope
 
 
@@ -19,6 +21,11 @@ def load(path: Path) -> Inventory:
 
     Raises InventoryError with everything that is wrong with it.
     """
+    return load_with_places(path)[0]
+
+
+def load_with_places(path: Path) -> tuple[Inventory, Places]:
+    """The same, and where each of its keys stands."""
     source = read(path)
     for document in source.documents:
         refuse_later_keys(document)  # before what is broken is taken out, and such keys with it
@@ -27,7 +34,7 @@ def load(path: Path) -> Inventory:
     inventory = _resolve(tree, tuple(source.files))
     if tree.problems:
         raise InventoryError(tree.problems)
-    return inventory
+    return inventory, Places(tree)
 
 
 def _resolve(tree: Tree, files: tuple[InventoryFile, ...]) -> Inventory:
@@ -37,11 +44,15 @@ def _resolve(tree: Tree, files: tuple[InventoryFile, ...]) -> Inventory:
     scope = resolve_scope(tree)
     ranges = resolve_ranges(tree)
     sources = Sources(tree, ranges)
+    viewpoints = resolve_viewpoints(tree, scope)
+    hosts = resolve_hosts(tree, scope, sources)
     return Inventory(
         name=tree.data.get("name", ""),
         scope=scope or Scope(()),
         ranges=ranges,
-        viewpoints=resolve_viewpoints(tree, scope),
-        hosts=resolve_hosts(tree, scope, sources),
+        viewpoints=viewpoints,
+        hosts=hosts,
+        policy=resolve_policy(tree, hosts),
+        waivers=resolve_waivers(tree, hosts, viewpoints),
         files=files,
     )

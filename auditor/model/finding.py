@@ -1,12 +1,17 @@
-"""Drift graded: class, severity, diagnosis."""
+"""Drift and changes graded: class, severity, diagnosis."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from auditor.model.breach import Breach, StaleWaiver
+from auditor.model.change import Change
 from auditor.model.drift import Drift
-from auditor.model.words import Confidence, ServiceClass, Severity
+from auditor.model.inventory import Service, Waiver
+from auditor.model.words import ChangeKind, Confidence, Kind, ServiceClass, Severity
+
+Subject = Drift | Change | Breach | StaleWaiver
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +32,13 @@ class Playbook:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing to act on. `severity` is the highest that applies, `also` the rest, `why` one sentence."""
+    """One thing to act on. `severity` is the highest that applies, `also` the rest, `why` one sentence.
+
+    `waiver` is the one that covers it, or with `expired` the one that did.
+    """
 
     fingerprint: str
-    drift: Drift
+    subject: Subject
     severity: Severity
     why: str
     playbook: Playbook
@@ -38,20 +46,40 @@ class Finding:
     service_class: ServiceClass | None = None
     confidence: Confidence | None = None
     legs: Mapping[str, Leg] | None = None  # listening, allowed, routed
+    waiver: Waiver | None = None
+    expired: bool = False
+
+    @property
+    def kind(self) -> Kind | ChangeKind:
+        return self.subject.kind
+
+    @property
+    def viewpoint(self) -> str | None:
+        return self.subject.viewpoint.name if isinstance(self.subject, Drift) else None
+
+    @property
+    def host(self) -> str | None:
+        return None if isinstance(self.subject, StaleWaiver) else self.subject.host
+
+    @property
+    def service(self) -> Service | None:
+        return None if isinstance(self.subject, StaleWaiver) else self.subject.service
 
     @property
     def order(self) -> tuple[object, ...]:
         """What lists of findings are sorted by: the most severe first, then kind and place."""
-        drift = self.drift
+        drift = self.subject if isinstance(self.subject, Drift) else None
         return (
             self.severity.rank,
-            drift.kind,
-            drift.viewpoint.name,
-            drift.host,
-            drift.interface or "",
-            drift.family,
-            drift.service.name if drift.service else "",
-            str(drift.address or ""),
-            min(((o.expectation.protocol, o.ports.first) for o in drift.outcomes), default=("", -1)),
+            self.kind,
+            self.viewpoint or "",
+            self.host or "",
+            (drift.interface if drift else "") or "",
+            drift.family if drift else "",
+            self.service.name if self.service else "",
+            str((drift.address if drift else "") or ""),
+            min(((o.expectation.protocol, o.ports.first) for o in drift.outcomes), default=("", -1))
+            if drift
+            else ("", -1),
             self.fingerprint,
         )

@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 
 from auditor.model.ports import PortSet
-from auditor.model.words import Address, Boundary, Family, Network, Protocol, ServiceClass, Trust, ViewpointKind
+from auditor.model.words import (
+    Address,
+    Boundary,
+    Family,
+    Kind,
+    Network,
+    Protocol,
+    ServiceClass,
+    Severity,
+    Trust,
+    ViewpointKind,
+)
 
+_NO_PORTS = PortSet()
 LOOPBACK = "loopback"  # the built-in interface: 127.0.0.0/8 and ::1 of the host itself, never probed
 
 
@@ -158,6 +171,75 @@ class Host:
 
 
 @dataclass(frozen=True, slots=True)
+class Match:
+    """What a waiver covers: of each key any of its values fits, and a key without values fits everything.
+
+    In names `*` stands for any text. `written` is the match as compact JSON with sorted keys, the same for the same
+    match however it was written.
+    """
+
+    written: str
+    hosts: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
+    addresses: tuple[Network, ...] = ()
+    interfaces: tuple[str, ...] = ()
+    families: tuple[Family, ...] = ()
+    tcp: PortSet = _NO_PORTS
+    udp: PortSet = _NO_PORTS
+    protocols: tuple[Protocol, ...] = ()
+    viewpoints: tuple[str, ...] = ()
+    kinds: tuple[Kind, ...] = ()
+    classes: tuple[ServiceClass, ...] = ()
+    fingerprints: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Waiver:
+    """An accepted finding. `since` and `expires` are the first and the last valid day, UTC.
+
+    `severity` is what is accepted, and anything worse is not covered; None accepts any.
+    """
+
+    match: Match
+    reason: str
+    owner: str
+    since: date
+    expires: date
+    severity: Severity | None = None
+    ticket: str | None = None
+    location: Location | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Forbid:
+    """What no inventory may declare: services of the class to sources of the trust; None is any.
+
+    `exceptions` are `HOST.SERVICE`.
+    """
+
+    service_class: ServiceClass | None = None
+    trust: Trust | None = None
+    exceptions: tuple[str, ...] = ()
+    location: Location | None = None
+
+    def __str__(self) -> str:
+        parts = [f"class {self.service_class}"] if self.service_class else []
+        parts += [f"trust {self.trust}"] if self.trust else []
+        return f"forbid {', '.join(parts)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What no inventory may declare, which fields each service must have, and for how many days a waiver may run."""
+
+    forbid: tuple[Forbid, ...] = ()
+    require: tuple[str, ...] = ()
+    max_waiver_days: int | None = None
+    location: Location | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Inventory:
     """Everything declared. Hosts and viewpoints are in sorted order of their names."""
 
@@ -166,4 +248,6 @@ class Inventory:
     ranges: Mapping[str, SourceRange]
     viewpoints: Mapping[str, Viewpoint]
     hosts: Mapping[str, Host]
+    waivers: tuple[Waiver, ...] = ()
+    policy: Policy = Policy()
     files: tuple[InventoryFile, ...] = ()

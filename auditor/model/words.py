@@ -60,7 +60,7 @@ class Severity(StrEnum):
 
 
 class Kind(StrEnum):
-    """The drift kinds that a scan or saved nmap XML can give."""
+    """The drift kinds: what a scan or saved nmap XML can give, and last what the inventory alone gives."""
 
     HOST_UNREACHABLE = "host-unreachable"
     SERVICE_REFUSED = "service-refused"
@@ -73,6 +73,18 @@ class Kind(StrEnum):
     UNDECLARED_PORT = "undeclared-port"
     BOUNDARY_LEAK = "boundary-leak"
     UNKNOWN_HOST = "unknown-host"
+    POLICY_BREACH = "policy-breach"
+    STALE_WAIVER = "stale-waiver"  # a notice
+
+
+class ChangeKind(StrEnum):
+    """What an inventory change does to exposure."""
+
+    ADDED = "added"
+    WIDENED = "widened"
+    REMOVED = "removed"
+    NARROWED = "narrowed"
+    WEAKENED = "weakened"  # audits less
 
 
 class Trust(StrEnum):

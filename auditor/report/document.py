@@ -48,7 +48,7 @@ def document(audit: Audit) -> Document:
         "silent": fold(audit.comparisons, Result.SILENT),
         "matrix": matrix_rows(audit.comparisons),
         "hosts": {name: _host(host) for name, host in sorted(audit.inventory.hosts.items())},
-        "kinds": {kind: kinds[kind] for kind in sorted({finding.drift.kind.value for finding in findings})},
+        "kinds": {kind: kinds[kind] for kind in sorted({finding.kind.value for finding in findings})},
         "playbooks": {name: dict(playbooks[name]) for name in sorted({f.playbook.id for f in findings})},
         "errors": [
             {"stage": stage, "message": message}
@@ -120,8 +120,8 @@ def _summary(comparisons: Iterable[Comparison], findings: list[Finding]) -> Docu
         "endpoints": {result.value: endpoints[result] for result in Result},
         "by_severity": {severity.value: severities[severity] for severity in Severity},
         "by_class": _count(finding.service_class.value for finding in findings if finding.service_class),
-        "by_viewpoint": _count(finding.drift.viewpoint.name for finding in findings),
-        "by_host": _count(finding.drift.host for finding in findings),
+        "by_viewpoint": _count(finding.viewpoint for finding in findings if finding.viewpoint),
+        "by_host": _count(finding.host for finding in findings if finding.host),
     }
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import assert_never
 
+from auditor.model.breach import Breach, StaleWaiver
+from auditor.model.change import Change
 from auditor.model.drift import Drift
-from auditor.model.finding import Finding
+from auditor.model.finding import Finding, Subject
 from auditor.model.inventory import Host, Location
 from auditor.model.observation import Identity, Observation
 from auditor.model.ports import PortSet
-from auditor.model.words import Kind
+from auditor.model.words import ChangeKind, Kind
 from auditor.report.plain import Document, place, present, timestamp
 
 _LEGS = ("routed", "allowed", "listening")  # the order in which traffic meets them
@@ -17,35 +20,90 @@ _NO_ENDPOINT_EXPECTED = frozenset({Kind.UNKNOWN_HOST, Kind.ALL_PORTS_OPEN})
 
 
 def entry(finding: Finding, hosts: Mapping[str, Host]) -> Document:
-    """The finding as plain data. `owner` is the service's, else the host's."""
-    drift, host = finding.drift, hosts.get(finding.drift.host)
-    owner = (drift.service.owner if drift.service else None) or (host.owner if host else None)
-    observations = [outcome.observation for outcome in drift.outcomes if outcome.observation is not None]
+    """The finding as plain data. `owner` is the service's, else the host's, else the waiver's."""
+    host, service, subject = hosts.get(finding.host or ""), finding.service, finding.subject
+    waiver = None if isinstance(subject, Drift | Change) else subject.waiver
+    owner = (service.owner if service else None) or (host.owner if host else None) or (waiver.owner if waiver else None)
     return present(
         fingerprint=finding.fingerprint,
-        kind=drift.kind.value,
+        kind=finding.kind.value,
         severity=finding.severity.value,
         rank=finding.severity.rank,
         also=[severity.value for severity in sorted(finding.also, key=lambda severity: severity.rank)],
         why=finding.why,
         confidence=finding.confidence.value if finding.confidence else None,
         **{"class": finding.service_class.value if finding.service_class else None},
-        viewpoint=drift.viewpoint.name,
-        host=drift.host,
-        interface=drift.interface,
-        family=drift.family.value,
-        family_gap=drift.family_gap or None,
-        service=drift.service.name if drift.service else None,
+        viewpoint=finding.viewpoint,
+        host=finding.host,
+        **_place(subject),
+        service=service.name if service else None,
         owner=owner,
         tags=list(host.tags) if host and host.tags else None,
-        address=str(drift.address) if drift.address else None,
-        endpoints=_endpoints(drift),
-        expected=_expected(drift, host),
-        observed=_observed(observations),
-        attempts=min((observation.attempts for observation in observations), default=None),
+        **_of_subject(subject, host),
         legs=_legs(finding),
         playbook={"id": finding.playbook.id, "values": dict(sorted(finding.playbook.values.items()))},
     )
+
+
+def _place(subject: Subject) -> Document:
+    if not isinstance(subject, Drift):
+        return {}
+    return {
+        "interface": subject.interface,
+        "family": subject.family.value,
+        "family_gap": subject.family_gap or None,
+    }
+
+
+def _of_subject(subject: Subject, host: Host | None) -> Document:
+    match subject:
+        case Drift():
+            return _of_drift(subject, host)
+        case Change():
+            return _of_change(subject)
+        case Breach():
+            return {"rule": subject.rule, "declared_at": _at(subject.location), "endpoints": []}
+        case StaleWaiver():
+            at = _at(subject.waiver.location)
+            return {"rule": subject.waiver.match.written, "declared_at": at, "endpoints": []}
+        case _:
+            assert_never(subject)
+
+
+def _of_drift(drift: Drift, host: Host | None) -> Document:
+    observations = [outcome.observation for outcome in drift.outcomes if outcome.observation is not None]
+    return {
+        "address": str(drift.address) if drift.address else None,
+        "endpoints": _endpoints(drift),
+        "expected": _expected(drift, host),
+        "observed": _observed(observations),
+        "attempts": min((observation.attempts for observation in observations), default=None),
+    }
+
+
+def _of_change(change: Change) -> Document:
+    rows = [
+        {
+            "address": str(one.address),
+            "protocol": one.protocol.value,
+            "ports": str(one.ports),
+            "gained": [str(network) for network in one.gained],
+            "lost": [str(network) for network in one.lost],
+        }
+        for one in change.endpoints
+    ]
+    weakened = change.kind is ChangeKind.WEAKENED
+    sources = {"gained": [str(network) for network in change.gained], "lost": [str(network) for network in change.lost]}
+    return {
+        "rule": change.rule or None,
+        "sources": None if weakened else sources,
+        "declared_at": _at(change.location),
+        "endpoints": rows,
+    }
+
+
+def _at(location: Location | None) -> Document | None:
+    return {"file": location.file, "line": location.line} if location else None
 
 
 def _endpoints(drift: Drift) -> list[Document]:
@@ -72,12 +130,8 @@ def _expected(drift: Drift, host: Host | None) -> Document | None:
     return present(
         state=first.state.value,
         **{"from": [source.name for source in service.sources] if service else None},
-        declared_at=_declared_at(location),
+        declared_at=_at(location),
     )
-
-
-def _declared_at(location: Location | None) -> Document | None:
-    return {"file": location.file, "line": location.line} if location else None
 
 
 def _observed(observations: list[Observation]) -> Document | None:

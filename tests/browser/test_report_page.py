@@ -82,7 +82,7 @@ def test_search(show: Show) -> None:
 def test_search_finds_every_endpoint(show: Show) -> None:
     """Also those that the row has no room for; a wrong "no finding" would be the worst answer here."""
     audit = busy_audit()
-    addresses = {str(o.expectation.address) for found in audit.findings for o in found.drift.outcomes}
+    addresses = {str(o.expectation.address) for found in audit.findings for o in found.subject.outcomes}
     opened = show(audit)
     for address in addresses:
         opened.page.fill("[data-filter=q]", address)

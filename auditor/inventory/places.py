@@ -1,0 +1,40 @@
+"""Where each key of an inventory stands, for messages about what is right as it is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from auditor.inventory.files import Tree
+from auditor.inventory.text import Path, dotted
+from auditor.model.inventory import Location
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The keys of a loaded inventory by their paths, such as `("hosts", "web-1", "services", "https", "from")`."""
+
+    tree: Tree
+
+    def at(self, path: Path) -> Location:
+        """Where the path stands, or its nearest ancestor that is there."""
+        if path[:1] == ("waivers",) and len(path) > 1:
+            document, index, _ = self.tree.waivers[int(path[1])]
+            return Location(document.file, *document.place(("waivers", index, *path[2:])))
+        return self.tree.at(path)
+
+    def of_service(self, host: str, name: str, key: str | None = None) -> Path:
+        """The path of a service's declaration, or of one of its keys: the host's own, else the last role's."""
+        data = self.tree.data
+        declared = data["hosts"][host]
+        layers: list[Path] = [("hosts", host), *(("roles", role) for role in reversed(declared.get("roles", [])))]
+        for layer in layers:
+            section = data[str(layer[0])].get(layer[1], {})
+            service = section.get("services", {}).get(name)
+            if isinstance(service, dict) and (key is None or service.get(key) is not None):
+                return (*layer, "services", name) if key is None else (*layer, "services", name, key)
+        return ("hosts", host) if key is None else self.of_service(host, name)
+
+    @staticmethod
+    def dotted(path: Path) -> str:
+        """The path as messages and rules write it: `hosts.web-1.services.https.from`."""
+        return dotted(path)
