@@ -1,52 +1,23 @@
-"""Hosts: their interfaces, and to whom each address belongs."""
+"""Hosts: their keys, roles and services."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from auditor import addresses
 from auditor.inventory.files import Tree
-from auditor.inventory.literals import address, is_literal
+from auditor.inventory.interfaces import Attached
+from auditor.inventory.literals import is_literal
 from auditor.inventory.schema import MISNAMED, Broken, items, sound, told
 from auditor.inventory.services import Attachment, Services, check_roles, role_is_sound
 from auditor.inventory.sources import Sources
 from auditor.inventory.text import Path, shown
-from auditor.model.inventory import LOOPBACK, Host, Interface, Scope
-from auditor.model.words import Address
+from auditor.model.inventory import Host, Interface
 
 
-class _Addresses:
-    """Where each address was declared first, and whether the scope allows it."""
-
-    def __init__(self, tree: Tree, scope: Scope | None) -> None:
-        self._tree = tree
-        self._allowed = addresses.Members(scope.allow) if scope else None
-        self._first: dict[Address, Path] = {}
-
-    def take(self, path: Path, text: str) -> Address | None:
-        try:
-            found = address(text)
-        except ValueError as error:
-            self._tree.problem(path, str(error))
-            return None
-        if self._allowed is not None and found not in self._allowed:
-            message = f"{found} is outside `scope.allow`, so it can never be audited"
-            self._tree.problem(path, f"{message}; allow it there, or remove it here")
-        first = self._first.setdefault(found, path)
-        if first != path:
-            self._tree.problem(path, self._twice(found, first, path))
-        return found
-
-    def _twice(self, found: Address, first: Path, path: Path) -> str:
-        if first[1] == path[1]:
-            return f"{found} is already on the interface `{first[3]}` of this host; keep one"
-        message = f"{found} already belongs to the host `{first[1]}` ({self._tree.at(first)})"
-        return f"{message}; a floating or shared address is a host of its own, with `members`"
-
-
-def resolve_hosts(tree: Tree, scope: Scope | None, sources: Sources) -> dict[str, Host]:
+def resolve_hosts(tree: Tree, attached: Mapping[str, Attached], sources: Sources) -> dict[str, Host]:
+    """Every host that is not broken as a whole, by its name. `attached` has the interfaces of each."""
     check_roles(tree, sources)
-    taken = _Addresses(tree, scope)
     services = Services(tree, sources)
     hosts = {}
     for name, value in sorted(tree.data["hosts"].items()):
@@ -55,17 +26,16 @@ def resolve_hosts(tree: Tree, scope: Scope | None, sources: Sources) -> dict[str
         if is_literal(name):  # an address that nobody declares is reported under its own text
             message = f"the name {shown(name)} reads as an address; give the host another name"
             tree.problem(("hosts", name), message)
-        hosts[name] = _host(tree, taken, services, name, value)
+        hosts[name] = _host(tree, attached[name].interfaces, services, name, value)
     if not tree.data["hosts"] and "hosts" not in tree.broken:
         tree.problem(("hosts",), "nothing is declared at all: add at least one host")
     return hosts
 
 
-def _host(tree: Tree, taken: _Addresses, services: Services, name: str, value: dict[str, Any]) -> Host:
+def _host(tree: Tree, interfaces: dict[str, Interface], services: Services, name: str, value: dict[str, Any]) -> Host:
     path: Path = ("hosts", name)
     written = value.get("roles", [])
     roles = _roles(tree, path, written)
-    interfaces = _interfaces(tree, taken, (*path, "interfaces"), value["interfaces"])
     owner = told(value, "owner") or _last(tree, roles, "owner")
     attachment = Attachment(
         host=name,
@@ -106,25 +76,6 @@ def _last(tree: Tree, roles: tuple[str, ...], key: str) -> Any:
     """What the last of the roles that has the key says."""
     values = (tree.data["roles"].get(role) for role in reversed(roles))
     return next((value[key] for value in values if isinstance(value, dict) and told(value, key) is not None), None)
-
-
-def _interfaces(tree: Tree, taken: _Addresses, path: Path, declared: Any) -> dict[str, Interface]:
-    interfaces = {}
-    for name, value in sorted(declared.items()) if isinstance(declared, dict) else ():
-        if value is MISNAMED:
-            continue
-        if name == LOOPBACK:
-            message = "`loopback` is built in, 127.0.0.0/8 and ::1 of the host itself, and never probed"
-            tree.problem((*path, name), f"{message}; give this interface another name")
-            continue
-        short = not isinstance(value, dict)
-        where = (*path, name) if short else (*path, name, "addresses")
-        texts = items(value if short else value.get("addresses", []))
-        if not texts and not (value.get("dynamic") or value.get("bind")):
-            tree.problem(where[:-1], "`addresses` is missing; write them, such as `[203.0.113.10]`")
-        found = [taken.take((*where, index), text) for index, text in enumerate(texts) if not isinstance(text, Broken)]
-        interfaces[name] = Interface(name, tuple(one for one in found if one is not None))
-    return interfaces
 
 
 def _members(tree: Tree, name: str, members: Any) -> tuple[str, ...]:

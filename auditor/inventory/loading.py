@@ -7,6 +7,7 @@ from pathlib import Path
 from auditor.errors import InventoryError
 from auditor.inventory.files import Tree, merge, read
 from auditor.inventory.hosts import resolve_hosts
+from auditor.inventory.interfaces import Machines, resolve_interfaces
 from auditor.inventory.later import refuse_later_keys
 from auditor.inventory.places import Places
 from auditor.inventory.schema import check
@@ -43,9 +44,9 @@ def _resolve(tree: Tree, files: tuple[InventoryFile, ...]) -> Inventory:
             tree.problem((key,), f"`{key}` is missing: exactly one file of an inventory has it")
     scope = resolve_scope(tree)
     ranges = resolve_ranges(tree)
-    sources = Sources(tree, ranges)
     viewpoints = resolve_viewpoints(tree, scope)
-    hosts = resolve_hosts(tree, scope, sources)
+    attached = resolve_interfaces(tree, scope)
+    hosts = resolve_hosts(tree, attached, Sources(tree, ranges, Machines(tree, attached)))
     return Inventory(
         name=tree.data.get("name", ""),
         scope=scope or Scope(()),

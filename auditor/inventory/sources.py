@@ -6,7 +6,7 @@ from typing import Any
 
 from auditor import addresses
 from auditor.inventory.files import Tree
-from auditor.inventory.later import unsupported
+from auditor.inventory.interfaces import Machines
 from auditor.inventory.literals import is_literal, network
 from auditor.inventory.schema import Broken, items, sound, told
 from auditor.inventory.text import Path, shown
@@ -61,8 +61,9 @@ def _range(tree: Tree, path: Path, name: str, value: Any) -> SourceRange | None:
 class Sources:
     """Source sets by what is written in `from`: each distinct set and entry is resolved once and shared."""
 
-    def __init__(self, tree: Tree, ranges: dict[str, SourceRange]) -> None:
+    def __init__(self, tree: Tree, ranges: dict[str, SourceRange], machines: Machines) -> None:
         self._tree = tree
+        self._machines = machines
         self._ranges = ranges
         self._entries: dict[str, SourceRange | str | None] = {}
         self._sets: dict[tuple[str, ...], tuple[SourceRange, ...]] = {}
@@ -100,7 +101,7 @@ class Sources:
         if entry in known:
             return None
         if entry.startswith(("host:", "role:")):
-            return unsupported(entry.partition(":")[0] + ":")
+            return self._machines.source(entry)
         if is_literal(entry):
             try:
                 found = (network(entry),)
