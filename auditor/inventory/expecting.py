@@ -13,8 +13,6 @@ from auditor.model.inventory import Host, Inventory, Service, SourceRange, Viewp
 from auditor.model.ports import PortSet
 from auditor.model.words import Basis, ExpectedState, Family, Profile, Protocol
 
-_EMPTY = PortSet()
-
 
 def expect(
     inventory: Inventory,
@@ -35,96 +33,138 @@ def expect(
     chosen = choose(inventory, hosts, tags)
     coverage = cover(inventory, viewpoint, profile, chosen, asked, narrowed=bool(hosts or tags))
     expecting = _Expecting(viewpoint, profile, asked)
-    found = [expectation for place in coverage.places for expectation in expecting.of(place)]
-    found.sort(key=_order)
+    found: list[Expectation] = []
+    for place in sorted(coverage.places, key=_order):
+        found += expecting.of(place)
     undeclared = tuple(sorted((p.address for p in coverage.places if p.host is None), key=by_address))
     return Expectations(viewpoint, profile, tuple(found), tuple(sorted(coverage.left_out)), undeclared)
 
 
-def _order(one: Expectation) -> tuple[object, ...]:
-    return one.host, one.interface or "", by_address(one.address), one.protocol, one.ports.first
+def _order(place: Place) -> tuple[str, str, tuple[int, bytes]]:
+    return place.host.name if place.host else str(place.address), place.interface, by_address(place.address)
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """Ports that one and the same set of services declares, and what that means for one interface and family."""
+    """Ports that one and the same set of services declares, and what that means for one interface and family.
+
+    `services` are the places of those that the basis speaks of among the host's, the first of them standing for all.
+    """
 
     ports: PortSet
     state: ExpectedState
     basis: Basis
-    service: Service | None
-    others: tuple[str, ...] = ()
+    services: tuple[int, ...] = ()
     source: str | None = None
 
 
+_Shape = tuple[tuple[object, ...], ...]  # of a host: all that its services have to say, other than their names
+_Parts = tuple[tuple[Protocol, tuple[_Part, ...]], ...]
+
+
 class _Expecting:
-    """Keeps what is alike between addresses: the answer for each source set, and one PortSet for each set of ports."""
+    """Works out once what hosts of the same shape have in common: most hosts of an estate are like many others.
+
+    Port sets and source sets are told apart by identity, which loading shares; it costs no look at 65,535 bits. The
+    hosts hold them as long as this lives.
+    """
 
     def __init__(self, viewpoint: Viewpoint, profile: Profile, asked: Asked | None) -> None:
         self._viewpoint = viewpoint
+        self._same_everywhere = asked is None  # the ports to look at depend on the host's services alone
         self._covered = ports_of(profile) if asked is None else ports_asked(asked)
         self._admitting: dict[tuple[int, Family], str | None] = {}
         self._holding: dict[tuple[int, Family], bool] = {}
         self._sets: dict[int, PortSet] = {}
+        self._shapes: dict[_Shape, _Shape] = {}
+        self._declared: dict[tuple[int, str, int], _Parts] = {}
+        self._looked_at: dict[tuple[int, str, int], _Parts] = {}
         self._host: Host | None = None
-        self._parts: dict[tuple[str, Family, Protocol], tuple[_Part, ...]] = {}
-        self._declared: dict[Protocol, PortSet] = {}
+        self._shape: _Shape = ()
+        self._services: dict[tuple[int, ...], tuple[Service | None, tuple[str, ...]]] = {}
 
     def of(self, place: Place) -> Iterator[Expectation]:
-        for protocol in Protocol:
-            parts = self._declared_parts(place, protocol)
-            here = PortSet.union(part.ports for part in parts if part.basis in _HERE)
-            covered = self._covered(place.address, protocol, self._declared.get(protocol, _EMPTY), here)
+        host, interface = (place.host.name, place.interface) if place.host else (str(place.address), None)
+        for protocol, parts in self._parts(place):
             for part in parts:
-                yield from self._expectation(place, protocol, part, part.ports.bits & covered.bits)
-            rest = covered.bits & ~PortSet.union(part.ports for part in parts).bits
-            yield from self._expectation(place, protocol, _UNDECLARED, rest)
+                service, others = self._united(part.services)
+                yield Expectation(
+                    viewpoint=self._viewpoint.name,
+                    host=host,
+                    interface=interface,
+                    address=place.address,
+                    protocol=protocol,
+                    ports=part.ports,
+                    state=part.state,
+                    basis=part.basis,
+                    service=service,
+                    other_services=others,
+                    source=part.source,
+                )
 
-    def _expectation(self, place: Place, protocol: Protocol, part: _Part, bits: int) -> Iterator[Expectation]:
-        if bits:
-            yield Expectation(
-                viewpoint=self._viewpoint.name,
-                host=place.host.name if place.host else str(place.address),
-                interface=place.interface if place.host else None,
-                address=place.address,
-                protocol=protocol,
-                ports=self._sets.setdefault(bits, PortSet(bits)),
-                state=part.state,
-                basis=part.basis,
-                service=part.service,
-                other_services=part.others,
-                source=part.source,
-            )
+    def _parts(self, place: Place) -> _Parts:
+        """The ports to look at, those declared nowhere on the host included, in order of their first ports."""
+        if place.host is not self._host or place.host is None:
+            self._take(place.host)
+        key = id(self._shape), place.interface, place.address.version
+        if key not in self._declared:
+            self._declared[key] = tuple(self._declared_parts(place))
+        if not self._same_everywhere:
+            return self._all_parts(place, self._declared[key])
+        if key not in self._looked_at:
+            self._looked_at[key] = self._all_parts(place, self._declared[key])
+        return self._looked_at[key]
 
-    def _declared_parts(self, place: Place, protocol: Protocol) -> tuple[_Part, ...]:
+    def _take(self, host: Host | None) -> None:
+        self._host = host
+        self._services = {(): (None, ())}
+        shape = tuple(map(_saying, host.services)) if host else ()
+        self._shape = self._shapes.setdefault(shape, shape)
+
+    def _united(self, indices: tuple[int, ...]) -> tuple[Service | None, tuple[str, ...]]:
+        if indices not in self._services and self._host:
+            self._services[indices] = _united(tuple(self._host.services[index] for index in indices))
+        return self._services[indices]
+
+    def _all_parts(self, place: Place, declared: _Parts) -> _Parts:
+        return tuple((protocol, self._within(place, protocol, parts)) for protocol, parts in declared)
+
+    def _within(self, place: Place, protocol: Protocol, parts: tuple[_Part, ...]) -> tuple[_Part, ...]:
+        """The parts as far as they are to be looked at, and the rest of what is."""
+        declared = PortSet.union(part.ports for part in parts)
+        here = PortSet.union(part.ports for part in parts if part.basis in _HERE)
+        covered = self._covered(place.address, protocol, declared, here)
+        found = [self._narrowed(part, part.ports.bits & covered.bits) for part in parts]
+        found.append(self._narrowed(_UNDECLARED, covered.bits & ~declared.bits))
+        return tuple(sorted((part for part in found if part.ports), key=lambda part: part.ports.first))
+
+    def _narrowed(self, part: _Part, bits: int) -> _Part:
+        return replace(part, ports=self._sets.setdefault(bits, PortSet(bits)))
+
+    def _declared_parts(self, place: Place) -> Iterator[tuple[Protocol, tuple[_Part, ...]]]:
         """The ports declared anywhere on the host, by what declares them, as seen on this interface and family."""
-        if place.host is None:
-            return ()
-        if place.host is not self._host:
-            self._host = place.host
-            self._parts = {}
-            self._declared = {one: PortSet.union(s.ports(one) for s in place.host.services) for one in Protocol}
+        services = place.host.services if place.host else ()
         family = Family.of(place.address)
-        key = place.interface, family, protocol
-        if key not in self._parts:
-            split = _split(place.host.services, protocol)
-            self._parts[key] = tuple(self._part(place.interface, family, *each) for each in split)
-        return self._parts[key]
+        for protocol in Protocol:
+            split = _split(services, protocol)
+            yield protocol, tuple(self._part(services, place.interface, family, *each) for each in split)
 
-    def _part(self, interface: str, family: Family, bits: int, services: tuple[Service, ...]) -> _Part:
-        """`services` all declare the ports, in order of their names."""
+    def _part(
+        self, services: Sequence[Service], interface: str, family: Family, bits: int, declaring: tuple[int, ...]
+    ) -> _Part:
+        """`declaring` are the places of the services that all declare the ports, in order of their names."""
         ports = self._sets.setdefault(bits, PortSet(bits))
-        attached = tuple(one for one in services if interface in one.interfaces)
-        here = tuple(one for one in attached if family in one.families)
-        first, others = _united(here or attached or services)
+        attached = tuple(index for index in declaring if interface in services[index].interfaces)
+        here = tuple(index for index in attached if family in services[index].families)
         if here:
-            source = next(filter(None, (self._admits(one, family) for one in here)), None)
+            source = next(filter(None, (self._admits(services[index], family) for index in here)), None)
             if source is None:
-                return _Part(ports, ExpectedState.BLOCKED, Basis.OUTSIDE_SOURCES, first, others)
-            state = ExpectedState.PERMITTED if all(one.optional for one in here) else ExpectedState.REACHABLE
-            return _Part(ports, state, Basis.DECLARED, first, others, source)
+                return _Part(ports, ExpectedState.BLOCKED, Basis.OUTSIDE_SOURCES, here)
+            permitted = all(services[index].optional for index in here)
+            state = ExpectedState.PERMITTED if permitted else ExpectedState.REACHABLE
+            return _Part(ports, state, Basis.DECLARED, here, source)
         basis = Basis.OTHER_FAMILY if attached else Basis.OTHER_INTERFACE
-        return _Part(ports, ExpectedState.BLOCKED, basis, first, others)
+        return _Part(ports, ExpectedState.BLOCKED, basis, attached or declaring)
 
     def _admits(self, service: Service, family: Family) -> str | None:
         """The name of the range that admits the viewpoint, worked out once for each source set that services share."""
@@ -142,8 +182,20 @@ class _Expecting:
         return self._holding[key]
 
 
+def _saying(service: Service) -> tuple[object, ...]:
+    """All that expectations take from a service, other than itself."""
+    return (
+        id(service.tcp),
+        id(service.udp),
+        service.interfaces,
+        service.families,
+        id(service.sources),
+        service.optional,
+    )
+
+
 _HERE = frozenset({Basis.DECLARED, Basis.OUTSIDE_SOURCES})
-_UNDECLARED = _Part(_EMPTY, ExpectedState.BLOCKED, Basis.UNDECLARED, None)
+_UNDECLARED = _Part(PortSet(), ExpectedState.BLOCKED, Basis.UNDECLARED)
 
 
 def _united(services: tuple[Service, ...]) -> tuple[Service, tuple[str, ...]]:
@@ -162,8 +214,8 @@ def _united(services: tuple[Service, ...]) -> tuple[Service, tuple[str, ...]]:
     return united, tuple(one.name for one in rest)
 
 
-def _split(services: Sequence[Service], protocol: Protocol) -> list[tuple[int, tuple[Service, ...]]]:
-    """The declared ports as disjoint sets, each with all the services that declare it.
+def _split(services: Sequence[Service], protocol: Protocol) -> list[tuple[int, tuple[int, ...]]]:
+    """The declared ports as disjoint sets, each with the places of all the services that declare it.
 
     Goes through the ports once, from where one service begins or ends to the next: thousands of them may share a host.
     """
@@ -179,4 +231,4 @@ def _split(services: Sequence[Service], protocol: Protocol) -> list[tuple[int, t
         owners ^= changes[first]
         if owners:
             parts[owners] = parts.get(owners, 0) | PortSet.span(first, after - 1).bits
-    return [(bits, tuple(services[index] for index in PortSet(owners))) for owners, bits in parts.items()]
+    return [(bits, tuple(PortSet(owners))) for owners, bits in parts.items()]

@@ -52,9 +52,14 @@ class PortSet:
 
     def ranges(self) -> Iterator[tuple[int, int]]:
         """The runs of consecutive ports, each as (first, last), ascending."""
-        for run in _RUN.finditer(format(self.bits, "b")[::-1]):
-            if self.bits:
-                yield run.start(), run.end() - 1
+        first = self.first
+        run = self.bits >> max(first, 0)
+        if not run & run + 1:  # a single one, as most sets are, or none
+            if run:
+                yield first, self.bits.bit_length() - 1
+            return
+        for match in _RUN.finditer(format(self.bits, "b")[::-1]):
+            yield match.start(), match.end() - 1
 
     def __iter__(self) -> Iterator[int]:
         for first, last in self.ranges():

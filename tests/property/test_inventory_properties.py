@@ -230,6 +230,30 @@ def test_expectations_partition_the_coverage(
             assert (each.state, each.basis, each.service and each.service.name) == worked_out(inventory, each, port)
 
 
+@settings(SLOW_FIXTURES, max_examples=60)
+@given(SERVICES, SERVICES, ASKED, st.sampled_from([Profile.QUICK, Profile.STANDARD]))
+def test_company_changes_no_expectation(
+    tmp_path: Path, services: list[dict[str, Any]], others: list[dict[str, Any]], asked: Any, profile: Profile
+) -> None:
+    """What hosts have in common is worked out once, and each is expected to be as it would be alone."""
+    data = deepcopy(GOOD)
+    data["viewpoints"]["v"] |= {"addresses": ["10.0.0.9", "2001:db8::9"], "targets": ["10.0.0.0/8", "2001:db8::/32"]}
+    for name, number, declared in (("a", 1, services), ("b", 2, services), ("c", 3, others), ("d", 4, services)):
+        interfaces = {"lan": [f"10.0.0.{number}", f"2001:db8::{number}"], "wan": [f"10.1.0.{number}"]}
+        own = {f"{name}{i}": service for i, service in enumerate(declared)}
+        data["hosts"][name] = {"interfaces": interfaces, "services": own}
+    file = tmp_path / "estate.json"
+    file.write_text(json.dumps(data), encoding="utf-8")
+    inventory = load(file)
+    viewpoint = inventory.viewpoints["v"]
+
+    found = expect(inventory, viewpoint, profile, asked=asked)
+
+    for name in inventory.hosts:
+        alone = expect(inventory, viewpoint, profile, asked=asked, hosts=[name])
+        assert alone.expectations == tuple(one for one in found.expectations if one.host == name)
+
+
 def worked_out(inventory: Inventory, each: Any, port: int) -> tuple[ExpectedState, Basis, str | None]:
     """The rules in their plainest form."""
     host = inventory.hosts.get(each.host)
