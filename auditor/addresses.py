@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_network
@@ -10,7 +10,7 @@ from ipaddress import ip_network
 from netaddr import IPNetwork, IPSet
 
 from auditor.errors import AuditorError
-from auditor.model.inventory import Scope
+from auditor.model.inventory import Scope, SourceRange
 from auditor.model.words import Address, Network, Trust
 
 # RFC 1918, RFC 6598, RFC 4193; loopback and link-local of RFC 1122, 3927, 4291.
@@ -115,6 +115,14 @@ def trust_of(networks: Iterable[Network]) -> Trust:
         sizes[cidr.version] += cidr.size
     wide = any(size > _MOST_TRUSTED[version] for version, size in sizes.items())
     return Trust.UNTRUSTED if wide else Trust.TRUSTED
+
+
+def trust_of_sources(sources: Collection[SourceRange]) -> Trust:
+    """Untrusted where any of the sources is, or all literals of the set together are."""
+    if any(source.trust is Trust.UNTRUSTED for source in sources):
+        return Trust.UNTRUSTED
+    literals = [network for source in sources if not source.named for network in source.networks]
+    return trust_of(literals) if len(literals) > 1 else Trust.TRUSTED
 
 
 def _set(networks: Iterable[Network]) -> IPSet:

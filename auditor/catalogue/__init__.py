@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from auditor.catalogue.contradiction import contradiction
+from auditor.catalogue.declared import declared_classes
 from auditor.catalogue.entry import Entry, entries
 from auditor.catalogue.lookup import Classification, classify, entry_by_word
 from auditor.catalogue.ports import PRINTER_PORTS, top_udp_ports, usual_ports
@@ -15,6 +16,7 @@ __all__ = [
     "Entry",
     "classify",
     "contradiction",
+    "declared_classes",
     "entries",
     "entry_by_word",
     "firewalls",

@@ -107,7 +107,7 @@ class Sources:
                 found = (network(entry),)
             except ValueError as error:
                 return str(error)
-            return SourceRange(entry, found, addresses.trust_of(found))
+            return SourceRange(entry, found, addresses.trust_of(found), named=False)
         if "ranges" in self._tree.broken:
             return None
         return f"no range is named {shown(entry)}{self._tree.suggestions.of(entry, known)}"

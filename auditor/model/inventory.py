@@ -54,12 +54,13 @@ class Scope:
 class SourceRange:
     """Client addresses that a service is meant for: disjoint networks, `except` already taken out.
 
-    `name` is the range's name, or the literal CIDR or address as written.
+    `name` is the range's name, or the literal CIDR or address as written; `named` is false for a literal.
     """
 
     name: str
     networks: tuple[Network, ...]
     trust: Trust
+    named: bool = True
 
     def __contains__(self, address: Address) -> bool:
         return any(address in network for network in self.networks if network.version == address.version)

@@ -1,0 +1,102 @@
+"""What is declared against the policy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from auditor.addresses import trust_of_sources
+from auditor.catalogue import declared_classes
+from auditor.inventory.text import listed
+from auditor.model.breach import Breach
+from auditor.model.inventory import LOOPBACK, Forbid, Host, Inventory, Policy, Service, SourceRange, Waiver
+from auditor.model.words import ServiceClass, Trust
+
+
+def breaches(inventory: Inventory, policy: Policy | None = None) -> tuple[Breach, ...]:
+    """What breaks the policy, by default the inventory's own: services by host and name, then waivers by place."""
+    policy = inventory.policy if policy is None else policy
+    found = []
+    if policy.forbid or policy.require:
+        judge = _Judge(policy)
+        found = [one for _, host in sorted(inventory.hosts.items()) for one in judge.breaches(host)]
+    if policy.max_waiver_days is not None:
+        found += _long_waivers(inventory.waivers, policy.max_waiver_days)
+    return tuple(found)
+
+
+class _Judge:
+    """Judges the services of hosts. The trust of a source set, which services share, is worked out once."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._trusts: dict[int, Trust] = {}
+
+    def breaches(self, host: Host) -> list[Breach]:
+        found = []
+        for service in sorted(host.services, key=lambda service: service.name):
+            classes = declared_classes(service)
+            trust = self._trust(service.sources)
+            broken: dict[str, str] = {}  # what breaks each rule; the same text twice is one rule
+            for rule in self._policy.forbid:
+                if _fits(rule, host, service, classes, trust):
+                    broken.setdefault(str(rule), _declared(service, classes, trust))
+            for field in self._policy.require:
+                if not _has(service, host, field):
+                    broken.setdefault(f"require {field}", f"has no `{field}`")
+            found += [
+                Breach(
+                    rule=rule,
+                    what=f"{host.name}.{service.name} {what}",
+                    host=host.name,
+                    service=service,
+                    classes=classes,
+                    trust=trust,
+                    location=service.location,
+                )
+                for rule, what in sorted(broken.items())
+            ]
+        return found
+
+    def _trust(self, sources: tuple[SourceRange, ...]) -> Trust | None:
+        """None where nobody is meant: the service is on the loopback only."""
+        if not sources:
+            return None
+        if id(sources) not in self._trusts:
+            self._trusts[id(sources)] = trust_of_sources(sources)
+        return self._trusts[id(sources)]
+
+
+def _fits(rule: Forbid, host: Host, service: Service, classes: tuple[ServiceClass, ...], trust: Trust | None) -> bool:
+    over_udp = rule.service_class is ServiceClass.UDP and bool(service.udp)
+    return (
+        (rule.service_class is None or rule.service_class in classes or over_udp)
+        and (rule.trust is None or rule.trust is trust)
+        and f"{host.name}.{service.name}" not in rule.exceptions
+    )
+
+
+def _declared(service: Service, classes: tuple[ServiceClass, ...], trust: Trust | None) -> str:
+    what = " and ".join(classes)
+    if trust is None:
+        return f"({what}) is declared on {LOOPBACK}"
+    return f"({what}) is declared to {trust} sources: {listed(source.name for source in service.sources)}"
+
+
+def _has(service: Service, host: Host, field: str) -> bool:
+    match field:
+        case "class":
+            return service.declared_class is not None
+        case "owner":
+            return bool((service.owner or host.owner or "").strip())
+        case "reason" | "protocol":
+            return bool((getattr(service, field) or "").strip())
+        case _:
+            return bool(service.register.get(field, "").strip())
+
+
+def _long_waivers(waivers: tuple[Waiver, ...], most: int) -> Iterator[Breach]:
+    for waiver in waivers:
+        days = (waiver.expires - waiver.since).days
+        if days > most:
+            what = f"the waiver runs for {days} days, from {waiver.since} to {waiver.expires}; the policy allows {most}"
+            yield Breach("max_waiver_days", what, waiver=waiver, location=waiver.location)
