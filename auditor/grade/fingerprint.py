@@ -6,30 +6,42 @@ import hashlib
 import json
 
 from auditor.model.drift import Drift
-from auditor.model.words import Kind
+from auditor.model.words import ChangeKind, Kind
 
 _ABOUT_AN_ADDRESS = frozenset({Kind.HOST_UNREACHABLE, Kind.ALL_PORTS_OPEN, Kind.UNKNOWN_HOST})
 
 
 def fingerprint(drift: Drift) -> str:
-    """`v1:` and 32 hex digits that depend on what drifted and where, and on nothing that may change meanwhile.
-
-    The parts are kind, viewpoint, host, interface, family, service, address, protocol, port and rule; those that the
-    kind does not have are empty.
-    """
+    """The fingerprint of a drift: it depends on what drifted and where, and on nothing that may change meanwhile."""
     service, address, protocol, port = _what(drift)
-    parts = [
-        drift.kind.value,
-        drift.viewpoint.name,
-        drift.host,
-        drift.interface or "",
-        drift.family.value,
-        service,
-        address,
-        protocol,
-        port,
-        "",  # rule: no kind that a scan can give has one
-    ]
+    return identity(
+        drift.kind,
+        viewpoint=drift.viewpoint.name,
+        host=drift.host,
+        interface=drift.interface or "",
+        family=drift.family.value,
+        service=service,
+        address=address,
+        protocol=protocol,
+        port=port,
+    )
+
+
+def identity(
+    kind: Kind | ChangeKind,
+    *,
+    viewpoint: str = "",
+    host: str = "",
+    interface: str = "",
+    family: str = "",
+    service: str = "",
+    address: str = "",
+    protocol: str = "",
+    port: str = "",
+    rule: str = "",
+) -> str:
+    """`v1:` and 32 hex digits of these parts, in this order; those that a kind does not have are empty."""
+    parts = [kind.value, viewpoint, host, interface, family, service, address, protocol, port, rule]
     text = json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
     return f"v1:{hashlib.sha256(text.encode()).hexdigest()[:32]}"
 

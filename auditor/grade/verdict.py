@@ -20,10 +20,10 @@ def verdict(
     fail_on: Collection[str] = (),
     allow_unverified: bool = False,
 ) -> Verdict:
-    """Judge an audit.
+    """Judge an audit by the findings that no waiver covers.
 
-    `fail_on` is empty (any finding fails), or `none`, or one severity (it and all above it fail), or kinds. Drift
-    outweighs incompleteness.
+    `fail_on` is empty (any finding fails), or `none`, or one severity (it and all above it fail), or kinds. Notices
+    fail only where their kind is named, and are no part of the result. Drift outweighs incompleteness.
     """
     unverified = any(o.result is Result.UNVERIFIED for c in comparisons for o in c.outcomes)
     unseen = any(not c.outcomes for c in comparisons)  # a viewpoint with nothing to look at has verified nothing
@@ -34,14 +34,17 @@ def verdict(
         exit_code = INCOMPLETE
     else:
         exit_code = CLEAN
-    result = "drift" if findings else "clean" if complete else "incomplete"
+    drifted = any(not finding.notice for finding in findings)
+    result = "drift" if drifted else "clean" if complete else "incomplete"
     return Verdict(result, complete, tuple(sorted(fail_on)), exit_code)
 
 
 def _fails(finding: Finding, fail_on: Collection[str]) -> bool:
-    if not fail_on:
-        return True
     if finding.kind in fail_on:
+        return True
+    if finding.notice:
+        return False
+    if not fail_on:
         return True
     return any(finding.severity.rank <= Severity(word).rank for word in fail_on if word in set(Severity))
 

@@ -22,7 +22,7 @@ class StageError:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`result` is `clean`, `drift` or `incomplete` and looks at all findings; `exit_code` heeds `fail_on` too.
+    """`result` is `clean`, `drift` or `incomplete` and looks at all unwaived findings; `exit_code` heeds `fail_on` too.
 
     `complete` is true where nothing of the coverage is unverified and no stage failed.
     """
@@ -35,7 +35,10 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """Times are UTC. `options` are those that the user gave, by name, for the record."""
+    """Times are UTC. `options` are those that the user gave, by name, for the record.
+
+    `findings` are those that no waiver covers, notices among them; `waived` are the others, each with its waiver.
+    """
 
     id: str
     started_at: datetime
@@ -46,5 +49,6 @@ class Audit:
     comparisons: tuple[Comparison, ...]
     findings: tuple[Finding, ...]
     verdict: Verdict
+    waived: tuple[Finding, ...] = ()
     errors: tuple[StageError, ...] = ()
     options: Mapping[str, object] = field(default_factory=dict)

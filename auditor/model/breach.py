@@ -30,6 +30,11 @@ class Breach:
     def kind(self) -> Kind:
         return Kind.POLICY_BREACH
 
+    @property
+    def identity(self) -> str:
+        """The rule, and where a waiver breaks it that waiver's match: what tells breaches of one place apart."""
+        return f"{self.rule} {self.waiver.match.written}" if self.waiver else self.rule
+
 
 @dataclass(frozen=True, slots=True)
 class StaleWaiver:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import assert_never
 
 from auditor.model.breach import Breach, StaleWaiver
 from auditor.model.change import Change
 from auditor.model.drift import Drift
 from auditor.model.inventory import Service, Waiver
-from auditor.model.words import ChangeKind, Confidence, Kind, ServiceClass, Severity
+from auditor.model.words import NOTICES, ChangeKind, Confidence, Kind, ServiceClass, Severity
 
 Subject = Drift | Change | Breach | StaleWaiver
 
@@ -66,10 +67,31 @@ class Finding:
         return None if isinstance(self.subject, StaleWaiver) else self.subject.service
 
     @property
+    def rule(self) -> str:
+        """What is broken, weakened or matches nothing; "" for the kinds that have no rule."""
+        match self.subject:
+            case Drift():
+                return ""
+            case Change():
+                return self.subject.rule
+            case Breach():
+                return self.subject.identity
+            case StaleWaiver():
+                return self.subject.waiver.match.written
+            case _:
+                assert_never(self.subject)
+
+    @property
+    def notice(self) -> bool:
+        """Whether it is only listed: no part of the result, nor of the exit code unless it is asked for by name."""
+        return self.kind in NOTICES
+
+    @property
     def order(self) -> tuple[object, ...]:
-        """What lists of findings are sorted by: the most severe first, then kind and place."""
+        """What lists of findings are sorted by: the most severe first, then kind and place; notices last."""
         drift = self.subject if isinstance(self.subject, Drift) else None
         return (
+            self.notice,
             self.severity.rank,
             self.kind,
             self.viewpoint or "",

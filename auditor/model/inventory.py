@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 
 from auditor.model.ports import PortSet
 from auditor.model.words import (
@@ -210,6 +210,12 @@ class Waiver:
     severity: Severity | None = None
     ticket: str | None = None
     location: Location | None = None
+
+    def last_day(self, most_days: int | None) -> date:
+        """The last day on which it covers anything, where the policy lets no waiver run longer than `most_days`."""
+        if most_days is None or (self.expires - self.since).days <= most_days:
+            return self.expires
+        return self.since + timedelta(days=most_days)
 
 
 @dataclass(frozen=True, slots=True)

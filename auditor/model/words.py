@@ -74,7 +74,10 @@ class Kind(StrEnum):
     BOUNDARY_LEAK = "boundary-leak"
     UNKNOWN_HOST = "unknown-host"
     POLICY_BREACH = "policy-breach"
-    STALE_WAIVER = "stale-waiver"  # a notice
+    STALE_WAIVER = "stale-waiver"
+
+
+NOTICES = frozenset({Kind.STALE_WAIVER})  # listed, and no part of the result; they fail an audit only where named
 
 
 class ChangeKind(StrEnum):
