@@ -13,7 +13,7 @@ from auditor.drift import compare
 from auditor.errors import TransportError
 from auditor.grade import grade
 from auditor.grade.verdict import verdict
-from auditor.inventory import expect
+from auditor.inventory import breaches, choose, expect
 from auditor.model.audit import Audit, StageError
 from auditor.model.context import Context
 from auditor.model.drift import Comparison
@@ -92,19 +92,27 @@ def _judge(
     context: Context,
 ) -> Audit:
     comparisons = tuple(map(compare, expected, scans))
-    findings = grade(comparisons, inventory.hosts)
+    now = context.now()
+    graded = grade(
+        comparisons,
+        inventory,
+        now.date(),
+        breaches=breaches(inventory),
+        chosen=choose(inventory, request.hosts, request.tags),
+    )
     errors = tuple(StageError("scan", f"{c.viewpoint.name}: {error}") for c in comparisons for error in _errors(c))
     return Audit(
         id=request.id,
         started_at=request.started_at,
-        finished_at=context.now(),
+        finished_at=now,
         auditor_version=__version__,
         profile=request.profile,
         inventory=inventory,
         comparisons=comparisons,
-        findings=findings,
+        findings=graded.findings,
+        waived=graded.waived,
         verdict=verdict(
-            findings, comparisons, errors, fail_on=request.fail_on, allow_unverified=request.allow_unverified
+            graded.findings, comparisons, errors, fail_on=request.fail_on, allow_unverified=request.allow_unverified
         ),
         errors=errors,
         options=request.options,

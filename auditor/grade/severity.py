@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from auditor.catalogue import Classification, classify
 from auditor.model.drift import Drift, Outcome
 from auditor.model.observation import Identity
+from auditor.model.ports import PortSet
 from auditor.model.words import Kind, PortState, Protocol, ServiceClass, Severity
 
 _TABLE: dict[ServiceClass, tuple[tuple[Severity, ...], tuple[Severity, ...]]] = {
@@ -26,7 +28,7 @@ _TABLE: dict[ServiceClass, tuple[tuple[Severity, ...], tuple[Severity, ...]]] = 
     ),
 }
 
-_CONSEQUENCE: dict[Severity, str] = {
+CONSEQUENCE: dict[Severity, str] = {
     Severity.DIRECT_COMPROMISE: "whoever reaches it can try to take it over",
     Severity.CONTROL_BYPASS: "the controls that should stand before it are bypassed",
     Severity.DATA_EXPOSURE: "what it holds can be read",
@@ -85,12 +87,27 @@ class _Endpoint:
     severities: tuple[Severity, ...]
 
 
+def by_port(drift: Drift, outcome: Outcome) -> Iterator[tuple[PortSet, Severity, tuple[ServiceClass, ...]]]:
+    """Severity and classes of each endpoint of an outcome by itself; over UDP also the class that it is graded as."""
+    if drift.kind in _ADDRESS_OR_BOUNDARY:
+        yield outcome.ports, without_class(drift.kind), ()
+        return
+    identity = outcome.observation.identity if outcome.observation else None
+    for port in outcome.ports:
+        endpoint = _endpoint(drift, outcome.expectation.protocol, port, identity)
+        severity = endpoint.severities[0] if drift.kind in EXPOSED else Severity.OPERATIONAL_DRIFT
+        yield PortSet.of(port), severity, (endpoint.found.service_class, endpoint.found.graded_as)
+
+
+def without_class(kind: Kind) -> Severity:
+    """The severity of the kinds about a whole address or boundary."""
+    return Severity.INTERNAL_RECON if kind is Kind.BOUNDARY_LEAK else Severity.OPERATIONAL_DRIFT
+
+
 def graded(drift: Drift) -> Graded:
     """Class and severity of one drift; where its endpoints differ, the worst of them gives both."""
     if drift.kind in _ADDRESS_OR_BOUNDARY:
-        recon = drift.kind is Kind.BOUNDARY_LEAK
-        severity = Severity.INTERNAL_RECON if recon else Severity.OPERATIONAL_DRIFT
-        return Graded(severity, (), _not_exposed(drift), None)
+        return Graded(without_class(drift.kind), (), _not_exposed(drift), None)
     if drift.kind not in EXPOSED:
         declared = _endpoints(drift)[0].found.service_class
         return Graded(Severity.OPERATIONAL_DRIFT, (), _not_exposed(drift), declared)
@@ -129,8 +146,18 @@ def _endpoint(drift: Drift, protocol: Protocol, port: int, identity: Identity | 
 def _severities(drift: Drift, found: Classification) -> tuple[Severity, ...]:
     untrusted = drift.viewpoint.untrusted
     override = found.entry.severity.get("untrusted" if untrusted else "foothold") if found.entry else None
-    severities = (override,) if override else _TABLE[found.graded_as][0 if untrusted else 1]
-    if _past_its_front(drift):
+    return severities_of(found.graded_as, untrusted=untrusted, past_front=_past_its_front(drift), override=override)
+
+
+def severities_of(
+    service_class: ServiceClass, *, untrusted: bool, past_front: bool = False, override: Severity | None = None
+) -> tuple[Severity, ...]:
+    """What a class amounts to, the highest severity first; `override` is the catalogue's.
+
+    `past_front` says that it is reached past the service that should stand before it.
+    """
+    severities = (override,) if override else _TABLE[service_class][0 if untrusted else 1]
+    if past_front:
         severities = (*severities, Severity.CONTROL_BYPASS)
     return tuple(sorted(set(severities), key=lambda severity: severity.rank))
 
@@ -150,7 +177,7 @@ def _why(drift: Drift, worst: _Endpoint) -> str:
     else:
         what += " is reachable"
     place = "an untrusted viewpoint" if drift.viewpoint.untrusted else "a foothold"
-    consequence = _CONSEQUENCE[worst.severities[0]]
+    consequence = CONSEQUENCE[worst.severities[0]]
     if _past_its_front(drift) and service and worst.severities[0] is Severity.CONTROL_BYPASS:
         consequence = f"{service.behind}, which should stand before it, is bypassed"
     return f"{what} from {drift.viewpoint.name}, {place}: {consequence}."

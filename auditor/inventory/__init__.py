@@ -1,6 +1,8 @@
 """YAML to an inventory, and the inventory to what each endpoint should be from one viewpoint."""
 
+from auditor.inventory.coverage import choose
 from auditor.inventory.expecting import expect
 from auditor.inventory.loading import load, load_with_places
+from auditor.inventory.policy import breaches
 
-__all__ = ["expect", "load", "load_with_places"]
+__all__ = ["breaches", "choose", "expect", "load", "load_with_places"]

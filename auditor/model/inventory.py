@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -193,6 +194,10 @@ class Match:
     kinds: tuple[Kind, ...] = ()
     classes: tuple[ServiceClass, ...] = ()
     fingerprints: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """`host web-1, ports 8080/tcp or 9090/tcp`."""
+        return ", ".join(f"{key} {' or '.join(values)}" for key, values in json.loads(self.written).items())
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from auditor.model.words import Address, Family, Protocol, Result, Severity
 from auditor.report.endpoints import fold, matrix_rows
 from auditor.report.entries import entry
 from auditor.report.plain import Document, place, present, timestamp
+from auditor.report.waivers import Day
 
 SCHEMA = "auditor/report/v1"
 
@@ -29,6 +30,10 @@ def document(audit: Audit) -> Document:
     bytes.
     """
     findings = sorted(audit.findings, key=lambda finding: finding.order)
+    waived = sorted(audit.waived, key=_order_of_waived)
+    reported = [*findings, *waived]
+    hosts = audit.inventory.hosts
+    day = Day(audit.finished_at.date(), audit.inventory.policy.max_waiver_days)
     kinds, playbooks = catalogue.kinds(), catalogue.playbooks()
     return {
         "schema": SCHEMA,
@@ -39,22 +44,28 @@ def document(audit: Audit) -> Document:
             "fail_on": list(audit.verdict.fail_on),
             "exit_code": audit.verdict.exit_code,
         },
-        "summary": _summary(audit.comparisons, findings),
+        "summary": _summary(audit.comparisons, findings, waived),
         "coverage": [row for comparison in _sorted(audit.comparisons) for row in _coverage(comparison)],
         "left_out": _left_out(audit.comparisons),
-        "findings": [entry(finding, audit.inventory.hosts) for finding in findings],
-        "waived": [],
+        "findings": [entry(finding, hosts, day) for finding in findings],
+        "waived": [entry(finding, hosts, day) for finding in waived],
         "unverified": fold(audit.comparisons, Result.UNVERIFIED),
         "silent": fold(audit.comparisons, Result.SILENT),
         "matrix": matrix_rows(audit.comparisons),
-        "hosts": {name: _host(host) for name, host in sorted(audit.inventory.hosts.items())},
-        "kinds": {kind: kinds[kind] for kind in sorted({finding.kind.value for finding in findings})},
-        "playbooks": {name: dict(playbooks[name]) for name in sorted({f.playbook.id for f in findings})},
+        "hosts": {name: _host(host) for name, host in sorted(hosts.items())},
+        "kinds": {kind: kinds[kind] for kind in sorted({finding.kind.value for finding in reported})},
+        "playbooks": {name: dict(playbooks[name]) for name in sorted({f.playbook.id for f in reported})},
         "errors": [
             {"stage": stage, "message": message}
             for stage, message in sorted({(error.stage, error.message) for error in audit.errors})
         ],
     }
+
+
+def _order_of_waived(finding: Finding) -> tuple[object, ...]:
+    """Parts of one drift share its fingerprint, and each has its own waiver."""
+    waiver = finding.waiver
+    return (*finding.order, waiver.match.written if waiver else "", str(waiver.expires) if waiver else "")
 
 
 def _sorted(comparisons: Iterable[Comparison]) -> list[Comparison]:
@@ -108,21 +119,22 @@ def _viewpoint(comparison: Comparison) -> Document:
     )
 
 
-def _summary(comparisons: Iterable[Comparison], findings: list[Finding]) -> Document:
+def _summary(comparisons: Iterable[Comparison], findings: list[Finding], waived: list[Finding]) -> Document:
     endpoints = Counter(dict.fromkeys(Result, 0))
     for comparison in comparisons:
         for outcome in comparison.outcomes:
             endpoints[outcome.result] += len(outcome.ports)
     severities = Counter(finding.severity for finding in findings)
-    return {
-        "findings": len(findings),
-        "waived": 0,
-        "endpoints": {result.value: endpoints[result] for result in Result},
-        "by_severity": {severity.value: severities[severity] for severity in Severity},
-        "by_class": _count(finding.service_class.value for finding in findings if finding.service_class),
-        "by_viewpoint": _count(finding.viewpoint for finding in findings if finding.viewpoint),
-        "by_host": _count(finding.host for finding in findings if finding.host),
-    }
+    return present(
+        findings=len(findings),
+        notices=sum(finding.notice for finding in findings) or None,
+        waived=len(waived),
+        endpoints={result.value: endpoints[result] for result in Result},
+        by_severity={severity.value: severities[severity] for severity in Severity},
+        by_class=_count(finding.service_class.value for finding in findings if finding.service_class),
+        by_viewpoint=_count(finding.viewpoint for finding in findings if finding.viewpoint),
+        by_host=_count(finding.host for finding in findings if finding.host),
+    )
 
 
 def _count(names: Iterable[str]) -> dict[str, int]:

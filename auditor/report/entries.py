@@ -9,18 +9,22 @@ from auditor.model.breach import Breach, StaleWaiver
 from auditor.model.change import Change
 from auditor.model.drift import Drift
 from auditor.model.finding import Finding, Subject
-from auditor.model.inventory import Host, Location
+from auditor.model.inventory import Host, Waiver
 from auditor.model.observation import Identity, Observation
 from auditor.model.ports import PortSet
 from auditor.model.words import ChangeKind, Kind
 from auditor.report.plain import Document, place, present, timestamp
+from auditor.report.waivers import Day, at, waiver_entry
 
 _LEGS = ("routed", "allowed", "listening")  # the order in which traffic meets them
 _NO_ENDPOINT_EXPECTED = frozenset({Kind.UNKNOWN_HOST, Kind.ALL_PORTS_OPEN})
 
 
-def entry(finding: Finding, hosts: Mapping[str, Host]) -> Document:
-    """The finding as plain data. `owner` is the service's, else the host's, else the waiver's."""
+def entry(finding: Finding, hosts: Mapping[str, Host], day: Day | None = None) -> Document:
+    """The finding as plain data. `owner` is the service's, else the host's, else that of the waiver it is about.
+
+    `day` is the day of the report, which decides whether a waiver is about to expire.
+    """
     host, service, subject = hosts.get(finding.host or ""), finding.service, finding.subject
     waiver = None if isinstance(subject, Drift | Change) else subject.waiver
     owner = (service.owner if service else None) or (host.owner if host else None) or (waiver.owner if waiver else None)
@@ -39,10 +43,22 @@ def entry(finding: Finding, hosts: Mapping[str, Host]) -> Document:
         service=service.name if service else None,
         owner=owner,
         tags=list(host.tags) if host and host.tags else None,
+        rule=finding.rule or None,
         **_of_subject(subject, host),
         legs=_legs(finding),
         playbook={"id": finding.playbook.id, "values": dict(sorted(finding.playbook.values.items()))},
+        **_waivers(finding, waiver, day),
     )
+
+
+def _waivers(finding: Finding, about: Waiver | None, day: Day | None) -> Document:
+    """The waiver that covers the finding, the one that did until it expired, and the one that the finding is about."""
+    covering = waiver_entry(finding.waiver, day) if finding.waiver else None
+    return {
+        "waiver": None if finding.expired else covering,
+        "expired_waiver": covering if finding.expired else None,
+        "about_waiver": waiver_entry(about, day) if about else None,
+    }
 
 
 def _place(subject: Subject) -> Document:
@@ -62,10 +78,9 @@ def _of_subject(subject: Subject, host: Host | None) -> Document:
         case Change():
             return _of_change(subject)
         case Breach():
-            return {"rule": subject.rule, "declared_at": _at(subject.location), "endpoints": []}
+            return {"declared_at": at(subject.location), "endpoints": []}
         case StaleWaiver():
-            at = _at(subject.waiver.location)
-            return {"rule": subject.waiver.match.written, "declared_at": at, "endpoints": []}
+            return {"declared_at": at(subject.waiver.location), "endpoints": []}
         case _:
             assert_never(subject)
 
@@ -95,15 +110,10 @@ def _of_change(change: Change) -> Document:
     weakened = change.kind is ChangeKind.WEAKENED
     sources = {"gained": [str(network) for network in change.gained], "lost": [str(network) for network in change.lost]}
     return {
-        "rule": change.rule or None,
         "sources": None if weakened else sources,
-        "declared_at": _at(change.location),
+        "declared_at": at(change.location),
         "endpoints": rows,
     }
-
-
-def _at(location: Location | None) -> Document | None:
-    return {"file": location.file, "line": location.line} if location else None
 
 
 def _endpoints(drift: Drift) -> list[Document]:
@@ -130,7 +140,7 @@ def _expected(drift: Drift, host: Host | None) -> Document | None:
     return present(
         state=first.state.value,
         **{"from": [source.name for source in service.sources] if service else None},
-        declared_at=_at(location),
+        declared_at=at(location),
     )
 
 
