@@ -7,7 +7,10 @@ strings. Keys that start with `x-` are read and dropped: they are the author's o
 from __future__ import annotations
 
 import re
+from array import array
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import count
 from math import isfinite
 from typing import Any, NamedTuple
 
@@ -28,37 +31,62 @@ _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
 _NOT_A_WORD = frozenset("+-.0123456789")
 _NOTHING = object()
+_MOST_SHARED = 100_000  # texts
 
 
 @dataclass(slots=True)
 class Document:
-    """One file's data. `places` has, by the identity of each mapping and list, where its keys and items stand.
+    """One file's data. `places` has where the keys or items of each mapping and list stand, after their number.
 
-    An alias shares its anchor's data, and so its places.
+    `starts` has, by the identity of each mapping and list, where in `places` that is. An alias shares its anchor's
+    data, and so its places. One array of integers for all: a mapping for each would be bigger than the data.
     """
 
     file: str
     data: Any = None
     problems: list[Problem] = field(default_factory=list)
-    places: dict[int, dict[str, int] | list[int]] = field(default_factory=dict)
+    places: array[int] = field(default_factory=lambda: array("Q"))
+    starts: dict[int, int] = field(default_factory=dict)
+    _orders: dict[int, dict[str, int]] = field(default_factory=dict)
 
     def place(self, path: Path) -> tuple[int, int]:
         """Line and column of what stands at `path`, or of its nearest ancestor that is there; (1, 1) for the root."""
         here, found = self.data, (1, 1)
         for step in path:
-            places: Any = self.places.get(id(here))
-            try:
-                found = divmod(places[step], _COLUMNS)
-                here = here[step]
-            except (KeyError, IndexError, TypeError):
+            start = self.starts.get(id(here))
+            index = None if start is None else self._index(here, step)
+            if start is None or index is None or index >= self.places[start]:  # not there, or put there since
                 break
+            found = divmod(self.places[start + 1 + index], _COLUMNS)
+            here = here[step]
         return found
+
+    def _index(self, container: Any, step: str | int) -> int | None:
+        """Which of the keys or items it is; None where there is no such one."""
+        if isinstance(step, int):
+            return step if isinstance(container, list) and step < len(container) else None
+        if not isinstance(container, dict) or step not in container:
+            return None
+        if len(container) < _BIG:
+            return list(container).index(step)
+        if id(container) not in self._orders:  # each of its keys may be asked for
+            self._orders[id(container)] = dict(zip(container, count()))
+        return self._orders[id(container)].get(step)
+
+    def close(self, container: Any, places: dict[str, int] | list[int]) -> None:
+        """Keep where the keys or items of a whole mapping or list stand; those of keys that were dropped are not."""
+        self.starts[id(container)] = len(self.places)
+        self.places.append(len(container))
+        if isinstance(places, dict) and len(places) > len(container):
+            places = {key: places[key] for key in container}
+        self.places.extend(places.values() if isinstance(places, dict) else places)
 
     def problem(self, path: Path, message: str) -> None:
         self.problems.append(Problem(self.file, *self.place(path), dotted(path), message))
 
 
 _COLUMNS = 1 << 32
+_BIG = 32  # keys
 
 
 class _Stop(Exception):
@@ -118,28 +146,30 @@ class _Builder:
         self.document = document
         self.stack: list[_Open] = []
         self.anchors: dict[str, tuple[Any, int]] = {}  # value, nodes in it
+        self.shared: dict[str, Any] = {}  # what plain scalars mean, each text kept once
+        self.quoted: dict[str, str] = {}
         self.documents = 0
         self.nodes = 0
         self.aliased = 0
+        self._takes: dict[type, Callable[[Any], None]] = {
+            yaml.ScalarEvent: self._scalar,
+            yaml.MappingStartEvent: lambda event: self._open(event, {}, {}),
+            yaml.SequenceStartEvent: lambda event: self._open(event, [], []),
+            yaml.MappingEndEvent: self._close,
+            yaml.SequenceEndEvent: self._close,
+            yaml.AliasEvent: self._alias,
+            yaml.DocumentStartEvent: self._document,
+        }
 
     def take(self, event: yaml.Event) -> None:
-        match event:
-            case yaml.ScalarEvent():
-                self._scalar(event)
-            case yaml.MappingStartEvent():
-                self._open(event, {}, {})
-            case yaml.SequenceStartEvent():
-                self._open(event, [], [])
-            case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
-                self._close()
-            case yaml.AliasEvent():
-                self._alias(event)
-            case yaml.DocumentStartEvent():
-                self.documents += 1
-                if self.documents > 1:
-                    self._stop(event, "a second document starts here; keep one document in a file")
-            case _:
-                pass
+        taking = self._takes.get(type(event))
+        if taking:
+            taking(event)
+
+    def _document(self, event: yaml.DocumentStartEvent) -> None:
+        self.documents += 1
+        if self.documents > 1:
+            self._stop(event, "a second document starts here; keep one document in a file")
 
     def wrong(self, mark: Any, message: str, path: Path | None = None) -> None:
         line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
@@ -158,19 +188,32 @@ class _Builder:
         self.nodes += 1
         if event.tag is not None:
             self._tag(event)
-        value: Any = event.value
-        if event.implicit[0]:
-            try:
-                value = plain(value)
-            except ValueError as error:
-                self.wrong(event.start_mark, str(error))
-            if value == "<<" and self._wants_key():
-                message = "`<<` is not read; write the keys out, or give a whole value as an alias"
-                self.wrong(event.start_mark, message)
-        place = _place(event)
+        text = event.value
+        value: Any = self.shared.get(text, _NOTHING) if event.implicit[0] else self.quoted.setdefault(text, text)
+        if value is _NOTHING:
+            value = self._plain(event)
+        if len(self.quoted) > _MOST_SHARED:
+            self.quoted.clear()
         if event.anchor is not None:
             self.anchors[event.anchor] = value, 1
-        self._add(value, place, event)
+        self._add(value, _place(event), event)
+
+    def _plain(self, event: yaml.ScalarEvent) -> Any:
+        """What an unquoted scalar means, kept for the next like it: names and words come again and again."""
+        text = event.value
+        if text == "<<" and self._wants_key():
+            self.wrong(event.start_mark, "`<<` is not read; write the keys out, or give a whole value as an alias")
+            return text
+        try:
+            value = plain(text)
+        except ValueError as error:
+            self.wrong(event.start_mark, str(error))
+            return text
+        if len(self.shared) >= _MOST_SHARED:
+            self.shared.clear()
+        if text != "<<":
+            self.shared[text] = value
+        return value
 
     def _open(self, event: Any, container: Any, places: Any) -> None:
         if event.tag is not None:
@@ -180,11 +223,11 @@ class _Builder:
         if self._wants_key():
             self._stop(event, "a key is a string, not a list or a mapping")
         self.nodes += 1
-        self.document.places[id(container)] = places
         self.stack.append(_Open(container, places, event.anchor, _place(event), self.nodes))
 
-    def _close(self) -> None:
+    def _close(self, _: yaml.Event) -> None:
         top = self.stack.pop()
+        self.document.close(top.container, top.places)
         if top.anchor is not None:
             self.anchors[top.anchor] = top.container, self.nodes - top.nodes + 1
         self._add(top.container, top.place, None)
@@ -226,13 +269,17 @@ class _Builder:
             top.container.append(value)
             top.places.append(place)
         elif top.key is _NOTHING:
-            top.key = self._key(top, value, place, event)
+            if type(value) is not str or value in top.places:
+                value = self._odd_key(top, value, event)
+            top.places[value] = place
+            top.key = value
         else:
             if not top.key.startswith("x-"):
                 top.container[top.key] = value
             top.key = _NOTHING
 
-    def _key(self, top: _Open, value: Any, place: int, event: Any) -> str:
+    def _odd_key(self, top: _Open, value: Any, event: Any) -> str:
+        """Report a key that is no string, or that the mapping has already; the text that stands for it."""
         if not isinstance(value, str):
             word = event.value if isinstance(event, yaml.ScalarEvent) else f"*{event.anchor}"
             self.wrong(event.start_mark, f"the key {shown(word)} is not a string; put it in quotes")
@@ -240,7 +287,6 @@ class _Builder:
         if value in top.places:
             message = f"the key {shown(value)} is here twice, first in line {top.places[value] // _COLUMNS}; keep one"
             self.wrong(event.start_mark, message, (*self._path(), value))
-        top.places[value] = place
         return str(value)
 
 

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from auditor.addresses import by_address
 from auditor.inventory.coverage import Asked, Place, choose, cover, ports_asked, ports_of
+from auditor.inventory.cycles import no_cycles
 from auditor.model.expectation import Expectation, Expectations
 from auditor.model.inventory import Host, Inventory, Service, SourceRange, Viewpoint
 from auditor.model.ports import PortSet
@@ -33,9 +34,8 @@ def expect(
     chosen = choose(inventory, hosts, tags)
     coverage = cover(inventory, viewpoint, profile, chosen, asked, narrowed=bool(hosts or tags))
     expecting = _Expecting(viewpoint, profile, asked)
-    found: list[Expectation] = []
-    for place in sorted(coverage.places, key=_order):
-        found += expecting.of(place)
+    with no_cycles():
+        found = [one for place in sorted(coverage.places, key=_order) for one in expecting.of(place)]
     undeclared = tuple(sorted((p.address for p in coverage.places if p.host is None), key=by_address))
     return Expectations(viewpoint, profile, tuple(found), tuple(sorted(coverage.left_out)), undeclared)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from auditor.errors import InventoryError
+from auditor.inventory.cycles import no_cycles
 from auditor.inventory.files import Tree, merge, read
 from auditor.inventory.hosts import resolve_hosts
 from auditor.inventory.interfaces import Machines, resolve_interfaces
@@ -27,6 +28,11 @@ def load(path: Path) -> Inventory:
 
 def load_with_places(path: Path) -> tuple[Inventory, Places]:
     """The same, and where each of its keys stands."""
+    with no_cycles():
+        return _load(path)
+
+
+def _load(path: Path) -> tuple[Inventory, Places]:
     source = read(path)
     for document in source.documents:
         refuse_later_keys(document)  # before what is broken is taken out, and such keys with it

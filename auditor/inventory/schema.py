@@ -51,7 +51,9 @@ def items(value: Any) -> list[Any]:
 
 def sound(value: Any) -> bool:
     """Whether a value, or each item of a list, is not broken."""
-    return not any(isinstance(one, Broken) for one in ([value] if not isinstance(value, list) else value))
+    if not isinstance(value, list):
+        return not isinstance(value, Broken)
+    return not any(isinstance(one, Broken) for one in value)
 
 
 def check(document: Document) -> None:
