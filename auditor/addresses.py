@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from netaddr import IPNetwork, IPSet
 
@@ -16,6 +16,7 @@ from auditor.model.words import Address, Network, Trust
 # RFC 1918, RFC 6598, RFC 4193; loopback and link-local of RFC 1122, 3927, 4291.
 PRIVATE = tuple(map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")))
 _LOCAL = tuple(map(ip_network, ("127.0.0.0/8", "169.254.0.0/16", "::1/128", "fe80::/10")))
+_NETWORK: dict[int, type[Network]] = {4: IPv4Network, 6: IPv6Network}
 _MOST_TRUSTED = {4: 256, 6: 2**80}  # addresses: 256 of IPv4, one /48 of IPv6
 
 
@@ -131,8 +132,8 @@ def trust_of_sources(sources: Collection[SourceRange]) -> Trust:
 
 
 def _set(networks: Iterable[Network]) -> IPSet:
-    return IPSet([IPNetwork(str(network)) for network in networks])
+    return IPSet(IPNetwork((int(one.network_address), one.prefixlen), version=one.version) for one in networks)
 
 
 def _networks(addresses: IPSet) -> tuple[Network, ...]:
-    return tuple(ip_network(str(cidr)) for cidr in addresses.iter_cidrs())
+    return tuple(_NETWORK[cidr.version]((cidr.first, cidr.prefixlen)) for cidr in addresses.iter_cidrs())

@@ -81,6 +81,16 @@ def test_members_hold_whole_networks_only() -> None:
     assert ip_network("0.0.0.0/0") not in members
 
 
+def test_difference_at_the_lowest_addresses() -> None:
+    """A small number is no sign of IPv4, and neither family takes anything from the other."""
+    both = [ip_network("0.0.0.0/0"), ip_network("::/0")]
+
+    assert (ip_network("128.0.0.0/1"), ip_network("8000::/1")) == difference(
+        both, [ip_network("0.0.0.0/1"), ip_network("::/1")]
+    )
+    assert (ip_network("::4/128"),) == difference([ip_network("::4/127")], [ip_network("::5/128"), both[0]])
+
+
 def test_difference_is_the_fewest_networks() -> None:
     """What is left comes back merged, disjoint and sorted."""
     networks = [ip_network("10.0.1.0/24"), ip_network("10.0.0.0/24"), ip_network("10.0.0.0/25")]
