@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from ipaddress import ip_address, ip_network
 
@@ -18,11 +19,13 @@ from auditor.model.inventory import (
     Inventory,
     InventoryFile,
     Location,
+    Match,
     NetnsVia,
     Scope,
     Service,
     SourceRange,
     Viewpoint,
+    Waiver,
 )
 from auditor.model.observation import Identity, Observation, Scan
 from auditor.model.ports import PortSet
@@ -141,6 +144,20 @@ def drift(view: Viewpoint, *outcomes: Outcome, **changes: object) -> Drift:
     return replace(plain, **changes)  # type: ignore[arg-type]
 
 
+def waiver(*, until: str = "2026-12-31", reason: str = "partner migration", **match: Sequence[str]) -> Waiver:
+    """A waiver since October; only what it says of its match is filled in, since reports show no more."""
+    written = json.dumps({key: list(values) for key, values in sorted(match.items())}, separators=(",", ":"))
+    return Waiver(
+        match=Match(written=written),
+        reason=reason,
+        owner="team-web",
+        since=date(2026, 10, 2),
+        expires=date.fromisoformat(until),
+        ticket="NET-123",
+        location=Location("inventories/example/waivers.yaml", 2),
+    )
+
+
 OPEN_LEGS = {
     "routed": Leg("yes", "a reply came from the address itself"),
     "allowed": Leg("yes", "the port answered with a SYN-ACK"),
@@ -204,10 +221,11 @@ def audit(
     *,
     result: str | None = None,
     errors: Sequence[StageError] = (),
+    waived: Sequence[Finding] = (),
     name: str = "example-estate",
 ) -> Audit:
     incomplete = bool(errors) or any(o.result is Result.UNVERIFIED for c in comparisons for o in c.outcomes)
-    verdict = "drift" if findings else "incomplete" if incomplete else "clean"
+    verdict = "drift" if any(not one.notice for one in findings) else "incomplete" if incomplete else "clean"
     code = {"drift": 1, "incomplete": 3, "clean": 0}[result or verdict]
     return Audit(
         id="6f1c2d3e-0000-4000-8000-5a5a5a5a5a5a",
@@ -225,6 +243,7 @@ def audit(
         ),
         comparisons=tuple(comparisons),
         findings=tuple(findings),
+        waived=tuple(waived),
         verdict=Verdict(result or verdict, not incomplete, (), code),
         errors=tuple(errors),
         options={"viewpoint": ("public", "vpn"), "profile": "standard"},

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from ipaddress import IPv4Address, ip_address
 
+from auditor.grade.breaches import breach_finding, stale_finding
 from auditor.model.audit import Audit, StageError
+from auditor.model.breach import Breach, StaleWaiver
 from auditor.model.drift import Drift, Outcome
 from auditor.model.expectation import LeftOut
 from auditor.model.finding import Finding, Leg, Playbook
@@ -22,6 +24,7 @@ from auditor.model.words import (
     Result,
     ServiceClass,
     Severity,
+    Trust,
     ViewpointKind,
 )
 from tests.builders import (
@@ -37,6 +40,7 @@ from tests.builders import (
     outcome,
     service,
     viewpoint,
+    waiver,
 )
 
 PUBLIC = viewpoint()
@@ -81,6 +85,10 @@ def busy_audit() -> Audit:
         host("edge-1", "team-net", ["203.0.113.60"], HTTPS),
     ]
     findings = [*_exposures(), *_failures(), *_whole_addresses()]
+    waived = _waived()
+    findings[3] = replace(
+        findings[3], waiver=waiver(host=["web-1"], ports=["8080/tcp"], until="2026-11-20"), expired=True
+    )
     left = {
         "public": [
             LeftOut("10.20.1.10 (web-1, private)", "outside the viewpoint's targets"),
@@ -90,12 +98,12 @@ def busy_audit() -> Audit:
     }
     comparisons = []
     for view in (PUBLIC, OFFICE):
-        drifts = [each.subject for each in findings if each.subject.viewpoint is view]
+        drifts = [each.subject for each in (*findings, *waived) if each.subject.viewpoint is view]
         outcomes = [each for drift_ in drifts for each in drift_.outcomes]
         outcomes += [each for each in _others() if each.expectation.viewpoint == view.name]
         comparisons.append(comparison(view, outcomes, drifts, left[view.name]))
     errors = [StageError("scan", "public: nmap ended by signal 9 after 41 s; 203.0.113.41 was not answered for")]
-    return audit(hosts, comparisons, findings, errors=errors)
+    return audit(hosts, comparisons, [*findings, *_of_inventory()], errors=errors, waived=waived)
 
 
 def _open(
@@ -152,6 +160,42 @@ def _exposures() -> list[Finding]:
             "A debugger (dev-debug, by its port) answers a foothold.",
         ),
     ]
+
+
+def _waived() -> list[Finding]:
+    """One of a severity that a waiver accepts for long, and two ports of another whose waiver is about to end."""
+    telnet = _open("db-1", "203.0.113.12", "23", Kind.UNDECLARED_PORT)
+    pages = [_open("web-1", "203.0.113.10", port, Kind.UNDECLARED_PORT) for port in ("8081", "8082")]
+    lasting = waiver(host=["db-1"], ports=["23/tcp"], until="2027-06-30", reason="replaced with the console server")
+    ending = waiver(host=["web-*"], ports=["8081-8082/tcp"], viewpoint=["public"], until="2026-11-25")
+    why = "A service on {}/tcp is reachable from public, an untrusted viewpoint."
+    admin, web = ServiceClass.REMOTE_ADMIN, ServiceClass.PUBLIC_WEB
+    return [
+        finding(drift(PUBLIC, telnet), Severity.DIRECT_COMPROMISE, admin, why.format(23), waiver=lasting),
+        *(
+            finding(drift(PUBLIC, page), Severity.CONTROL_BYPASS, web, why.format(page.ports.first), waiver=ending)
+            for page in pages
+        ),
+    ]
+
+
+def _of_inventory() -> list[Finding]:
+    """A breach of the policy by a service, another by a waiver, and a waiver that covers nothing."""
+    forbidden = Breach(
+        rule="forbid class remote-admin, trust untrusted",
+        what="db-1.ssh (remote-admin) is declared to untrusted sources: internet",
+        host="db-1",
+        service=SSH,
+        classes=(ServiceClass.REMOTE_ADMIN,),
+        trust=Trust.UNTRUSTED,
+        location=Location("inventories/example/hosts.yaml", 31),
+    )
+    long = waiver(host=["old-1"], kind=["host-unreachable"], until="2028-01-01")
+    too_long = Breach(
+        "max_waiver_days", "the waiver runs for 456 days; the policy allows 90", waiver=long, location=long.location
+    )
+    stale = StaleWaiver(waiver(host=["mail-1"], ports=["110/tcp", "143/tcp"]))
+    return [breach_finding(forbidden), breach_finding(too_long), stale_finding(stale, "2026-12-31")]
 
 
 def _failures() -> list[Finding]:

@@ -16,7 +16,6 @@ def breach_finding(breach: Breach) -> Finding:
     """The finding of one breach. What is forbidden is as severe as what its declared sources could reach."""
     severity, also, worst = _graded(breach)
     service = breach.service
-    consequence = f": {CONSEQUENCE[severity]}" if worst else ""
     return Finding(
         fingerprint=identity(
             breach.kind, host=breach.host or "", service=service.name if service else "", rule=breach.identity
@@ -24,10 +23,17 @@ def breach_finding(breach: Breach) -> Finding:
         subject=breach,
         severity=severity,
         also=also,
-        why=f"The policy has `{breach.rule}`, but {breach.what}{consequence}.",
+        why=_why(breach, severity if worst else None),
         playbook=Playbook(_playbook(breach), _values(breach)),
         service_class=worst,
     )
+
+
+def _why(breach: Breach, severity: Severity | None) -> str:
+    if breach.waiver is not None:
+        return f"{breach.what[:1].upper()}{breach.what[1:]} (for {breach.waiver.match})."
+    consequence = f": {CONSEQUENCE[severity]}" if severity else ""
+    return f"The policy has `{breach.rule}`, but {breach.what}{consequence}."
 
 
 def _graded(breach: Breach) -> tuple[Severity, tuple[Severity, ...], ServiceClass | None]:

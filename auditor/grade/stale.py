@@ -14,9 +14,8 @@ from auditor.model.breach import StaleWaiver
 from auditor.model.drift import Comparison
 from auditor.model.inventory import Host, Inventory, Viewpoint
 from auditor.model.ports import PortSet
-from auditor.model.words import Address, Family, Kind, Network, Protocol, Result
+from auditor.model.words import OF_INVENTORY, Address, Family, Kind, Network, Protocol, Result
 
-_OF_THE_INVENTORY = frozenset({Kind.POLICY_BREACH, Kind.STALE_WAIVER})
 _AT_ANY_ADDRESS = frozenset({Kind.UNKNOWN_HOST, Kind.UNDECLARED_PORT, Kind.ALL_PORTS_OPEN, Kind.BOUNDARY_LEAK})
 _TOLD = frozenset({Result.VERIFIED, Result.DRIFTED})
 
@@ -62,7 +61,7 @@ class _Looked:
     def at_all_of(self, terms: Terms) -> bool:
         """Whether all that the match could fit was looked at, from everywhere, and nothing of it is in doubt."""
         kinds = frozenset(terms.match.kinds)
-        if kinds and kinds <= _OF_THE_INVENTORY:
+        if kinds and kinds <= OF_INVENTORY:
             return True
         views = [view for name, view in self._inventory.viewpoints.items() if terms.viewpoints.fit(name)]
         if any(view.name not in self._views for view in views):

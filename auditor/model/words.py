@@ -77,6 +77,7 @@ class Kind(StrEnum):
     STALE_WAIVER = "stale-waiver"
 
 
+OF_INVENTORY = frozenset({Kind.POLICY_BREACH, Kind.STALE_WAIVER})  # what no scan gives
 NOTICES = frozenset({Kind.STALE_WAIVER})  # listed, and no part of the result; they fail an audit only where named
 
 

@@ -6,6 +6,7 @@ import json
 import random
 from collections import Counter
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from auditor.drift import compare
 from auditor.grade import grade
 from auditor.inventory import expect, load
 from auditor.model.drift import Comparison
+from auditor.model.inventory import Inventory, Scope
 from auditor.model.observation import Identity
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, ExpectedState, Kind, PortState, Profile, Protocol, Result
@@ -25,6 +27,8 @@ from tests.property.strategies import World, worlds
 
 Key = tuple[Address, Protocol]
 SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+TODAY = date(2026, 11, 22)
+NOTHING = Inventory("nothing", Scope(()), {}, {}, {})
 CASES = sorted(Path(__file__).parent.parent.joinpath("cases").glob("*.exit[013]"))
 
 
@@ -195,10 +199,10 @@ def test_an_open_port_where_none_should_be_never_passes(world: World) -> None:
 @given(worlds())
 def test_fingerprints_are_unique_and_outlast_what_answers(world: World) -> None:
     """A finding keeps its fingerprint whatever product or reason stands behind it; no two findings share one."""
-    findings = grade([compared(world)], {})
+    findings = grade([compared(world)], NOTHING, TODAY).findings
     later = [
         replace(
-            finding.drift,
+            finding.subject,
             outcomes=tuple(
                 replace(
                     o,
@@ -206,12 +210,12 @@ def test_fingerprints_are_unique_and_outlast_what_answers(world: World) -> None:
                     observation=o.observation
                     and replace(o.observation, reason="another", attempts=7, identity=Identity("x", "probed", "Other")),
                 )
-                for o in finding.drift.outcomes
+                for o in finding.subject.outcomes
             ),
         )
         for finding in findings
     ]
-    again = grade([replace(compared(world), drifts=tuple(later))], {})
+    again = grade([replace(compared(world), drifts=tuple(later))], NOTHING, TODAY).findings
 
     assert len(findings) == len({finding.fingerprint for finding in findings})
     assert {finding.fingerprint for finding in findings} == {finding.fingerprint for finding in again}
@@ -267,8 +271,8 @@ def judged(inventory_file: Path, files: dict[str, list[Path]]) -> list[object]:
         for o in comparison.outcomes
     ]
     findings = [
-        (f.fingerprint, f.severity, f.why, f.confidence, f.drift.family_gap)
-        for f in grade(comparisons, inventory.hosts)
+        (f.fingerprint, f.severity, f.why, f.confidence, f.subject.family_gap)
+        for f in grade(comparisons, inventory, TODAY).findings
     ]
     return [*outcomes, *findings]
 

@@ -15,10 +15,11 @@ from auditor.grade import grade
 from auditor.model.drift import Comparison, Drift, Outcome
 from auditor.model.expectation import Expectation
 from auditor.model.finding import Finding
-from auditor.model.inventory import Host, Service, SourceRange, Viewpoint
+from auditor.model.inventory import Host, Inventory, Scope, Service, SourceRange, Viewpoint
 from auditor.model.observation import Identity, Observation, Reply, Scan
 from auditor.model.ports import PortSet
 from auditor.model.words import (
+    OF_INVENTORY,
     Basis,
     Confidence,
     ExpectedState,
@@ -47,6 +48,10 @@ SCAN = Scan("public", Technique.SYN, "7.93")
 def service(name: str = "app", **values: object) -> Service:
     plain = Service(name, PortSet(), PortSet(), ("public",), (BASTION,))
     return replace(plain, **values)  # type: ignore[arg-type] # the tests' own keywords, which replace() checks
+
+
+def estate(*hosts: Host) -> Inventory:
+    return Inventory("estate", Scope(()), {}, {}, {host.name: host for host in hosts})
 
 
 def probed(name: str, product: str = "") -> Identity:
@@ -85,7 +90,7 @@ def drift(kind: Kind, *outcomes: Outcome, viewpoint: Viewpoint = PUBLIC, **value
 
 def graded(one: Drift, *, scan: Scan = SCAN, host: Host | None = None) -> Finding:
     comparison = Comparison(one.viewpoint, Profile.STANDARD, scan, one.outcomes, (one,))
-    (finding,) = grade([comparison], {host.name: host} if host else {})
+    (finding,) = grade([comparison], estate(*([host] if host else [])), AT.date()).findings
     return finding
 
 
@@ -226,7 +231,7 @@ def test_kinds_without_exposure(kind: Kind, severity: Severity) -> None:
 
 def test_every_kind_can_be_graded() -> None:
     """No kind is forgotten, and `why` is one sentence."""
-    for kind in Kind:
+    for kind in set(Kind) - OF_INVENTORY:
         seen = outcome(22, identity=SSH)
         finding = graded(drift(kind, seen, address=seen.expectation.address, service=service("ssh")))
 
@@ -410,7 +415,8 @@ def test_findings_are_sorted_and_stable() -> None:
     drifts.append(drift(Kind.HOST_UNREACHABLE, outcome(22, PortState.FILTERED), address=ip_address("203.0.113.10")))
 
     def order(shuffled: list[Drift]) -> tuple[Finding, ...]:
-        return grade([Comparison(PUBLIC, Profile.STANDARD, SCAN, (), tuple(shuffled))], {})
+        comparison = Comparison(PUBLIC, Profile.STANDARD, SCAN, (), tuple(shuffled))
+        return grade([comparison], estate(), AT.date()).findings
 
     expected = order(drifts)
     shuffled = drifts.copy()

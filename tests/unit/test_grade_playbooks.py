@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from ipaddress import ip_address, ip_network
 
 import pytest
 
 from auditor.catalogue import PLAYBOOK_KEYS, playbooks
+from auditor.grade.breaches import breach_finding, stale_finding
 from auditor.grade.diagnosis import playbook
+from auditor.model.breach import Breach, StaleWaiver
 from auditor.model.drift import Drift, Outcome
 from auditor.model.expectation import Expectation
-from auditor.model.finding import Playbook
-from auditor.model.inventory import Host, NetnsVia, Service, SourceRange, Viewpoint
+from auditor.model.finding import Finding, Playbook
+from auditor.model.inventory import Host, Location, Match, NetnsVia, Service, SourceRange, Viewpoint, Waiver
 from auditor.model.observation import Identity, Observation
 from auditor.model.ports import PortSet
 from auditor.model.words import (
@@ -28,6 +31,7 @@ from auditor.model.words import (
     PortState,
     Protocol,
     Result,
+    ServiceClass,
     Trust,
     ViewpointKind,
 )
@@ -92,6 +96,21 @@ def make(choice: Choice, family: Family, protocol: Protocol = Protocol.TCP) -> D
     return Drift(kind, PUBLIC, "web-1", "public", family, (outcome,), service, address, gap)
 
 
+def of_inventory() -> list[Finding]:
+    """A finding for each thing that the inventory alone gives."""
+    at = Location("a folder/hosts; reboot.yaml", 12)
+    match = Match(written='{"host":["web-1"],"kind":["undeclared-port"]}', hosts=("web-1",))
+    waiver = Waiver(match, "`reboot`", "team-web", date(2026, 1, 1), date(2026, 12, 31), location=at)
+    breach = Breach("forbid trust untrusted", "it is", "web-1", SSH, classes=(ServiceClass.REMOTE_ADMIN,), location=at)
+    return [
+        breach_finding(breach),
+        breach_finding(replace(breach, location=None)),
+        breach_finding(replace(breach, rule="require reason")),
+        breach_finding(Breach("max_waiver_days", "the waiver runs for 364 days", waiver=waiver, location=at)),
+        stale_finding(StaleWaiver(waiver), "2026-12-31"),
+    ]
+
+
 def render(book: Playbook) -> dict[str, str]:
     """Every text with its placeholders filled; KeyError where one is missing."""
     return {key: text.format_map(book.values) for key, text in playbooks()[book.id].items()}
@@ -118,12 +137,16 @@ def test_every_playbook_has_exactly_its_keys() -> None:
 
 def test_every_playbook_is_chosen_by_something() -> None:
     """A playbook that no drift leads to would be dead text."""
-    assert set(playbooks()) == {choice[0] for choice in CHOICES}
+    about_inventory = {finding.playbook.id for finding in of_inventory()}
+
+    assert set(playbooks()) == {choice[0] for choice in CHOICES} | about_inventory
 
 
 def test_every_kind_has_a_playbook() -> None:
     """No drift stays without a diagnosis."""
-    assert set(Kind) == {choice[1] for choice in CHOICES}
+    about_inventory = {finding.kind for finding in of_inventory()}
+
+    assert set(Kind) == {choice[1] for choice in CHOICES} | about_inventory
 
 
 @pytest.mark.parametrize("family", Family)
@@ -137,6 +160,24 @@ def test_choice_and_commands(choice: Choice, family: Family) -> None:
     assert not re.search(r"\{\w*\}", " ".join(texts.values()))
     for command in commands(texts):
         assert_readable(command)
+
+
+@pytest.mark.parametrize("finding", of_inventory(), ids=lambda finding: f"{finding.kind}:{finding.playbook.id}")
+def test_playbooks_about_the_inventory(finding: Finding) -> None:
+    """They are filled to the last placeholder too, and the names of files stay words of the command."""
+    texts = render(finding.playbook)
+
+    assert not re.search(r"\{\w*\}", " ".join(texts.values()))
+    for text in playbooks()[finding.playbook.id].values():
+        for command in re.findall(r"`([^`]*)`", text):
+            assert_readable(command.format_map(finding.playbook.values))
+
+
+def test_the_name_of_a_file_is_one_word() -> None:
+    """A folder may have any name, and the command that shows who wrote a line is pasted into a shell."""
+    (blame,) = {finding.playbook.values["blame"] for finding in of_inventory()} - {"git log -p"}
+
+    assert ["git", "blame", "-L", "12,+8", "--", "a folder/hosts; reboot.yaml"] == shlex.split(blame)
 
 
 def test_nothing_from_the_network_becomes_a_value() -> None:
