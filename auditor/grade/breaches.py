@@ -33,7 +33,7 @@ def _why(breach: Breach, severity: Severity | None) -> str:
     if breach.waiver is not None:
         return f"{breach.what[:1].upper()}{breach.what[1:]} (for {breach.waiver.match})."
     consequence = f": {CONSEQUENCE[severity]}" if severity else ""
-    return f"The policy has `{breach.rule}`, but {breach.what}{consequence}."
+    return f"{breach.what}, against the policy ({breach.rule}){consequence}."
 
 
 def _graded(breach: Breach) -> tuple[Severity, tuple[Severity, ...], ServiceClass | None]:

@@ -139,7 +139,7 @@ def _findings(doc: Document, entries: Iterable[Document]) -> Iterator[FindingVie
             place=views.place_of(entry),
             expected=views.expected(entry),
             observed=views.observed(entry),
-            rule=entry.get("rule", ""),
+            rule=views.rule(entry),
             expired=views.expired(entry),
             from_addresses=_of_family(seen_as.get(entry.get("viewpoint", ""), []), entry.get("family")),
             rows=rows[:_ROWS],

@@ -119,7 +119,16 @@ def declared_at(finding: Document) -> str:
 
 def change(finding: Document) -> str:
     """What is expected and what was observed instead; or the rule that is broken."""
-    return str(finding["rule"]) if "rule" in finding else f"{expected(finding)} → {observed(finding)}"
+    return rule(finding) or f"{expected(finding)} → {observed(finding)}"
+
+
+def rule(finding: Document) -> str:
+    """The rule that is broken, with a waiver's match in words; or ""."""
+    broken, waiver = str(finding.get("rule", "")), finding.get("about_waiver")
+    if waiver is None:
+        return broken
+    name = broken.partition("{")[0]
+    return f"{name}for {matched(waiver)}" if name else matched(waiver)
 
 
 def matched(waiver: Mapping[str, Any]) -> str:

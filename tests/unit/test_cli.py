@@ -90,7 +90,8 @@ def test_validate_tells_every_problem_at_its_place() -> None:
         "hosts.web-1.services.db",
         "hosts.web-1.services.typo.reson",
         "hosts.web-2.interfaces.public[0]",
-        "waivers",
+        "waivers[0]",
+        "waivers[0].match",
     ]
     assert {each["file"] for each in found if each} == {str(BAD)}
     for each in found:

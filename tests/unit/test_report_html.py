@@ -141,15 +141,18 @@ def test_a_host_of_silence_alone_is_not_verified() -> None:
 
 
 def test_order() -> None:
-    """Verdict first, then the totals, the tables, the findings, and what was not verified."""
+    """Verdict first, then what is about to expire, the tables, the findings, and what was accepted or not verified."""
     headings = re.findall(r"<h[12][^>]*>(.*?)</h[12]>", BUSY)
 
     assert [
         "example-estate",
         "Failed in part",
+        "1 waiver about to expire",
         "Class × severity",
         "Viewpoint × host",
         "Findings",
+        "Notices",
+        "Waived",
         "Coverage",
         "Unverified",
         "Silent",
@@ -162,7 +165,8 @@ def test_everything_without_scripts() -> None:
     """Every finding, its evidence and its filled playbook are in the page itself."""
     text = Page(BUSY).text
 
-    for each in document(busy_audit())["findings"]:
+    report = document(busy_audit())
+    for each in (*report["findings"], *report["waived"]):
         assert each["why"] in text
         assert each["fingerprint"] in text
     assert "nmap -Pn -n -6 -p 22 2001:db8:1::10" in text
