@@ -25,7 +25,7 @@ class Names:
     def __init__(self, given: Collection[str]) -> None:
         self.given = bool(given)
         self.exact = frozenset(name for name in given if "*" not in name)
-        self._patterns = [_pattern(name) for name in given if "*" in name]
+        self._patterns = [(name.partition("*")[0], _pattern(name)) for name in given if "*" in name]
 
     @property
     def plain(self) -> bool:
@@ -36,7 +36,9 @@ class Names:
         """Whether one of them fits; what has no name fits only where none is given."""
         if not self.given or name is None:
             return not self.given
-        return name in self.exact or any(pattern.match(name) for pattern in self._patterns)
+        return name in self.exact or any(
+            name.startswith(beginning) and pattern.match(name) for beginning, pattern in self._patterns
+        )
 
     def fit_any(self, names: Iterable[str]) -> bool:
         return not self.given or any(self.fit(name) for name in names)

@@ -68,6 +68,7 @@ class Waivers:
         # The one that runs longest takes what several cover; those that do not cover today come after those that do.
         self.held = sorted(held, key=lambda one: (not one.valid, -one.last.toordinal()))
         self._index: dict[Hashable, list[int]] = {}
+        self._of_host: dict[str, list[int]] = {}
         for number, one in enumerate(self.held):
             for key in _keys(one.terms):
                 self._index.setdefault(key, []).append(number)
@@ -98,10 +99,18 @@ class Waivers:
 
     def _near(self, host: str, addresses: Iterable[Address]) -> Iterator[Held]:
         """Those that may fit there, the strongest first."""
-        declared = self._hosts.get(host)
-        keys: list[Hashable] = [("host", host), *(("tag", tag) for tag in (declared.tags if declared else ()))]
-        numbers = {number for key in (*keys, *addresses, None) for number in self._index.get(key, ())}
+        if host not in self._of_host:
+            self._of_host[host] = self._near_host(host)
+        numbers = {*self._of_host[host], *(number for one in addresses for number in self._index.get(one, ()))}
         return (self.held[number] for number in sorted(numbers))
+
+    def _near_host(self, host: str) -> list[int]:
+        """Those that are found by the host, or by a pattern or network that may hold it; worked out once a host."""
+        declared = self._hosts.get(host)
+        tags = declared.tags if declared else ()
+        keys = [("host", host), *(("tag", tag) for tag in tags)]
+        found = [number for key in keys for number in self._index.get(key, ())]
+        return found + [one for one in self._index.get(None, ()) if self.held[one].terms.fit_host(host, tags)]
 
 
 def _keys(terms: Terms) -> list[Hashable]:
