@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from ipaddress import ip_address, ip_network
 
 from hypothesis import strategies as st
 
 from auditor.model.expectation import Expectation, Expectations
-from auditor.model.inventory import Canary, Service, Viewpoint
+from auditor.model.inventory import Canary, Match, Service, Viewpoint, Waiver
 from auditor.model.observation import Failure, Identity, Observation, Reply, Scan
 from auditor.model.ports import PortSet
 from auditor.model.words import (
@@ -17,10 +17,12 @@ from auditor.model.words import (
     Basis,
     Boundary,
     ExpectedState,
+    Kind,
     PortState,
     Profile,
     Protocol,
     ServiceClass,
+    Severity,
     Technique,
     ViewpointKind,
 )
@@ -185,3 +187,30 @@ _PROTOCOLS = ((Protocol.TCP,), (Protocol.UDP,), (Protocol.TCP, Protocol.UDP))
 
 def _order(one: Expectation) -> tuple[str, str, bytes, Protocol, int]:
     return one.host, one.interface or "", one.address.packed, one.protocol, one.ports.first
+
+
+@st.composite
+def waivers(draw: st.DrawFn) -> list[Waiver]:
+    """Up to five waivers over the small world: of all ports or some, valid, expired or not begun, mild or strict."""
+    found = []
+    for number in range(draw(st.integers(0, 5))):
+        some = PortSet.of(*draw(st.sets(st.integers(1, 5)))) | draw(
+            st.sampled_from((PortSet(), PortSet.span(1000, 1020)))
+        )
+        match = Match(
+            written=f'{{"number":["{number}"]}}',
+            hosts=draw(st.sampled_from(((), ("web-1",), ("*-1", "203.0.113.66")))),
+            services=draw(st.sampled_from(((), ("https",), ("*",)))),
+            addresses=draw(st.sampled_from(((), (ip_network("203.0.113.10/32"),), (ip_network("203.0.113.0/24"),)))),
+            interfaces=draw(st.sampled_from(((), ("public",)))),
+            tcp=some,
+            udp=some if draw(st.booleans()) else PortSet(),
+            kinds=draw(st.sampled_from(((), (Kind.UNDECLARED_PORT, Kind.OUTSIDE_SOURCE_RANGE), (Kind.BOUNDARY_LEAK,)))),
+            classes=draw(st.sampled_from(((), (ServiceClass.PUBLIC_WEB, ServiceClass.DATA_STORE)))),
+        )
+        since, expires = draw(
+            st.sampled_from((("2026-10-01", "2026-12-31"), ("2026-10-01", "2026-11-21"), ("2026-11-23", "2026-12-31")))
+        )
+        severity = draw(st.sampled_from((None, *Severity)))
+        found.append(Waiver(match, "r", "o", date.fromisoformat(since), date.fromisoformat(expires), severity))
+    return found

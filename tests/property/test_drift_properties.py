@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -17,13 +18,13 @@ from hypothesis import strategies as st
 from auditor.drift import compare
 from auditor.grade import grade
 from auditor.inventory import expect, load
-from auditor.model.drift import Comparison
-from auditor.model.inventory import Inventory, Scope
+from auditor.model.drift import Comparison, Drift
+from auditor.model.inventory import Inventory, Scope, Waiver
 from auditor.model.observation import Identity
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, ExpectedState, Kind, PortState, Profile, Protocol, Result
 from auditor.scan import read_evidence
-from tests.property.strategies import World, worlds
+from tests.property.strategies import World, waivers, worlds
 
 Key = tuple[Address, Protocol]
 SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
@@ -270,11 +271,13 @@ def judged(inventory_file: Path, files: dict[str, list[Path]]) -> list[object]:
         for comparison in comparisons
         for o in comparison.outcomes
     ]
+    graded = grade(comparisons, inventory, TODAY)
     findings = [
-        (f.fingerprint, f.severity, f.why, f.confidence, f.subject.family_gap)
-        for f in grade(comparisons, inventory, TODAY).findings
+        (f.fingerprint, f.severity, f.why, f.confidence, f.waiver and (f.waiver.match, f.expired))
+        for f in (*graded.findings, *graded.waived)
     ]
-    return [*outcomes, *findings]
+    gaps = [drift.family_gap for comparison in comparisons for drift in comparison.drifts]
+    return [*outcomes, *findings, *gaps]
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -298,4 +301,49 @@ def retyped(data: Any) -> Any:
         return {key: retyped(value) for key, value in data.items()}
     if isinstance(data, list):
         return [retyped(item) for item in data]
-    return {"true": True, "false": False, "null": None, "1": 1}.get(data, data)
+    return {"true": True, "false": False, "null": None, "1": 1, "90": 90}.get(data, data)
+
+
+def endpoints(drifts: Iterable[Drift]) -> Counter[tuple[Kind, Address, Protocol, int]]:
+    """Every endpoint of the drifts, by kind; of a whole address without evidence the address alone."""
+    found = Counter(
+        (drift.kind, o.expectation.address, o.expectation.protocol, port)
+        for drift in drifts
+        for o in drift.outcomes
+        for port in o.ports
+    )
+    return found + Counter((d.kind, d.address, Protocol.TCP, 0) for d in drifts if d.address and not d.outcomes)
+
+
+@SLOW
+@given(worlds(), waivers())
+def test_waivers_lose_and_add_no_endpoint(world: World, held: list[Waiver]) -> None:
+    """Each endpoint of a drift is in a finding or waived, once, under the fingerprint of its drift."""
+    comparison = compared(world)
+    plain = grade([comparison], NOTHING, TODAY).findings
+    found = grade([comparison], replace(NOTHING, waivers=tuple(held)), TODAY)
+    kept = [one for one in found.findings if not one.notice]
+    both = [one.subject for one in (*kept, *found.waived) if isinstance(one.subject, Drift)]
+
+    assert endpoints(comparison.drifts) == endpoints(both)
+    assert {one.fingerprint for one in plain} == {one.fingerprint for one in (*kept, *found.waived)}
+    assert len(kept) == len({one.fingerprint for one in kept})
+
+
+@SLOW
+@given(worlds(), waivers())
+def test_only_valid_waivers_cover_and_nothing_worse_than_they_accept(world: World, held: list[Waiver]) -> None:
+    """Every waived finding has a waiver of today, and without one of today every finding stays as it was."""
+    comparison = compared(world)
+    found = grade([comparison], replace(NOTHING, waivers=tuple(held)), TODAY)
+    others = tuple(one for one in held if not one.since <= TODAY <= one.expires)
+    without = grade([comparison], replace(NOTHING, waivers=others), TODAY)
+    plain = [replace(one, waiver=None, expired=False) for one in without.findings if not one.notice]
+
+    assert all(one.waiver and one.waiver.since <= TODAY <= one.waiver.expires for one in found.waived)
+    assert [] == [
+        one
+        for one in found.waived
+        if one.waiver and one.waiver.severity and one.severity.rank < one.waiver.severity.rank
+    ]
+    assert (list(grade([comparison], NOTHING, TODAY).findings), ()) == (plain, without.waived)

@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 
 from auditor.model.audit import Audit
-from auditor.model.inventory import InventoryFile
+from auditor.model.inventory import InventoryFile, Policy
 from auditor.model.words import Kind, Result, ServiceClass, Severity
 from auditor.report import document, to_json
 from auditor.report.entries import entry
@@ -84,6 +84,9 @@ def test_schema_itself() -> None:
         (("findings", 0, "endpoints", 0, "state"), "opened"),
         (("unverified", 0, "ports"), ""),
         (("matrix", 0, "port"), 0),
+        (("waived", 0, "waiver", "match"), {"host": "web-1"}),
+        (("waived", 0, "waiver", "expires"), "31.12.2026"),
+        (("waived", 0, "waiver", "expires_in_days"), 15),
         (("summary", "endpoints", "verified"), -1),
     ],
 )
@@ -280,3 +283,78 @@ def test_big() -> None:
     report = document(big_audit(1000))
 
     assert (1000, 100) == (report["summary"]["findings"], len(report["hosts"]))
+
+
+def waived_until(until: str, most_days: int | None = None) -> Audit:
+    """The busy audit of 2026-11-22 with one finding waived since 2026-10-02."""
+    audit = busy_audit()
+    one = replace(audit.waived[0], waiver=builders.waiver(host=["db-1"], ports=["23/tcp", "24/tcp"], until=until))
+    inventory = replace(audit.inventory, policy=Policy(max_waiver_days=most_days))
+    return replace(audit, waived=(one,), inventory=inventory)
+
+
+@pytest.mark.parametrize(
+    ("until", "most_days", "left"),
+    [
+        ("2026-11-22", None, 0),
+        ("2026-11-23", None, 1),
+        ("2026-12-06", None, 14),
+        ("2026-12-07", None, None),
+        ("2027-12-31", None, None),
+        ("2027-12-31", 52, 1),
+        ("2026-11-23", 90, 1),
+    ],
+)
+def test_about_to_expire(until: str, most_days: int | None, left: int | None) -> None:
+    """In the last 14 days, by the waiver's own date or the policy's, it is told how many are left after today."""
+    (one,) = document(waived_until(until, most_days))["waived"]
+
+    assert left == one["waiver"].get("expires_in_days")
+
+
+def test_a_waived_finding() -> None:
+    """It has all that a finding has, and the whole waiver; the match is an object of lists."""
+    report = document(waived_until("2027-12-31", 90))
+    (one,) = report["waived"]
+
+    assert {
+        "match": {"host": ["db-1"], "ports": ["23/tcp", "24/tcp"]},
+        "reason": "partner migration",
+        "owner": "team-web",
+        "ticket": "NET-123",
+        "since": "2026-10-02",
+        "expires": "2027-12-31",
+        "covered_until": "2026-12-31",
+        "declared_at": {"file": "inventories/example/waivers.yaml", "line": 2},
+    } == one["waiver"]
+    assert (1, one["kind"] in report["kinds"]) == (report["summary"]["waived"], True)
+    assert one["playbook"]["id"] in report["playbooks"]
+    assert one["fingerprint"] not in {each["fingerprint"] for each in report["findings"]}
+
+
+def test_an_expired_waiver() -> None:
+    """The finding that is back has it under another name, and is in no other list."""
+    report = document(busy_audit())
+    (back,) = [each for each in report["findings"] if "expired_waiver" in each]
+
+    assert "2026-11-20" == back["expired_waiver"]["expires"]
+    assert "waiver" not in back
+    assert "expires_in_days" not in back["expired_waiver"]
+
+
+def test_findings_about_the_inventory() -> None:
+    """They name a rule and its place instead of endpoints and legs; notices come last and are counted."""
+    report = document(busy_audit())
+    breach, stale = finding("policy-breach"), report["findings"][-1]
+
+    assert ("forbid class remote-admin, trust untrusted", []) == (breach["rule"], breach["endpoints"])
+    assert {"file": "inventories/example/hosts.yaml", "line": 31} == breach["declared_at"]
+    assert {"viewpoint", "interface", "family", "expected", "observed", "legs", "confidence"}.isdisjoint(breach)
+    rules = [one["rule"] for one in report["findings"] if "rule" in one]
+    assert 'max_waiver_days {"host":["old-1"],"kind":["host-unreachable"]}' in rules
+    assert ("stale-waiver", '{"host":["mail-1"],"ports":["110/tcp","143/tcp"]}') == (stale["kind"], stale["rule"])
+    assert ("team-web", {"host": ["mail-1"], "ports": ["110/tcp", "143/tcp"]}) == (
+        stale["owner"],
+        stale["about_waiver"]["match"],
+    )
+    assert (len(report["findings"]), 1) == (report["summary"]["findings"], report["summary"]["notices"])

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import date
 from ipaddress import ip_address, ip_network
 
 import pytest
 
 from auditor.grade.verdict import verdict
 from auditor.model.audit import StageError
+from auditor.model.breach import StaleWaiver
 from auditor.model.drift import Comparison, Drift, Outcome
 from auditor.model.expectation import Expectation
 from auditor.model.finding import Finding, Playbook
-from auditor.model.inventory import Viewpoint
+from auditor.model.inventory import Match, Viewpoint, Waiver
 from auditor.model.observation import Scan
 from auditor.model.ports import PortSet
 from auditor.model.words import (
@@ -51,6 +53,8 @@ def finding(kind=Kind.UNDECLARED_PORT, severity=Severity.INTERNAL_RECON):
     return Finding("v1:0", Drift(kind, VIEWPOINT, "web-1", "public", Family.IPV4, ()), severity, "", Playbook("x", {}))
 
 
+WAIVER = Waiver(Match('{"host":["web-1"]}'), "migration", "team-web", date(2026, 10, 2), date(2026, 12, 31))
+NOTICE = Finding("v1:1", StaleWaiver(WAIVER), Severity.OPERATIONAL_DRIFT, "", Playbook("x", {}))
 FINE, DOUBT, QUIET = seen(Result.VERIFIED), seen(Result.VERIFIED, Result.UNVERIFIED), seen(Result.SILENT)
 
 
@@ -73,6 +77,13 @@ FINE, DOUBT, QUIET = seen(Result.VERIFIED), seen(Result.VERIFIED, Result.UNVERIF
         ([finding()], [FINE], [], {"fail_on": ["operational-drift"]}, ("drift", True, 1)),
         ([finding()], [FINE], [], {"fail_on": ["undeclared-port", "wrong-family"]}, ("drift", True, 1)),
         ([finding()], [FINE], [], {"fail_on": ["wrong-family"]}, ("drift", True, 0)),
+        ([NOTICE], [FINE], [], {}, ("clean", True, 0)),
+        ([NOTICE], [DOUBT], [], {}, ("incomplete", False, 3)),
+        ([NOTICE], [FINE], [], {"fail_on": ["operational-drift"]}, ("clean", True, 0)),
+        ([NOTICE], [FINE], [], {"fail_on": ["none"]}, ("clean", True, 0)),
+        ([NOTICE], [FINE], [], {"fail_on": ["stale-waiver"]}, ("clean", True, 1)),
+        ([NOTICE], [DOUBT], [], {"fail_on": ["wrong-family", "stale-waiver"]}, ("incomplete", False, 1)),
+        ([NOTICE, finding()], [FINE], [], {"fail_on": ["wrong-family"]}, ("drift", True, 0)),
     ],
 )
 def test_verdict(findings, comparisons, errors, options, wanted):
