@@ -347,6 +347,19 @@ def hostile_audit() -> Audit:
         legs = {name: Leg("yes", text) for name in ("routed", "allowed", "listening")}
         values = {**found.playbook.values, "host": text, "service": text}
         findings.append(replace(found, legs=legs, playbook=replace(found.playbook, values=values)))
+    held = [
+        replace(
+            waiver(host=[text], until="2026-11-23"), reason=text, owner=text, ticket=text, location=Location(text, 1)
+        )
+        for text in HOSTILE
+    ]
+    waived = [replace(one, waiver=by) for one, by in zip(findings, held, strict=True)]
+    findings = [replace(one, waiver=by, expired=True) for one, by in zip(findings, held, strict=True)]
+    breaches = [
+        breach_finding(Breach(f"forbid {text}", text, "web-1", replace(SSH, owner=text), location=Location(text, 1)))
+        for text in HOSTILE
+    ]
+    notices = [stale_finding(StaleWaiver(one), "2026-11-23") for one in held]
     left = [LeftOut(text, text) for text in HOSTILE]
     outcomes = [each for found in findings for each in found.subject.outcomes]
     outcomes += [outcome("web-1", None, Result.UNVERIFIED, text, address="203.0.113.10", ports="9") for text in HOSTILE]
@@ -355,8 +368,9 @@ def hostile_audit() -> Audit:
     return audit(
         hosts,
         [comparison(PUBLIC, outcomes, [f.subject for f in findings], left)],
-        findings,
+        [*findings, *breaches, *notices],
         errors=errors,
+        waived=waived,
         name=HOSTILE[0],
     )
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from playwright.sync_api import expect
 
+from auditor.model.drift import Drift
 from auditor.model.ports import PortSet
 from tests.browser.conftest import Opened
 from tests.builders import clean_audit
@@ -46,12 +47,12 @@ CONTRAST = """() => {
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [
-        ("severity", "direct-compromise", 3),
+        ("severity", "direct-compromise", 4),
         ("class", "data-store", 2),
-        ("class", "no class", 6),
+        ("class", "no class", 7),
         ("viewpoint", "vpn", 1),
         ("host", "web-1", 5),
-        ("owner", "platform", 2),
+        ("owner", "platform", 3),
         ("owner", "no owner", 1),
     ],
 )
@@ -75,14 +76,19 @@ def test_search(show: Show) -> None:
     assert 0 == opened.shown()
     expect(opened.page.locator("#nothing")).to_be_visible()
     opened.page.click("#clear")
-    assert 13 == opened.shown()
+    assert 15 == opened.shown()
     assert opened.page.evaluate("document.activeElement.matches('select')")  # the disabled button cannot keep it
 
 
 def test_search_finds_every_endpoint(show: Show) -> None:
     """Also those that the row has no room for; a wrong "no finding" would be the worst answer here."""
     audit = busy_audit()
-    addresses = {str(o.expectation.address) for found in audit.findings for o in found.subject.outcomes}
+    addresses = {
+        str(o.expectation.address)
+        for found in audit.findings
+        if isinstance(found.subject, Drift)
+        for o in found.subject.outcomes
+    }
     opened = show(audit)
     for address in addresses:
         opened.page.fill("[data-filter=q]", address)
@@ -94,14 +100,14 @@ def test_back_shows_what_was_there(show: Show) -> None:
     """The address says which view it is; the same number can be clicked again."""
     opened = show(busy_audit())
     opened.page.click(".severities .tally >> nth=1")
-    expect(opened.page.locator("#shown")).not_to_have_text("13")
+    expect(opened.page.locator("#shown")).not_to_have_text("15")
     filtered = opened.shown()
     opened.page.evaluate("scrollTo(0, 0)")
     opened.page.click(".severities .tally >> nth=1")
     assert opened.page.evaluate("document.activeElement.id") == "findings"
-    assert filtered == opened.shown() < 13
+    assert filtered == opened.shown() < 15
     opened.page.go_back()
-    expect(opened.page.locator("#shown")).to_have_text("13")
+    expect(opened.page.locator("#shown")).to_have_text("15")
 
 
 @pytest.mark.parametrize("width", [1280, 1000, 390])
@@ -143,13 +149,13 @@ def test_filters_combine(show: Show) -> None:
     opened.page.select_option("[data-filter=severity]", "direct-compromise")
     opened.page.select_option("[data-filter=host]", "db-1")
 
-    assert 2 == opened.shown()
+    assert 3 == opened.shown()
 
 
 def test_linked_view(show: Show) -> None:
     """A link with filters in its fragment shows the same view to somebody else; unknown values are ignored."""
-    assert 2 == show(busy_audit(), fragment="#severity=direct-compromise&host=db-1").shown()
-    assert 13 == show(busy_audit(), fragment="#severity=%3Cscript%3E&nothing=1").shown()
+    assert 3 == show(busy_audit(), fragment="#severity=direct-compromise&host=db-1").shown()
+    assert 15 == show(busy_audit(), fragment="#severity=%3Cscript%3E&nothing=1").shown()
 
 
 def test_linked_finding(show: Show) -> None:
@@ -220,8 +226,24 @@ def test_hostile(show: Show) -> None:
     assert opened.page.evaluate("window.pwned === undefined")
     assert 1 == opened.page.evaluate("document.scripts.length")
     assert 0 == opened.page.locator("img").count()
-    assert len(HOSTILE) == opened.shown()
+    assert 2 * len(HOSTILE) == opened.shown()  # each text in a drift, and in a breach
     assert HOSTILE[0] in opened.page.inner_text("h1")
+
+
+def test_what_is_waived(show: Show) -> None:
+    """Each with its reason, owner and how long it is accepted for; what ends soon also stands at the top."""
+    opened = show(busy_audit())
+    page = opened.page
+
+    assert 3 == page.locator("#waived > details").count()
+    first = page.locator("#waived > details").first
+    assert "team-web: replaced with the console server" in first.inner_text()
+    assert "until 2027-06-30" in first.inner_text()
+    first.locator("summary").click()
+    assert "2026-10-02 to 2027-06-30 220 days left" in first.inner_text()
+    assert "3 days left, until 2026-11-25" in page.locator(".expiring").inner_text()
+    assert "It was waived until 2026-11-20 by team-web: partner migration." in page.locator(".expired").text_content()
+    assert 1 == page.locator("#notices > details").count()
 
 
 def test_policy_holds(show: Show) -> None:
@@ -256,7 +278,7 @@ def test_paper(show: Show) -> None:
     opened = show(busy_audit())
     opened.page.emulate_media(media="print")
 
-    assert 13 == opened.page.locator(".finding .why:visible").count()
+    assert 15 == opened.page.locator(".finding .why:visible").count()
     assert 0 == opened.page.locator("#filters:visible, button:visible").count()
     assert opened.page.locator(".finding .body").last.bounding_box()["height"] > 100  # type: ignore[index]
     assert opened.page.pdf(format="A4").startswith(b"%PDF")
@@ -266,7 +288,7 @@ def test_without_scripts(show: Show) -> None:
     """Without JavaScript every finding is there and opens; no dead controls."""
     opened = show(busy_audit(), java_script_enabled=False)
 
-    assert 13 == opened.shown()
+    assert 15 == opened.shown()
     assert 0 == opened.page.locator("#filters:visible, #expand:visible").count()
     opened.page.locator(".finding summary").first.click()
     expect(opened.page.locator(".finding .why").first).to_be_visible()
@@ -276,7 +298,7 @@ def test_without_scripts(show: Show) -> None:
 def test_contrast(show: Show, scheme: str) -> None:
     """All text has at least the contrast of WCAG AA, light and dark."""
     opened = show(busy_audit(), color_scheme=scheme)
-    opened.page.click("#expand")
+    opened.page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
 
     assert [] == opened.page.evaluate(CONTRAST)
 
@@ -286,7 +308,7 @@ def test_severity_in_words(show: Show) -> None:
     opened = show(busy_audit())
     opened.page.click("#expand")
 
-    assert 13 == opened.page.locator(".finding > summary .chip").count()
+    assert 15 == opened.page.locator(".finding > summary .chip").count()
     assert "direct-compromise" in opened.page.locator(".finding > summary .chip").first.inner_text()
     assert {"yes", "no", "unknown"} == set(opened.page.locator(".path .state").all_inner_texts())
 
