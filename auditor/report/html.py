@@ -24,6 +24,7 @@ _PLAYBOOKS_IN_FULL = (
     1000  # findings; with more, the words of each playbook stand once, or the page would weigh hundreds of megabytes
 )
 _ROWS = 40  # endpoint rows of one finding
+_WAIVED = 1000  # waived findings that the page shows, the worst first
 _HOSTS = 400  # rows of the host matrix
 _PLAYBOOK_KEYS = (
     ("immediate_check", "Check now"),
@@ -110,7 +111,11 @@ def html(document: Document) -> str:
             playbook_keys=_PLAYBOOK_KEYS,
             in_full=_in_full(doc),
             notices=list(_findings(doc, notices)),
-            waived=[_Waived(one, views.time_left(one.entry["waiver"], today)) for one in _findings(doc, doc["waived"])],
+            waived=[
+                _Waived(one, views.time_left(one.entry["waiver"], today))
+                for one in _findings(doc, doc["waived"][:_WAIVED])
+            ],
+            more_waived=max(0, len(doc["waived"]) - _WAIVED),
             expiring=[(waiver, covered, views.time_left(waiver, today)) for waiver, covered in views.expiring(doc)],
             shared_playbooks=[] if _in_full(doc) else list(doc["playbooks"].items()),
             unverified=views.by_reason(doc["unverified"]),

@@ -222,3 +222,12 @@ def test_nothing_looked_at_is_no_pass() -> None:
 
     assert "every endpoint of the coverage gave an answer" not in page
     assert "No single endpoint; what failed is told above." in page
+
+
+def test_waived_findings_beyond_a_thousand_are_counted() -> None:
+    """What the page leaves away it says; the JSON report has all."""
+    audit = busy_audit()
+    page = html(document(replace(audit, waived=audit.waived * 400)))
+
+    assert 1000 == page.count("waived-one") - page.count(".waived-one")
+    assert "And 200 more waived findings in the JSON report." in page
