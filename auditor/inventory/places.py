@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from auditor.inventory.files import Tree
@@ -34,7 +35,20 @@ class Places:
                 return (*layer, "services", name) if key is None else (*layer, "services", name, key)
         return ("hosts", host) if key is None else self.of_service(host, name)
 
-    @staticmethod
-    def dotted(path: Path) -> str:
-        """The path as messages and rules write it: `hosts.web-1.services.https.from`."""
+    def sources(self) -> Iterator[tuple[Path, list[str]]]:
+        """Each `from` of hosts and roles as written, with its path."""
+        for section in ("hosts", "roles"):
+            for name, value in self.tree.data[section].items():
+                for service, keys in value.get("services", {}).items():
+                    if isinstance(keys, dict) and keys.get("from"):
+                        yield (section, name, "services", service, "from"), keys["from"]
+
+    def roles(self) -> Iterable[str]:
+        """The names of the roles."""
+        return sorted(self.tree.data["roles"])
+
+    def dotted(self, path: Path) -> str:
+        """The path as messages and rules write it: `hosts.web-1.services.https.from`. A waiver counts in its file."""
+        if path[:1] == ("waivers",) and len(path) > 1:
+            return dotted(("waivers", self.tree.waivers[int(path[1])][1], *path[2:]))
         return dotted(path)

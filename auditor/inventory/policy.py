@@ -24,18 +24,33 @@ def breaches(inventory: Inventory, policy: Policy | None = None) -> tuple[Breach
     return tuple(found)
 
 
+class Trusts:
+    """The trust of source sets. Services share them, and what is one object is worked out once."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, Trust] = {}
+
+    def of(self, sources: tuple[SourceRange, ...]) -> Trust | None:
+        """None where nobody is meant: the service is on the loopback only."""
+        if not sources:
+            return None
+        if id(sources) not in self._known:
+            self._known[id(sources)] = trust_of_sources(sources)
+        return self._known[id(sources)]
+
+
 class _Judge:
-    """Judges the services of hosts. The trust of a source set, which services share, is worked out once."""
+    """Judges the services of hosts."""
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
-        self._trusts: dict[int, Trust] = {}
+        self._trusts = Trusts()
 
     def breaches(self, host: Host) -> list[Breach]:
         found = []
         for service in sorted(host.services, key=lambda service: service.name):
             classes = declared_classes(service)
-            trust = self._trust(service.sources)
+            trust = self._trusts.of(service.sources)
             broken: dict[str, str] = {}  # what breaks each rule; the same text twice is one rule
             for rule in self._policy.forbid:
                 if _fits(rule, host, service, classes, trust):
@@ -56,14 +71,6 @@ class _Judge:
                 for rule, what in sorted(broken.items())
             ]
         return found
-
-    def _trust(self, sources: tuple[SourceRange, ...]) -> Trust | None:
-        """None where nobody is meant: the service is on the loopback only."""
-        if not sources:
-            return None
-        if id(sources) not in self._trusts:
-            self._trusts[id(sources)] = trust_of_sources(sources)
-        return self._trusts[id(sources)]
 
 
 def _fits(rule: Forbid, host: Host, service: Service, classes: tuple[ServiceClass, ...], trust: Trust | None) -> bool:

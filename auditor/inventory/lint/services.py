@@ -1,0 +1,87 @@
+"""Lint of services. What a role declares is said once, at the role, for all of its hosts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+
+from auditor.catalogue import declared_classes
+from auditor.inventory.lint.note import Note, some
+from auditor.inventory.places import Places
+from auditor.inventory.policy import Trusts
+from auditor.inventory.text import Path, listed
+from auditor.model.inventory import Host, Inventory, Service, SourceRange
+from auditor.model.words import Family, ServiceClass, Trust
+
+_EXPOSED = {
+    ServiceClass.DATA_STORE: "exposed-data-store",
+    ServiceClass.REMOTE_ADMIN: "exposed-remote-admin",
+    ServiceClass.DEV_DEBUG: "exposed-dev-debug",
+}
+
+
+def service_notes(inventory: Inventory, places: Places, today: date) -> Iterator[Note]:
+    found: dict[tuple[str, Path, str], list[str]] = {}  # hosts, by rule, path and message
+    judge = _Judge(inventory, today)
+    for host in inventory.hosts.values():
+        for service in host.services:
+            for rule, key, message in judge.says(host, service):
+                path = places.of_service(host.name, service.name, key)
+                found.setdefault((rule, path, message), []).append(host.name)
+    for (rule, path, message), hosts in found.items():
+        whose = f"; so on {some(hosts)}" if path[0] == "roles" else ""
+        yield Note(rule, path, message + whose)
+
+
+class _Judge:
+    """Says what is to be said of a service: the rule, the key that it is about, and the message."""
+
+    def __init__(self, inventory: Inventory, today: date) -> None:
+        self._policy = inventory.policy
+        self._today = today
+        self._trusts = Trusts()
+        self._families: dict[int, frozenset[Family]] = {}
+
+    def says(self, host: Host, service: Service) -> Iterator[tuple[str, str, str]]:
+        yield from self._exposed(host, service)
+        attached = frozenset[Family]().union(
+            *(host.interfaces[name].families for name in service.interfaces if name in host.interfaces)
+        )
+        if service.sources and attached and not attached & service.families & self._families_of(service.sources):
+            has = listed(sorted(attached & service.families)) or "none of its `families`"
+            message = f"no source has a family of the service ({has}), so that nobody can reach it"
+            yield "no-client", "from", f"{message}; add sources of that family"
+        if Family.IPV6 in attached and Family.IPV6 not in service.families:
+            message = "declared for IPv4 only, and the host has IPv6 there too, where it must be blocked"
+            yield "ipv4-only", "families", f"{message}; remove `families` if IPv6 is meant as well"
+        review = service.register.get("review_by")
+        if review and date.fromisoformat(review) < self._today:
+            message = f"the review was due on {review}, before today, {self._today}"
+            yield "overdue-review", "review_by", f"{message}; look whether it is still needed, and set the next day"
+
+    def _exposed(self, host: Host, service: Service) -> Iterator[tuple[str, str, str]]:
+        if self._trusts.of(service.sources) is not Trust.UNTRUSTED:
+            return
+        for one in declared_classes(service):
+            if one in _EXPOSED and not self._accepted(host, service, one):
+                message = f"a {one} service is declared to untrusted sources: {listed(s.name for s in service.sources)}"
+                yield (
+                    _EXPOSED[one],
+                    "from",
+                    f"{message}; narrow them, or accept it by `except` in a `forbid` of the policy",
+                )
+
+    def _accepted(self, host: Host, service: Service, service_class: ServiceClass) -> bool:
+        """Whether the policy forbids such services, with this one as an exception."""
+        return any(
+            f"{host.name}.{service.name}" in rule.exceptions
+            and rule.service_class in (None, service_class)
+            and rule.trust in (None, Trust.UNTRUSTED)
+            for rule in self._policy.forbid
+        )
+
+    def _families_of(self, sources: tuple[SourceRange, ...]) -> frozenset[Family]:
+        if id(sources) not in self._families:
+            networks = (network for source in sources for network in source.networks)
+            self._families[id(sources)] = frozenset(map(Family.of, networks))
+        return self._families[id(sources)]

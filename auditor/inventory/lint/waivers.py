@@ -1,0 +1,97 @@
+"""Lint of waivers."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Collection, Iterable, Iterator
+from datetime import date, timedelta
+
+from auditor.inventory.lint.note import Note
+from auditor.inventory.literals import is_literal
+from auditor.inventory.text import Path, clean
+from auditor.model.inventory import LOOPBACK, Inventory, Match, Waiver
+
+_SOON = timedelta(days=14)
+
+
+def waiver_notes(inventory: Inventory, today: date) -> Iterator[Note]:
+    names = _Names(inventory) if inventory.waivers else None
+    for index, waiver in enumerate(inventory.waivers):
+        path: Path = ("waivers", index)
+        yield from _of_time(waiver, path, today)
+        if waiver.severity is None:
+            message = "no `severity` says what is accepted, so that anything is"
+            yield Note("open-waiver", path, f"{message}; add the severity of what it is for")
+        idle = names.idle(waiver.match) if names else None
+        if idle:
+            yield Note("idle-waiver", (*path, "match"), f"{idle}; correct it, or remove the waiver")
+
+
+def _of_time(waiver: Waiver, path: Path, today: date) -> Iterator[Note]:
+    days = (waiver.expires - today).days
+    if days < 0:
+        message = f"expired on {waiver.expires}, before today, {today}"
+        yield Note("expired-waiver", (*path, "expires"), f"{message}; remove it, or agree on a new day")
+    elif waiver.expires - today <= _SOON:
+        left = "today is its last day" if days == 0 else f"expires in {days} day{'s' if days > 1 else ''}"
+        message = f"{left}, on {waiver.expires}" if days else left
+        yield Note("expiring-waiver", (*path, "expires"), f"{message}; mend what it is for, or agree on a new day")
+
+
+class _Names:
+    """The names that waivers can match. What a pattern fits is worked out once."""
+
+    def __init__(self, inventory: Inventory) -> None:
+        hosts = inventory.hosts.values()
+        tags: dict[str, set[str]] = {}
+        services: dict[str, set[str]] = {}
+        for host in hosts:
+            for tag in host.tags:
+                tags.setdefault(tag, set()).add(host.name)
+            for service in host.services:
+                services.setdefault(service.name, set()).add(host.name)
+        self._hosts = {name: {name} for name in inventory.hosts}
+        self._tags = tags
+        self._services = services
+        self._interfaces = {LOOPBACK, *(name for host in hosts for name in host.interfaces)}
+        self._viewpoints = set(inventory.viewpoints)
+        self._fitting: dict[tuple[str, str], frozenset[str]] = {}
+
+    def idle(self, match: Match) -> str | None:
+        """Why the match fits nothing declared; None where it may fit something."""
+        if any(map(is_literal, match.hosts)):  # an address that no host declares
+            return None
+        of_hosts = (
+            ("host", match.hosts, self._hosts),
+            ("tag", match.tags, self._tags),
+            ("service", match.services, self._services),
+        )
+        others = (
+            ("interface", match.interfaces, self._interfaces),
+            ("viewpoint", match.viewpoints, self._viewpoints),
+        )
+        for key, given, known in (*of_hosts, *others):
+            lost = [one for one in given if not self._fit(key, one, known)]
+            if lost:
+                return f"no {key} fits `{clean(lost[0])}`"
+        wanted = [(key, given, known) for key, given, known in of_hosts if given]
+        hosts = [
+            {host for one in given for name in self._fit(key, one, known) for host in known[name]}
+            for key, given, known in wanted
+        ]
+        if hosts and not set.intersection(*hosts):
+            return f"no host fits its {' and '.join(f'`{key}`' for key, _, _ in wanted)} together"
+        return None
+
+    def _fit(self, key: str, pattern: str, known: Collection[str]) -> Iterable[str]:
+        if "*" not in pattern:
+            return (pattern,) if pattern in known else ()
+        if (key, pattern) not in self._fitting:
+            self._fitting[key, pattern] = frozenset(filter(_pattern(pattern).fullmatch, known))
+        return self._fitting[key, pattern]
+
+
+def _pattern(name: str) -> re.Pattern[str]:
+    """fnmatch writes expressions that no name makes slow; its other wildcards stand for themselves here."""
+    return re.compile(fnmatch.translate(re.sub(r"[\[?]", r"[\g<0>]", name)))
