@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 from auditor import __version__
@@ -13,12 +13,15 @@ from auditor.drift import compare
 from auditor.errors import TransportError
 from auditor.grade import grade
 from auditor.grade.verdict import verdict
-from auditor.inventory import breaches, choose, expect
+from auditor.inventory import breaches, choose, expect, lint, load_with_places, sight
 from auditor.model.audit import Audit, StageError
+from auditor.model.breach import Breach
 from auditor.model.context import Context
 from auditor.model.drift import Comparison
 from auditor.model.expectation import Expectations
+from auditor.model.finding import Finding
 from auditor.model.inventory import Inventory, LocalVia, Viewpoint
+from auditor.model.lint import JudgedBreach, Validation
 from auditor.model.observation import Scan
 from auditor.model.words import Profile
 from auditor.scan import Check, EvidenceStore, Plan, examine, plan, probe_abilities, read_evidence, scan
@@ -66,6 +69,24 @@ def compare_evidence(
         for viewpoint, evidence in saved.items()
     ]
     return _judge(inventory, expected, [e.scan(v.name) for v, e in saved.items()], request, context)
+
+
+def validate(path: Path, today: date) -> Validation:
+    """What is to be said about an inventory beside that it is valid. Raises InventoryError where it is not."""
+    inventory, places = load_with_places(path)
+    graded = grade((), inventory, today, breaches=breaches(inventory))
+
+    def judged(findings: Iterable[Finding]) -> tuple[JudgedBreach, ...]:
+        found = [(one.subject, one) for one in findings]
+        return tuple(JudgedBreach(b, places.dotted(places.of_breach(b)), f) for b, f in found if isinstance(b, Breach))
+
+    return Validation(
+        inventory=inventory,
+        breaches=judged(graded.findings),
+        waived=judged(graded.waived),
+        lint=lint(inventory, places, today),
+        sight=sight(inventory),
+    )
 
 
 async def plans(inventory: Inventory, expected: Sequence[Expectations]) -> list[Plan]:

@@ -2,7 +2,8 @@
 
 from auditor.inventory.coverage import choose
 from auditor.inventory.expecting import expect
+from auditor.inventory.lint import lint, sight
 from auditor.inventory.loading import load, load_with_places
 from auditor.inventory.policy import breaches
 
-__all__ = ["breaches", "choose", "expect", "load", "load_with_places"]
+__all__ = ["breaches", "choose", "expect", "lint", "load", "load_with_places", "sight"]

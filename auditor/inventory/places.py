@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from auditor.inventory.files import Tree
 from auditor.inventory.text import Path, dotted
+from auditor.model.breach import Breach
 from auditor.model.inventory import Location
 
 
@@ -34,6 +35,13 @@ class Places:
             if isinstance(service, dict) and (key is None or service.get(key) is not None):
                 return (*layer, "services", name) if key is None else (*layer, "services", name, key)
         return ("hosts", host) if key is None else self.of_service(host, name)
+
+    def of_breach(self, breach: Breach) -> Path:
+        """The path of the service or the waiver that breaks the policy."""
+        if breach.host is not None and breach.service is not None:
+            return self.of_service(breach.host, breach.service.name)
+        waivers: list[Path] = [("waivers", index) for index in range(len(self.tree.waivers))]
+        return next((path for path in waivers if self.at(path) == breach.location), ("policy",))
 
     def sources(self) -> Iterator[tuple[Path, list[str]]]:
         """Each `from` of hosts and roles as written, with its path."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from auditor.model.breach import Breach
+from auditor.model.finding import Finding
 from auditor.model.inventory import Inventory, Location
 from auditor.model.words import Address, Family
 
@@ -14,13 +15,14 @@ from auditor.model.words import Address, Family
 class Lint:
     """One thing that is allowed and probably not meant: where it stands, the rule, what it is and what would be right.
 
-    `path` is dotted, as in `hosts.web-1.services.https.from[0]`.
+    `reason` says why there is the rule. `path` is dotted, as in `hosts.web-1.services.https.from[0]`.
     """
 
     location: Location
     path: str
     rule: str
     message: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +43,20 @@ class Sight:
 
 
 @dataclass(frozen=True, slots=True)
+class JudgedBreach:
+    """A breach of the policy, the dotted path of what breaks it, and the finding that it gives."""
+
+    breach: Breach
+    path: str
+    finding: Finding
+
+
+@dataclass(frozen=True, slots=True)
 class Validation:
-    """What is to be said about a valid inventory: breaches of its policy, each with its path, lint, and its sight."""
+    """What is to be said about a valid inventory beside that. A waiver covers the `waived` ones of the breaches."""
 
     inventory: Inventory
-    breaches: tuple[tuple[Breach, str], ...]
+    breaches: tuple[JudgedBreach, ...]
+    waived: tuple[JudgedBreach, ...]
     lint: tuple[Lint, ...]
     sight: Sight

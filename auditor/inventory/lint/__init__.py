@@ -47,7 +47,10 @@ def lint(inventory: Inventory, places: Places, today: date) -> tuple[Lint, ...]:
         *waiver_notes(inventory, today),
     }
     return tuple(
-        sorted(Lint(places.at(note.path), places.dotted(note.path), note.rule, note.message) for note in notes)
+        sorted(
+            Lint(places.at(note.path), places.dotted(note.path), note.rule, note.message, RULES[note.rule])
+            for note in notes
+        )
     )
 
 
