@@ -70,7 +70,7 @@ def test_validate_a_good_inventory() -> None:
     loud, quiet = auditor("validate", CLEAN), auditor("validate", CLEAN, "-q")
 
     assert (loud.returncode, loud.stderr) == (0, "")
-    assert loud.stdout == "shop: valid: 1 host, 1 service, 1 viewpoint in 1 file\n"
+    assert "\nshop: valid: 1 host, 1 service, 1 viewpoint in 1 file; 2 lint\n" in loud.stdout
     assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")
 
 

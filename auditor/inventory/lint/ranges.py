@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 
 from auditor.addresses import Members
 from auditor.inventory.lint.note import Note
-from auditor.inventory.literals import is_literal, network
 from auditor.inventory.places import Places
 from auditor.inventory.text import clean
 from auditor.model.inventory import Inventory, SourceRange
@@ -22,7 +21,7 @@ def range_notes(inventory: Inventory, places: Places) -> Iterator[Note]:
     for path, entries in places.sources():
         key = tuple(entries)
         if key not in notes:
-            notes[key] = [*_literals(key, named), *_shadowed(key, known)]
+            notes[key] = [*_literals(key, known, named), *_shadowed(key, known)]
         for index, rule, message in notes[key]:
             yield Note(rule, (*path, index), message)
     used = {entry for key in notes for entry in key}
@@ -46,11 +45,13 @@ def _known(inventory: Inventory) -> dict[str, SourceRange]:
     return {source.name: source for sources in sets.values() for source in sources} | dict(inventory.ranges)
 
 
-def _literals(entries: Sequence[str], named: dict[Network, str]) -> Iterator[tuple[int, str, str]]:
+def _literals(
+    entries: Sequence[str], known: dict[str, SourceRange], named: dict[Network, str]
+) -> Iterator[tuple[int, str, str]]:
     for index, entry in enumerate(entries):
-        if not is_literal(entry):
+        if entry not in known or known[entry].named:
             continue
-        found = network(entry)
+        (found,) = known[entry].networks
         name = named.get(found)
         if name is None:
             continue
