@@ -11,7 +11,7 @@ from auditor.model.inventory import Inventory, Location
 from auditor.model.words import Address, Family
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Lint:
     """One thing that is allowed and probably not meant: where it stands, the rule, what it is and what would be right.
 

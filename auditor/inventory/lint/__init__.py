@@ -46,12 +46,13 @@ def lint(inventory: Inventory, places: Places, today: date) -> tuple[Lint, ...]:
         *sight_notes(inventory, places),
         *waiver_notes(inventory, today),
     }
-    return tuple(
-        sorted(
-            Lint(places.at(note.path), places.dotted(note.path), note.rule, note.message, RULES[note.rule])
-            for note in notes
-        )
-    )
+    told = (Lint(places.at(n.path), places.dotted(n.path), n.rule, n.message, RULES[n.rule]) for n in notes)
+    return tuple(sorted(told, key=_order))
+
+
+def _order(one: Lint) -> tuple[object, ...]:
+    where = one.location
+    return where.file, where.line, where.column, one.path, one.rule, one.message
 
 
 __all__ = ["RULES", "lint", "sight"]

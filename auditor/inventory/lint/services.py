@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 
 from auditor.catalogue import declared_classes
@@ -19,13 +19,16 @@ _EXPOSED = {
     ServiceClass.DEV_DEBUG: "exposed-dev-debug",
 }
 
+_NO_FAMILY = frozenset[Family]()
+
 
 def service_notes(inventory: Inventory, places: Places, today: date) -> Iterator[Note]:
     found: dict[tuple[str, Path, str], list[str]] = {}  # hosts, by rule, path and message
     judge = _Judge(inventory, today)
     for host in inventory.hosts.values():
+        families = {name: interface.families for name, interface in host.interfaces.items()}
         for service in host.services:
-            for rule, key, message in judge.says(host, service):
+            for rule, key, message in judge.says(host, service, families):
                 path = places.of_service(host.name, service.name, key)
                 found.setdefault((rule, path, message), []).append(host.name)
     for (rule, path, message), hosts in found.items():
@@ -42,11 +45,12 @@ class _Judge:
         self._trusts = Trusts()
         self._families: dict[int, frozenset[Family]] = {}
 
-    def says(self, host: Host, service: Service) -> Iterator[tuple[str, str, str]]:
+    def says(
+        self, host: Host, service: Service, families: Mapping[str, frozenset[Family]]
+    ) -> Iterator[tuple[str, str, str]]:
+        """`families` are those of the host's interfaces, by name."""
         yield from self._exposed(host, service)
-        attached = frozenset[Family]().union(
-            *(host.interfaces[name].families for name in service.interfaces if name in host.interfaces)
-        )
+        attached = _NO_FAMILY.union(*(families.get(name, _NO_FAMILY) for name in service.interfaces))
         if service.sources and attached and not attached & service.families & self._families_of(service.sources):
             has = listed(sorted(attached & service.families)) or "none of its `families`"
             message = f"no source has a family of the service ({has}), so that nobody can reach it"
