@@ -134,6 +134,11 @@ CASES: dict[str, tuple[list[tuple[str, str]], list[tuple[str, int, str]]]] = {
         ],
         [],
     ),
+    "everybody of ipv4 only": (
+        [('[0.0.0.0/0, "::/0"]', "[0.0.0.0/0]")],
+        [("ipv4-only", 18, "hosts.web-1.services.https.from")],
+    ),
+    "office of ipv4 only": ([('192.0.2.0/28, "2001:db8:f::/64"', "192.0.2.0/28")], []),
     "ipv6 only": ([(DB, DB.replace("reason", "families: [ipv6], reason"))], []),
     "review yesterday": (
         [("2027-01-01", "2026-11-21")],

@@ -51,6 +51,14 @@ class _Judge:
         """`families` are those of the host's interfaces, by name."""
         yield from self._exposed(host, service)
         attached = _NO_FAMILY.union(*(families.get(name, _NO_FAMILY) for name in service.interfaces))
+        yield from self._reached(service, attached)
+        review = service.register.get("review_by")
+        if review and date.fromisoformat(review) < self._today:
+            message = f"the review was due on {review}, before today, {self._today}"
+            yield "overdue-review", "review_by", f"{message}; look whether it is still needed, and set the next day"
+
+    def _reached(self, service: Service, attached: frozenset[Family]) -> Iterator[tuple[str, str, str]]:
+        """What does not fit together of the service's families, those of its sources and those it is `attached` by."""
         if service.sources and attached and not attached & service.families & self._families_of(service.sources):
             has = listed(sorted(attached & service.families)) or "none of its `families`"
             message = f"no source has a family of the service ({has}), so that nobody can reach it"
@@ -58,10 +66,9 @@ class _Judge:
         if Family.IPV6 in attached and Family.IPV6 not in service.families:
             message = "declared for IPv4 only, and the host has IPv6 there too, where it must be blocked"
             yield "ipv4-only", "families", f"{message}; remove `families` if IPv6 is meant as well"
-        review = service.register.get("review_by")
-        if review and date.fromisoformat(review) < self._today:
-            message = f"the review was due on {review}, before today, {self._today}"
-            yield "overdue-review", "review_by", f"{message}; look whether it is still needed, and set the next day"
+        elif Family.IPV6 in attached and self._families_of(service.sources) == {Family.IPV4} and _everybody(service):
+            message = "everybody is meant on IPv4 and nobody on IPv6, which the host has there too"
+            yield "ipv4-only", "from", f"{message}; add `::/0` there, or name who is meant"
 
     def _exposed(self, host: Host, service: Service) -> Iterator[tuple[str, str, str]]:
         if self._trusts.of(service.sources) is not Trust.UNTRUSTED:
@@ -89,3 +96,7 @@ class _Judge:
             networks = (network for source in sources for network in source.networks)
             self._families[id(sources)] = frozenset(map(Family.of, networks))
         return self._families[id(sources)]
+
+
+def _everybody(service: Service) -> bool:
+    return any(network.prefixlen == 0 for source in service.sources for network in source.networks)
