@@ -40,22 +40,36 @@ def test_schema_is_valid() -> None:
 
 
 @pytest.mark.parametrize(("where", "schema"), [pytest.param(*one, id=one[0]) for one in subschemas(SCHEMA)])
-def test_every_value_has_a_title_and_a_fitting_example(where: str, schema: dict[str, Any]) -> None:
-    """Messages are worded from titles and examples: each is there, and the examples follow the schema."""
+def test_every_value_is_described(where: str, schema: dict[str, Any]) -> None:
+    """Messages and editors take their words from here: each value has a title, a description and fitting examples."""
     whole = resolved(schema)
 
     assert whole["title"], where
-    assert "examples" in whole or "enum" in whole or "const" in whole, where
-    for example in whole.get("examples", []):
+    assert whole["description"].endswith("."), where
+    assert whole["examples"], where
+    for example in whole["examples"]:
         assert wording().evolve(schema=schema).is_valid(example), (where, example)
 
 
-@pytest.mark.parametrize("name", ["viewpoint", "service", "host", "role"])
-def test_keys_are_described(name: str) -> None:
-    """An editor has something to say about each key that people write."""
-    described = {key: resolved(one) for key, one in SCHEMA["$defs"][name]["properties"].items()}
+@pytest.mark.parametrize(
+    ("path", "default"),
+    [
+        ("viewpoint.nat", False),
+        ("viewpoint.boundary", "any"),
+        ("viewpoint.via", "local"),
+        ("limits.rate", 5000),
+        ("service.families", ["ipv4", "ipv6"]),
+        ("service.optional", False),
+        ("service.answers", True),
+    ],
+)
+def test_defaults(path: str, default: Any) -> None:
+    """An editor shows what holds where a key is left out, and that value follows the schema."""
+    name, key = path.split(".")
+    schema = SCHEMA["$defs"][name]["properties"][key]
 
-    assert [key for key, one in described.items() if not one.get("description")] == []
+    assert default == resolved(schema)["default"]
+    assert wording().evolve(schema=schema).is_valid(default)
 
 
 @pytest.mark.parametrize(
