@@ -102,7 +102,8 @@ async def checks(inventory: Inventory | None, viewpoints: Sequence[Viewpoint]) -
         return list(await examine(transport, LocalVia()))
     expected = [expect(inventory, viewpoint, Profile.QUICK) for viewpoint in viewpoints]
     asked = [(e.viewpoint, sorted({a for a, _ in e.coverage()}, key=by_address)) for e in expected]
-    return [check for v, addresses in asked for check in await examine(transport, v.via, v, addresses)]
+    names = [Check("names", str(one), passed=False) for one in inventory.unresolved]
+    return names + [check for v, addresses in asked for check in await examine(transport, v.via, v, addresses)]
 
 
 def _judge(
@@ -114,14 +115,12 @@ def _judge(
 ) -> Audit:
     comparisons = tuple(map(compare, expected, scans))
     now = context.now()
-    graded = grade(
-        comparisons,
-        inventory,
-        now.date(),
-        breaches=breaches(inventory),
-        chosen=choose(inventory, request.hosts, request.tags),
+    chosen = choose(inventory, request.hosts, request.tags)
+    graded = grade(comparisons, inventory, now.date(), breaches=breaches(inventory), chosen=chosen)
+    errors = (
+        *(StageError("resolve", str(one)) for one in inventory.unresolved if one.host in chosen),
+        *(StageError("scan", f"{c.viewpoint.name}: {error}") for c in comparisons for error in _errors(c)),
     )
-    errors = tuple(StageError("scan", f"{c.viewpoint.name}: {error}") for c in comparisons for error in _errors(c))
     return Audit(
         id=request.id,
         started_at=request.started_at,

@@ -1,7 +1,8 @@
 """Saved evidence against an inventory, end to end: every folder of tests/cases is one case.
 
 A case `NAME.exitN` holds `inventory.yaml`, the evidence as `VIEWPOINT.xml` or `VIEWPOINT.ANYTHING.xml`, maybe `options`
-(one command line), and `expected.json`: the report with what changes from run to run taken out. UPDATE=1 rewrites it.
+(one command line), maybe `names.json` (what the resolver would say of DNS names), and `expected.json`: the report with
+what changes from run to run taken out. UPDATE=1 rewrites it.
 """
 
 from __future__ import annotations
@@ -9,14 +10,18 @@ from __future__ import annotations
 import json
 import os
 import shlex
+from collections.abc import Collection
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 
+from auditor.cli import options
 from auditor.cli.main import NO_VERDICT, run
-from auditor.model.words import Kind, Result
+from auditor.inventory.names import Lookup
+from auditor.model.words import Address, Kind, Result
 from auditor.resources import schema_text
 
 CASES = sorted(Path(__file__).parent.joinpath("cases").glob("*.exit*"))
@@ -41,14 +46,27 @@ def scrub(report: dict[str, Any]) -> dict[str, Any]:
 
 def arguments(case: Path, output: Path) -> list[str]:
     files = [f"--nmap-xml={path.name.partition('.')[0]}={path}" for path in sorted(case.glob("*.xml"))]
-    options = case / "options"
-    more = shlex.split(options.read_text()) if options.exists() else []
+    given = case / "options"
+    more = shlex.split(given.read_text()) if given.exists() else []
     return ["compare", str(case / "inventory.yaml"), *files, "-o", str(output), *more]
 
 
+def resolver(case: Path) -> Lookup:
+    """Says what the case wants, and never asks anybody."""
+
+    def look_up(names: Collection[str]) -> dict[str, tuple[Address, ...] | str]:
+        answers = json.loads((case / "names.json").read_text())
+        return {
+            name: said if isinstance(said := answers[name], str) else tuple(map(ip_address, said)) for name in names
+        }
+
+    return look_up
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_case(case: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_case(case: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """The exit code is the one in the folder's name, and the report is valid and as expected."""
+    monkeypatch.setattr(options, "look_up", resolver(case))
     code = run(arguments(case, tmp_path))
     told = capsys.readouterr().err.replace(str(case), "CASE")
 

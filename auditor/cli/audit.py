@@ -10,7 +10,6 @@ import click
 from auditor import pipeline
 from auditor.cli import options, signals
 from auditor.cli.judged import judge, judging
-from auditor.inventory import load
 from auditor.model.words import Profile
 
 
@@ -33,7 +32,7 @@ def command(*, inventory_path: Path, viewpoints: tuple[str, ...], profile: str, 
       auditor audit inventories/practice -V public --profile quick --host web-1
       auditor audit inventories/practice -V public --fail-on data-exposure --format json=drift.json
     """
-    declared = load(inventory_path)
+    declared = options.load_resolved(inventory_path)
     chosen = options.pick_viewpoints(declared, viewpoints)
     return judge(
         declared,

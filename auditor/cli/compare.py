@@ -11,7 +11,6 @@ from auditor import pipeline
 from auditor.cli import options
 from auditor.cli.judged import judge, judging
 from auditor.errors import UsageError
-from auditor.inventory import load
 from auditor.model.inventory import Inventory
 from auditor.model.words import Profile
 
@@ -39,7 +38,7 @@ def command(*, inventory_path: Path, files: tuple[str, ...], **rest: Any) -> int
     Example:
       auditor compare inventories/practice --nmap-xml public=scan4.xml --nmap-xml public=scan6.xml
     """
-    declared = load(inventory_path)
+    declared = options.load_resolved(inventory_path)
     paths = _by_viewpoint(declared, files)
     chosen = {viewpoint: paths[viewpoint.name] for viewpoint in declared.viewpoints.values() if viewpoint.name in paths}
     return judge(

@@ -10,7 +10,6 @@ from rich.text import Text
 from auditor import pipeline
 from auditor.cli import options, signals
 from auditor.cli.output import Style, clean
-from auditor.inventory import load
 
 INCOMPLETE = 3
 
@@ -32,7 +31,7 @@ def command(*, inventory_path: Path | None, viewpoints: tuple[str, ...], style: 
       auditor doctor
       auditor doctor inventories/practice -V all
     """
-    declared = load(inventory_path) if inventory_path else None
+    declared = options.load_resolved(inventory_path) if inventory_path else None
     chosen = options.pick_viewpoints(declared, viewpoints or ("all",)) if declared else ()
     checks = signals.run(pipeline.checks(declared, chosen))
     console = style.console()

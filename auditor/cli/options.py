@@ -18,6 +18,7 @@ from auditor.model.inventory import Inventory, Viewpoint
 from auditor.model.words import Profile
 from auditor.report import FORMATS
 from auditor.rundir import write_anywhere
+from auditor.transport import look_up
 
 
 def common(command: Callable[..., int]) -> Callable[..., int]:
@@ -140,6 +141,11 @@ _COMMON = (
 )
 
 
+def load_resolved(path: Path) -> Inventory:
+    """The inventory, its DNS names looked up. Raises InventoryError."""
+    return load(path, look_up)
+
+
 def expecting(command: Callable[..., int]) -> Callable[..., int]:
     """The options of commands about what an audit would look at, given to it as the inventory and its expectations."""
 
@@ -153,7 +159,7 @@ def expecting(command: Callable[..., int]) -> Callable[..., int]:
         profile: str,
         style: Style,
     ) -> int:
-        declared = load(inventory_path)
+        declared = load_resolved(inventory_path)
         chosen = pick_viewpoints(declared, viewpoints)
         found = [expect(declared, viewpoint, Profile(profile), hosts=hosts, tags=tags) for viewpoint in chosen]
         return command(declared=declared, expected=found, style=style)

@@ -31,6 +31,8 @@ def command(*, declared: Inventory, expected: list[Expectations], style: Style) 
     for plan in signals.run(pipeline.plans(declared, expected)):
         for line in _lines(plan, brief=style.verbosity < 0):
             click.echo(clean(line))
+    for one in declared.unresolved:
+        click.echo(clean(f"not resolved: {one}"))
     return 0
 
 

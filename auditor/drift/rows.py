@@ -50,6 +50,8 @@ class Facts:
 
 def decide(expectation: Expectation, observation: Observation, ports: PortSet, facts: Facts) -> Row:
     """The row for `ports`, all of them expected alike and observed alike."""
+    if expectation.basis is Basis.SOURCES_UNKNOWN:
+        return Row(Result.UNVERIFIED, f"{observation.state}, and {_sources_unknown(expectation)}")
     unproved = _untrustworthy(observation, facts.replies)
     if unproved:
         return Row(Result.UNVERIFIED, unproved)
@@ -66,6 +68,12 @@ def decide(expectation: Expectation, observation: Observation, ports: PortSet, f
     if expectation.state is ExpectedState.REACHABLE:
         return _missing(expectation, observation)
     return _blocked(expectation, observation, facts.boundary)
+
+
+def _sources_unknown(expectation: Expectation) -> str:
+    sources = expectation.service.sources if expectation.service else ()
+    names = sorted({name for source in sources for name in source.names})
+    return f"whether it is meant for this viewpoint is not known: {', '.join(names)} could not be resolved"
 
 
 def _untrustworthy(observation: Observation, replies: Replies) -> str | None:

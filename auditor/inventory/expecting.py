@@ -159,7 +159,9 @@ class _Expecting:
         if here:
             source = next(filter(None, (self._admits(services[index], family) for index in here)), None)
             if source is None:
-                return _Part(ports, ExpectedState.BLOCKED, Basis.OUTSIDE_SOURCES, here)
+                unknown = any(source.names for index in here for source in services[index].sources)
+                basis = Basis.SOURCES_UNKNOWN if unknown else Basis.OUTSIDE_SOURCES
+                return _Part(ports, ExpectedState.BLOCKED, basis, here)
             permitted = all(services[index].optional for index in here)
             state = ExpectedState.PERMITTED if permitted else ExpectedState.REACHABLE
             return _Part(ports, state, Basis.DECLARED, here, source)
@@ -194,7 +196,7 @@ def _saying(service: Service) -> tuple[object, ...]:
     )
 
 
-_HERE = frozenset({Basis.DECLARED, Basis.OUTSIDE_SOURCES})
+_HERE = frozenset({Basis.DECLARED, Basis.OUTSIDE_SOURCES, Basis.SOURCES_UNKNOWN})
 _UNDECLARED = _Part(PortSet(), ExpectedState.BLOCKED, Basis.UNDECLARED)
 
 

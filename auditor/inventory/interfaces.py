@@ -10,7 +10,7 @@ from typing import Any
 
 from auditor import addresses
 from auditor.inventory.files import Tree
-from auditor.inventory.literals import address
+from auditor.inventory.literals import address_or_name
 from auditor.inventory.schema import MISNAMED, Broken, items
 from auditor.inventory.text import Path, shown
 from auditor.model.inventory import LOOPBACK, Interface, Scope, SourceRange
@@ -41,15 +41,16 @@ class _Taken:
     def __init__(self, tree: Tree, scope: Scope | None) -> None:
         self._tree = tree
         self._allowed = addresses.Members(scope.allow) if scope else None
-        self._first: dict[Address, Path] = {}
+        self._first: dict[Address | str, Path] = {}
 
-    def take(self, path: Path, text: str) -> Address | None:
+    def take(self, path: Path, text: str) -> Address | str | None:
+        """An address, or a DNS name; None, and a problem, where it is neither."""
         try:
-            found = address(text)
+            found = address_or_name(text)
         except ValueError as error:
             self._tree.problem(path, str(error))
             return None
-        if self._allowed is not None and found not in self._allowed:
+        if self._allowed is not None and not isinstance(found, str) and found not in self._allowed:
             message = f"{found} is outside `scope.allow`, so it can never be audited"
             self._tree.problem(path, f"{message}; allow it there, or remove it here")
         first = self._first.setdefault(found, path)
@@ -57,7 +58,7 @@ class _Taken:
             self._tree.problem(path, self._twice(found, first, path))
         return found
 
-    def _twice(self, found: Address, first: Path, path: Path) -> str:
+    def _twice(self, found: Address | str, first: Path, path: Path) -> str:
         if first[1] == path[1]:
             return f"{found} is already on the interface `{first[3]}` of this host; keep one"
         message = f"{found} already belongs to the host `{first[1]}` ({self._tree.at(first)})"
@@ -84,9 +85,9 @@ def _attached(tree: Tree, taken: _Taken, path: Path, declared: Any) -> Attached:
         found = [
             None if isinstance(text, Broken) else taken.take((*where, index), text) for index, text in enumerate(texts)
         ]
-        known = tuple(one for one in found if one is not None)
-        interfaces[name] = Interface(name, known)
-        whole = whole and 0 < len(known) == len(found)
+        names = tuple(one for one in found if isinstance(one, str))
+        interfaces[name] = Interface(name, tuple(one for one in found if one and not isinstance(one, str)), names)
+        whole = whole and bool(found) and None not in found
     return Attached(interfaces, whole)
 
 
@@ -120,7 +121,8 @@ class Machines:
             return None
         interfaces = [each for one in found if one for each in one.interfaces.values()]
         networks = (ip_network(address) for interface in interfaces for address in interface.addresses)
-        return SourceRange(entry, addresses.difference(networks), Trust.TRUSTED)
+        names = tuple(name for interface in interfaces for name in interface.names)
+        return SourceRange(entry, addresses.difference(networks), Trust.TRUSTED, names=names)
 
     @cached_property
     def _by_role(self) -> dict[str, list[str]]:

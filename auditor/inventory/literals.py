@@ -15,6 +15,9 @@ _PORTS = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9}))?/(tcp|udp)")
 _CANARY = re.compile(r"(?:\[([^\[\]]+)\]|([^:]+)):([0-9]{1,5})/(tcp|udp)")
 _NO_PROTOCOL = re.compile(r"(\[[^\[\]/]+\]|[^:/]+):[0-9]{1,5}")
 _DNS = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+\.?")
+_WITH_PORT = re.compile(r"([^:/\[\]]*\.[^:/\[\]]*):[0-9]{1,5}")
+_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+_NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")  # the last label of what the C library takes for an address
 _MAPPED = ip_network("::ffff:0:0/96")
 _BROADCAST = ip_address("255.255.255.255")
 
@@ -32,8 +35,8 @@ def address(text: str, *, unicast: bool = True) -> Address:
         found = ip_address(text)
     except ValueError:
         if len(text) <= 253 and _DNS.fullmatch(text):
-            known = "DNS names are known but not supported by this version; write the addresses"
-            raise ValueError(f"{shown(text)} is no address: {known}") from None
+            message = "is a DNS name, and only the interfaces of hosts can have those"
+            raise ValueError(f"{shown(text)} {message}; write the address") from None
         raise ValueError(f"{shown(text)} is not an IPv4 or IPv6 address") from None
     if isinstance(found, IPv6Address) and found.ipv4_mapped:
         raise ValueError(f"{shown(text)} is an IPv4 address mapped into IPv6; write `{found.ipv4_mapped}`")
@@ -46,6 +49,33 @@ def address(text: str, *, unicast: bool = True) -> Address:
             f"{shown(text)} is a {'multicast' if found.is_multicast else 'broadcast'} address; write a unicast one"
         )
     return found
+
+
+def address_or_name(text: str) -> Address | str:
+    """One address that a machine can have, or a full DNS name (RFC 1123), which is given in lower case."""
+    if "://" in text:
+        raise ValueError(f"{shown(text)} is a URL; write only the name or the address in it")
+    if with_port := _WITH_PORT.fullmatch(text):
+        raise ValueError(f"{shown(text)} has a port; write {shown(with_port[1])} here, and ports in services")
+    if is_literal(text) or "%" in text:
+        return address(text)
+    if "." not in text.rstrip("."):
+        example = "such as `db.example.com`"
+        raise ValueError(f"{shown(text)} is neither an IPv4 or IPv6 address nor a DNS name with its domain, {example}")
+    if not text.isascii():
+        raise ValueError(f"{shown(text)} has letters beyond ASCII; write a DNS name in its `xn--` form")
+    if text.endswith("."):
+        raise ValueError(f"{shown(text)} ends with a dot; a DNS name is a full one here without it")
+    if len(text) > 253:
+        raise ValueError(f"{shown(text)} is longer than a DNS name can be, which is 253 characters")
+    labels = text.split(".")
+    for label in labels:
+        if not _LABEL.fullmatch(label):
+            parts = "has parts of letters, digits and inner `-`, 1 to 63 characters each, with dots between them"
+            raise ValueError(f"{shown(text)} is not a DNS name, which {parts}; {shown(label)} is no such part")
+    if _NUMBER.fullmatch(labels[-1]):  # not a name to the C library, which knows addresses such as 127.0x1
+        raise ValueError(f"{shown(text)} is not an IPv4 or IPv6 address, and the last part of a DNS name is no number")
+    return text.lower()
 
 
 @lru_cache(maxsize=4096)

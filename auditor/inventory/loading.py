@@ -10,6 +10,7 @@ from auditor.inventory.files import Tree, merge, read
 from auditor.inventory.hosts import resolve_hosts
 from auditor.inventory.interfaces import Machines, resolve_interfaces
 from auditor.inventory.later import refuse_later_keys
+from auditor.inventory.names import Lookup, resolve_names
 from auditor.inventory.places import Places
 from auditor.inventory.schema import check
 from auditor.inventory.sources import Sources, resolve_ranges
@@ -18,12 +19,14 @@ from auditor.inventory.waivers import resolve_policy, resolve_waivers
 from auditor.model.inventory import Inventory, InventoryFile, Scope
 
 
-def load(path: Path) -> Inventory:
+def load(path: Path, lookup: Lookup | None = None) -> Inventory:
     """Load the inventory in a file, or in all files below a folder.
 
-    Raises InventoryError with everything that is wrong with it.
+    With `lookup`, DNS names are looked up once all is right; without it they stay names, and the network is left
+    alone. Raises InventoryError with everything that is wrong with it.
     """
-    return load_with_places(path)[0]
+    inventory = load_with_places(path)[0]
+    return resolve_names(inventory, lookup) if lookup else inventory
 
 
 def load_with_places(path: Path) -> tuple[Inventory, Places]:

@@ -55,13 +55,16 @@ class Scope:
 class SourceRange:
     """Client addresses that a service is meant for: disjoint networks, `except` already taken out.
 
-    `name` is the range's name, or the literal CIDR or address as written; `named` is false for a literal.
+    `name` is the range's name, or the literal CIDR or address, `host:NAME` or `role:NAME` as written; `named` is false for
+    a literal. `names` are the DNS names of declared hosts that belong to it and of which it is not known, or not fully,
+    where they lead.
     """
 
     name: str
     networks: tuple[Network, ...]
     trust: Trust
     named: bool = True
+    names: tuple[str, ...] = ()
 
     def __contains__(self, address: Address) -> bool:
         return any(address in network for network in self.networks if network.version == address.version)
@@ -122,11 +125,15 @@ class Viewpoint:
 
 @dataclass(frozen=True, slots=True)
 class Interface:
+    """A host's attachment. `names` are DNS names; what they lead to is in `addresses` once it has been looked up."""
+
     name: str
     addresses: tuple[Address, ...]
+    names: tuple[str, ...] = ()
 
     @property
     def families(self) -> frozenset[Family]:
+        """Those of the addresses that are known."""
         return frozenset(Family.of(address) for address in self.addresses)
 
 
@@ -252,8 +259,24 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
+class Unresolved:
+    """A DNS name of a host that has no address, or leads to one that is refused. `reason` goes on after the name."""
+
+    host: str
+    name: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.host}: {self.name} {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
 class Inventory:
-    """Everything declared. Hosts and viewpoints are in sorted order of their names."""
+    """Everything declared. Hosts and viewpoints are in sorted order of their names.
+
+    `resolved` has the addresses taken on for each DNS name, and `unresolved` what could not be; both are empty until
+    names are looked up.
+    """
 
     name: str
     scope: Scope
@@ -263,3 +286,5 @@ class Inventory:
     waivers: tuple[Waiver, ...] = ()
     policy: Policy = Policy()
     files: tuple[InventoryFile, ...] = ()
+    resolved: Mapping[str, tuple[Address, ...]] = field(default_factory=dict)
+    unresolved: tuple[Unresolved, ...] = ()

@@ -130,6 +130,7 @@ class Basis(StrEnum):
     DECLARED = "declared"  # reachable or permitted
     OTHER_FAMILY = "declared on this interface for the other family only"
     OUTSIDE_SOURCES = "declared on this interface, viewpoint outside its source ranges"
+    SOURCES_UNKNOWN = "declared on this interface, its source ranges not all known"  # and none known admits
     OTHER_INTERFACE = "declared on other interfaces only"
     UNDECLARED = "declared nowhere on the host"
 

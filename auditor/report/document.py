@@ -12,7 +12,7 @@ from auditor.addresses import by_address
 from auditor.model.audit import Audit
 from auditor.model.drift import Comparison
 from auditor.model.finding import Finding
-from auditor.model.inventory import Host
+from auditor.model.inventory import Host, Inventory
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, Family, Protocol, Result, Severity
 from auditor.report.endpoints import fold, matrix_rows
@@ -52,7 +52,7 @@ def document(audit: Audit) -> Document:
         "unverified": fold(audit.comparisons, Result.UNVERIFIED),
         "silent": fold(audit.comparisons, Result.SILENT),
         "matrix": matrix_rows(audit.comparisons),
-        "hosts": {name: _host(host) for name, host in sorted(hosts.items())},
+        "hosts": {name: _host(host, audit.inventory) for name, host in sorted(hosts.items())},
         "kinds": {kind: kinds[kind] for kind in sorted({finding.kind.value for finding in reported})},
         "playbooks": {name: dict(playbooks[name]) for name in sorted({f.playbook.id for f in reported})},
         "errors": [
@@ -172,7 +172,8 @@ def _left_out(comparisons: Iterable[Comparison]) -> list[Document]:
     ]
 
 
-def _host(host: Host) -> Document:
+def _host(host: Host, inventory: Inventory) -> Document:
+    names = sorted(name for interface in host.interfaces.values() for name in interface.names)
     return present(
         owner=host.owner,
         tags=list(host.tags),
@@ -182,4 +183,5 @@ def _host(host: Host) -> Document:
             for name, interface in sorted(host.interfaces.items())
             if interface.addresses
         },
+        names={name: [str(address) for address in inventory.resolved.get(name, ())] for name in names} or None,
     )

@@ -10,7 +10,7 @@ from auditor.model.ports import PortSet
 from auditor.model.words import Address, Basis, Kind, PortState, Protocol, Result
 from auditor.report.plain import Document, place, present
 
-_DECLARED_HERE = frozenset({Basis.DECLARED, Basis.OUTSIDE_SOURCES})
+_DECLARED_HERE = frozenset({Basis.DECLARED, Basis.OUTSIDE_SOURCES, Basis.SOURCES_UNKNOWN})
 
 
 def fold(comparisons: Iterable[Comparison], result: Result) -> list[Document]:

@@ -18,7 +18,7 @@ _CROWDED = 50  # undeclared open ports of one address; more than that looks like
 _TARGETS = 16  # hosts in one run at most; nmap probes about 40 services at a time
 _PORTS = 40  # ports of one crowded address in one run
 
-_SETTLED = (Basis.DECLARED, Basis.OUTSIDE_SOURCES)  # declared on that very address
+_SETTLED = (Basis.DECLARED, Basis.OUTSIDE_SOURCES, Basis.SOURCES_UNKNOWN)  # declared on that very address
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
-"""Runs commands at a viewpoint: the one seam between the program and other programs."""
+"""Runs commands at a viewpoint, and asks the resolver: the seams between the program and what is around it."""
 
 from auditor.transport.base import Captured, Process, Transport, capture
+from auditor.transport.names import look_up
 from auditor.transport.system import SystemTransport
 
-__all__ = ["Captured", "Process", "SystemTransport", "Transport", "capture"]
+__all__ = ["Captured", "Process", "SystemTransport", "Transport", "capture", "look_up"]
