@@ -30,7 +30,7 @@ def command(*, inventory_path: Path, files: tuple[str, ...], **rest: Any) -> int
     """Compare saved nmap XML with the inventory. Sends no packet.
 
     The coverage is what the files asked, and every declared endpoint in the viewpoint's targets. The source address is
-    taken as declared.
+    taken as declared. DNS names of hosts are looked up, and stand for where they lead today.
 
     Exit codes: 0 as declared, 1 drift, 2 no verdict, 3 something could not be verified.
 

@@ -24,7 +24,7 @@ COLUMNS = ("viewpoint", "host", "interface", "address", "ports", "expected", "wh
 @click.command("expect")
 @options.expecting
 def command(*, declared: Inventory, expected: list[Expectations], style: Style) -> int:
-    """List what should be reachable from a viewpoint, and why. Sends nothing.
+    """List what should be reachable from a viewpoint, and why. Sends no probe.
 
     Exit codes: 0 listed, 2 bad usage or a bad inventory.
 

@@ -176,10 +176,13 @@ def _ports_left_out(profile: Profile) -> Iterator[LeftOut]:
 
 def _add_undeclared(coverage: Coverage, inventory: Inventory, judge: _Judge, asked: Asked, *, narrowed: bool) -> None:
     declared = {place.address for host in inventory.hosts.values() for place in _places(host)}
+    lost = sorted({one.host for one in inventory.unresolved if one.address is None})
     for address in {address for address, _ in asked} - declared:
         reason = judge.refuses(address)
         if reason is None and narrowed:
             reason = "not chosen by --host or --tag"
+        if reason is None and lost:
+            reason = f"perhaps that of {', '.join(lost)}, whose DNS name could not be resolved"
         if reason is None:
             coverage.places.append(Place(address))
         elif reason not in judge.families:

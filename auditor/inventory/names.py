@@ -28,9 +28,8 @@ def resolve_names(inventory: Inventory, lookup: Lookup) -> Inventory:
     judge = _Judge(inventory, places, answers)
     resolved, unresolved = {}, []
     for name, place in sorted(places.items(), key=lambda item: (item[1][0], item[0])):
-        kept, refusals = judge.judge(name)
-        resolved[name] = kept
-        unresolved += [Unresolved(place[0], name, why) for why in refusals]
+        resolved[name], problems = judge.judge(place[0], name)
+        unresolved += problems
     renewed = _Renewed(resolved, frozenset(one.name for one in unresolved))
     return replace(
         inventory,
@@ -64,16 +63,20 @@ class _Judge:
             for address in () if isinstance(answer, str) else answer:
                 self._led.setdefault(address, []).append(name)
 
-    def judge(self, name: str) -> tuple[tuple[Address, ...], list[str]]:
-        """The addresses of the name that are taken on, and in words what is not."""
+    def judge(self, host: str, name: str) -> tuple[tuple[Address, ...], list[Unresolved]]:
+        """The addresses of the name that are taken on, and what is not."""
         answer = self._answers.get(name, ())
         if isinstance(answer, str):
-            return (), [f"has no address: {answer}"]
+            return (), [Unresolved(host, name, f"has no address: {answer}")]
         if not answer:
-            return (), ["has no address"]
+            return (), [Unresolved(host, name, "has no address")]
         refused = {address: why for address in answer if (why := self._refusal(name, address))}
         kept = tuple(address for address in answer if address not in refused)
-        return kept, [f"leads to {address}, {why}: not probed" for address, why in refused.items()]
+        problems = [
+            Unresolved(host, name, f"leads to {address}, {why}: not probed", address)
+            for address, why in refused.items()
+        ]
+        return kept, problems
 
     def _refusal(self, name: str, address: Address) -> str | None:
         if why := _unfit(address):

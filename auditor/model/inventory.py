@@ -260,11 +260,15 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Unresolved:
-    """A DNS name of a host that has no address, or leads to one that is refused. `reason` goes on after the name."""
+    """A DNS name of a host that leads to an `address` which is refused, or to none at all.
+
+    `reason` goes on after the name.
+    """
 
     host: str
     name: str
     reason: str
+    address: Address | None = None
 
     def __str__(self) -> str:
         return f"{self.host}: {self.name} {self.reason}"

@@ -262,3 +262,24 @@ def test_source_sets_stay_shared(tmp_path: Path) -> None:
     (every,) = (one for one in found.hosts["db"].services if one.name == "all")
 
     assert more.sources is every.sources
+
+
+@pytest.mark.parametrize(
+    ("answer", "undeclared", "why"),
+    [
+        ("gone", [], ["perhaps that of other, whose DNS name could not be resolved"]),
+        (("192.0.2.1",), ["203.0.113.77"], []),
+        (("203.0.113.14",), ["203.0.113.77"], []),
+    ],
+)
+def test_an_address_of_no_host_may_be_that_of_a_lost_one(
+    answer: tuple[str, ...] | str, undeclared: list[str], why: list[str], tmp_path: Path
+) -> None:
+    """Where a name leads nowhere, it cannot be said of an address in the evidence that no host has it."""
+    found = resolved(tmp_path, other=answer)
+    stranger = ip_address("203.0.113.77")
+    asked = {(stranger, Protocol.TCP): PortSet.of(22)}
+    expected = expect(found, found.viewpoints["near"], Profile.COMPARE, asked=asked)
+
+    assert undeclared == [str(address) for address in expected.undeclared]
+    assert why == [left.reason for left in expected.left_out if left.what == str(stranger)]
