@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def schema_text(name: str) -> str:
-    """The text of a JSON schema, `inventory` or `report`."""
+    """The text of a JSON schema, `inventory`, `report` or `expect`."""
     return _schemas().joinpath(f"{name}.schema.json").read_text(encoding="utf-8")
 
 

@@ -2,70 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from os.path import commonpath, relpath
-from pathlib import Path
-
 import click
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
 from auditor.cli import options
-from auditor.cli.output import Style
-from auditor.model.expectation import Expectation, Expectations
+from auditor.cli.output import Style, clean
+from auditor.model.expectation import Expectations
 from auditor.model.inventory import Inventory
 from auditor.model.words import ExpectedState
+from auditor.report import EXPECT_FORMATS, expected_document, expected_rows
 
 _UNBOUNDED = 10_000  # columns, where no terminal sets them: one line for each row
-COLUMNS = ("viewpoint", "host", "interface", "address", "ports", "expected", "why")
+COLUMNS = ("viewpoint", "host", "interface", "address", "ports", "why")
 
 
 @click.command("expect")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", *EXPECT_FORMATS]),
+    default="table",
+    show_default=True,
+    help="table: what should be reachable; json, csv: what should be blocked too, ports with one reason together.",
+)
 @options.expecting
-def command(*, declared: Inventory, expected: list[Expectations], style: Style) -> int:
+def command(*, declared: Inventory, expected: list[Expectations], form: str, style: Style) -> int:
     """List what should be reachable from a viewpoint, and why. Sends no probe.
 
     Exit codes: 0 listed, 2 bad usage or a bad inventory.
 
     \b
-    Example:
+    Examples:
       auditor expect inventories/practice -V public
+      auditor expect inventories/practice -V all --format csv > expected.csv
+      auditor expect inventories/practice -V public --host web-1 --format json
     """
-    root = commonpath(Path(file.path).parent for file in declared.files)
+    if form == "table":
+        _print(declared, expected, style)
+    else:
+        options.to_stdout(EXPECT_FORMATS[form](expected_document(declared, expected)))
+    for one in declared.unresolved:
+        click.echo(clean(f"auditor: not resolved: {one}"), err=True)
+    return 0
+
+
+def _print(declared: Inventory, expected: list[Expectations], style: Style) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in COLUMNS:
         table.add_column(name, overflow="fold")  # an address that is cut is none
     for each in expected:
-        for row in _rows(each, root):
-            table.add_row(*map(Text, row))
+        for row in expected_rows(declared, each, blocked=False):
+            ports = f"{row['ports']}/{row['protocol']}"
+            cells = (row["viewpoint"], row["host"], row["interface"], row["address"], ports, row["why"])
+            table.add_row(*map(Text, cells))
     console = style.console(columns=_UNBOUNDED)
     console.print(table)
     for each in expected:
         console.print(_rest(each), markup=False, highlight=False, soft_wrap=True)
         for left in each.left_out:
             console.print(f"  left out: {left.what}: {left.reason}", markup=False, highlight=False, soft_wrap=True)
-    return 0
-
-
-def _rows(expected: Expectations, root: str) -> Iterator[tuple[str, ...]]:
-    for e in expected.expectations:
-        if e.state is not ExpectedState.BLOCKED:
-            ports = f"{e.ports}/{e.protocol}"
-            yield expected.viewpoint.name, e.host, e.interface or "", str(e.address), ports, e.state, _why(e, root)
-
-
-def _why(expectation: Expectation, root: str) -> str:
-    """The ground of an expectation in words: `https, from internet, web.yaml:31`, files as seen from `root`."""
-    service = expectation.service
-    if service is None:
-        return expectation.basis
-    parts = [" and ".join((service.name, *expectation.other_services))]
-    if expectation.source:
-        parts.append(f"from {expectation.source}")
-    if service.location:
-        parts.append(f"{relpath(service.location.file, root)}:{service.location.line}")
-    return ", ".join(parts)
 
 
 def _rest(expected: Expectations) -> str:

@@ -158,11 +158,12 @@ def expecting(command: Callable[..., int]) -> Callable[..., int]:
         tags: Sequence[str],
         profile: str,
         style: Style,
+        **rest: Any,
     ) -> int:
         declared = load_resolved(inventory_path)
         chosen = pick_viewpoints(declared, viewpoints)
         found = [expect(declared, viewpoint, Profile(profile), hosts=hosts, tags=tags) for viewpoint in chosen]
-        return command(declared=declared, expected=found, style=style)
+        return command(declared=declared, expected=found, style=style, **rest)
 
     asked = common(expected)
     for option in (profile, tags, hosts, viewpoints, inventory):
@@ -220,12 +221,12 @@ def write_formats(document: dict[str, Any], wanted: dict[str, Path | None]) -> N
     for name, path in wanted.items():
         text = FORMATS[name](document)
         if path is None:
-            _to_stdout(text if text.endswith("\n") else f"{text}\n")
+            to_stdout(text if text.endswith("\n") else f"{text}\n")
         else:
             write_anywhere(path, text)
 
 
-def _to_stdout(text: str) -> None:
+def to_stdout(text: str) -> None:
     """In UTF-8 whatever the locale, as in a file: a page and a document say so of themselves."""
     sys.stdout.flush()
     sys.stdout.buffer.write(text.encode("utf-8"))

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from auditor.report.document import document
+from auditor.report.expected import EXPECT_FORMATS, expected_document, expected_rows
 from auditor.report.html import html
 from auditor.report.plain import Document
 from auditor.report.stored import read, to_json
@@ -10,4 +11,14 @@ from auditor.report.summary import text
 
 FORMATS: dict[str, Callable[[Document], str]] = {"json": to_json, "html": html, "text": text}
 
-__all__ = ["FORMATS", "document", "html", "read", "text", "to_json"]
+__all__ = [
+    "EXPECT_FORMATS",
+    "FORMATS",
+    "document",
+    "expected_document",
+    "expected_rows",
+    "html",
+    "read",
+    "text",
+    "to_json",
+]

@@ -54,6 +54,7 @@ STATES = (
     (ExpectedState.REACHABLE, Basis.DECLARED),
     (ExpectedState.PERMITTED, Basis.DECLARED),
     (ExpectedState.BLOCKED, Basis.OUTSIDE_SOURCES),
+    (ExpectedState.BLOCKED, Basis.SOURCES_UNKNOWN),
     (ExpectedState.BLOCKED, Basis.OTHER_FAMILY),
     (ExpectedState.BLOCKED, Basis.OTHER_INTERFACE),
 )

@@ -54,7 +54,23 @@ GOOD: dict[str, Any] = {
     },
 }
 WORDS = st.sampled_from(
-    ["", "a", "s", "lan", "net", "host:a", "10.0.0.1", "10.0.0.1/8", "22/tcp", "0/tcp", "x-y", "..", "-"]
+    [
+        "",
+        "a",
+        "s",
+        "lan",
+        "net",
+        "host:a",
+        "role:r",
+        "db.example.com",
+        "10.0.0.1",
+        "10.0.0.1/8",
+        "22/tcp",
+        "0/tcp",
+        "x-y",
+        "..",
+        "-",
+    ]
 )
 KEYS = st.sampled_from(["a", "s", "ports", "from", "cidrs", "x-k"])
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
