@@ -46,6 +46,7 @@ class _Looked:
 
     def __init__(self, inventory: Inventory, comparisons: Sequence[Comparison]) -> None:
         self._inventory = inventory
+        self._lost = {one.host for one in inventory.unresolved}
         self._views = {comparison.viewpoint.name: comparison.viewpoint for comparison in comparisons}
         self._covered: dict[str, set[Address]] = {name: set() for name in self._views}
         self._sights: dict[str, dict[str, list[tuple[str, Address]]]] = {}
@@ -73,6 +74,8 @@ class _Looked:
         """Whether all was told of the declared addresses that the match fits and the viewpoint has before it."""
         seen = self._in_sight(view)
         for host in self._hosts(terms):
+            if host.name in self._lost:  # it has an address that nobody looked at
+                return False
             places = [
                 address
                 for interface, address in seen.get(host.name, ())

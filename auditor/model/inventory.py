@@ -55,9 +55,9 @@ class Scope:
 class SourceRange:
     """Client addresses that a service is meant for: disjoint networks, `except` already taken out.
 
-    `name` is the range's name, or the literal CIDR or address, `host:NAME` or `role:NAME` as written; `named` is false for
-    a literal. `names` are the DNS names of declared hosts that belong to it and of which it is not known, or not fully,
-    where they lead.
+    `name` is the range's name, or the literal CIDR or address, `host:NAME` or `role:NAME` as written; `named` is false
+    for a literal. `names` are the DNS names of declared hosts that belong to it and of which it is not known, or not
+    fully, where they lead.
     """
 
     name: str
