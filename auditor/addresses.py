@@ -97,8 +97,10 @@ def by_address(address: Address) -> tuple[int, bytes]:
 
 def difference(networks: Iterable[Network], without: Iterable[Network] = ()) -> tuple[Network, ...]:
     """The addresses of `networks` that are not in `without`, as the fewest disjoint networks, sorted."""
+    networks, without = tuple(networks), tuple(without)
+    if not without and len(networks) == len({network.version for network in networks}):
+        return tuple(sorted(networks, key=lambda network: network.version))  # one of each family: a host, as a rule
     remaining = _set(networks)
-    without = tuple(without)
     return _networks(remaining - _set(without) if without else remaining)
 
 

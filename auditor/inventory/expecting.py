@@ -118,8 +118,20 @@ class _Expecting:
     def _take(self, host: Host | None) -> None:
         self._host = host
         self._services = {(): (None, ())}
-        shape = tuple(map(_saying, host.services)) if host else ()
+        shape = tuple(map(self._saying, host.services)) if host else ()
         self._shape = self._shapes.setdefault(shape, shape)
+
+    def _saying(self, service: Service) -> tuple[object, ...]:
+        """All that expectations take from a service, other than itself. Of its sources that is whom they admit."""
+        return (
+            id(service.tcp),
+            id(service.udp),
+            service.interfaces,
+            service.families,
+            *(self._admits(service, family) for family in Family),
+            _unsure(service),
+            service.optional,
+        )
 
     def _united(self, indices: tuple[int, ...]) -> tuple[Service | None, tuple[str, ...]]:
         if indices not in self._services and self._host:
@@ -159,8 +171,8 @@ class _Expecting:
         if here:
             source = next(filter(None, (self._admits(services[index], family) for index in here)), None)
             if source is None:
-                unknown = any(source.names for index in here for source in services[index].sources)
-                basis = Basis.SOURCES_UNKNOWN if unknown else Basis.OUTSIDE_SOURCES
+                unsure = any(_unsure(services[index]) for index in here)
+                basis = Basis.SOURCES_UNKNOWN if unsure else Basis.OUTSIDE_SOURCES
                 return _Part(ports, ExpectedState.BLOCKED, basis, here)
             permitted = all(services[index].optional for index in here)
             state = ExpectedState.PERMITTED if permitted else ExpectedState.REACHABLE
@@ -184,16 +196,9 @@ class _Expecting:
         return self._holding[key]
 
 
-def _saying(service: Service) -> tuple[object, ...]:
-    """All that expectations take from a service, other than itself."""
-    return (
-        id(service.tcp),
-        id(service.udp),
-        service.interfaces,
-        service.families,
-        id(service.sources),
-        service.optional,
-    )
+def _unsure(service: Service) -> bool:
+    """Whether it is not known of everything where its sources are."""
+    return any(source.names for source in service.sources)
 
 
 _HERE = frozenset({Basis.DECLARED, Basis.OUTSIDE_SOURCES, Basis.SOURCES_UNKNOWN})

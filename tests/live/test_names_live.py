@@ -129,9 +129,12 @@ def test_doctor_and_plan_tell_of_such_names(audited: Audited, _resolver: None, i
     """Before an audit does."""
     doctor = auditor("doctor", inventory)
     plan = auditor("plan", inventory)
+    expect = auditor("expect", inventory)
 
     assert doctor.returncode == 3
     assert "FAILED  names: stray: stray.names.test leads to 10.88.0.20" in doctor.stdout
-    assert plan.returncode == 0
+    assert (expect.returncode, plan.returncode) == (0, 0)
+    assert "not resolved: stray: stray.names.test leads to 10.88.0.20" in expect.stderr
+    assert "reachable: ssh, from host:client, names.yaml:12" in expect.stdout
     assert "not resolved: stray: stray.names.test leads to 10.88.0.20" in plan.stdout
     assert "10.88.0.20" not in "".join(line for line in plan.stdout.splitlines() if "nmap" in line)
