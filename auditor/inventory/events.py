@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
 from math import isfinite
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import yaml
 
@@ -21,6 +21,8 @@ from auditor.inventory.text import Path, dotted, shown
 
 MAX_DEPTH = 64
 MAX_ALIASED = 1_000_000  # nodes that aliases may add to a file
+MAX_ALIASED_TEXT = 64 * 1024 * 1024  # characters that they may add
+MAX_PROBLEMS = 10_000  # more are of no use to anyone, and millions would fill the memory
 MAX_DIGITS = 40  # an address of IPv6 as a number has 39; nothing in an inventory needs more
 
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
@@ -29,8 +31,27 @@ _INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 # https://yaml.org/spec/1.2.2/#51-character-set, less the surrogates, which no decoded text has
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
+# Line breaks of YAML 1.1, which libyaml still takes for such, but no editor, diff or review: text can hide behind them.
+_HIDDEN_BREAK = re.compile("\r(?!\n)|[\x85\u2028\u2029]")
 _NOT_A_WORD = frozenset("+-.0123456789")
 _NOTHING = object()
+# What would be right, by what libyaml says of the wrong.
+_HINTS = {
+    "mapping values are not allowed in this context": "give the key its own line, or put a text with `: ` in quotes",
+    "did not find expected key": "check how far this line and those before it are indented, and that a text that"
+    " begins or ends with a quote is quoted as a whole",
+    "did not find expected '-' indicator": "check how far this line is indented",
+    "could not find expected ':'": "write `key: value`, or check how far this line is indented",
+    "did not find expected ',' or ']'": "close the list with `]`, and put commas between its items",
+    "did not find expected ',' or '}'": "close the mapping with `}`, and put commas between its keys",
+    "found unexpected end of stream": "close the quote",
+    "found character that cannot start any token": "put a text that starts with this character in quotes",
+    "did not find expected alphabetic or numeric character": "put a text that starts with `*` or `&` in quotes",
+    "block sequence entries are not allowed in this context": "put the list's items on lines of their own",
+    "found unknown escape character": "in double quotes write a backslash as `\\\\`, or use single quotes",
+    "found incompatible YAML document": "remove the directive",
+    "found undefined tag handle": "remove the tag",
+}
 _MOST_SHARED = 100_000  # texts
 
 
@@ -40,6 +61,7 @@ class Document:
 
     `starts` has, by the identity of each mapping and list, where in `places` that is. An alias shares its anchor's
     data, and so its places. One array of integers for all: a mapping for each would be bigger than the data.
+    `unread` are paths of values that are reported already.
     """
 
     file: str
@@ -47,6 +69,7 @@ class Document:
     problems: list[Problem] = field(default_factory=list)
     places: array[int] = field(default_factory=lambda: array("Q"))
     starts: dict[int, int] = field(default_factory=dict)
+    unread: list[Path] = field(default_factory=list)
     _orders: dict[int, dict[str, int]] = field(default_factory=dict)
 
     def place(self, path: Path) -> tuple[int, int]:
@@ -89,6 +112,12 @@ _COLUMNS = 1 << 32
 _BIG = 32  # keys
 
 
+class _Merge(str):
+    """The key `<<`, which is reported and not read."""
+
+    __slots__ = ()
+
+
 class _Stop(Exception):
     """The rest of the file cannot be read."""
 
@@ -102,6 +131,7 @@ class _Open:
     anchor: str | None
     place: int
     nodes: int
+    text: int
     key: Any = _NOTHING
 
 
@@ -110,6 +140,9 @@ def parse(text: str, file: str) -> Document:
     builder = _Builder(Document(file))
     whole = False
     try:
+        hidden = _HIDDEN_BREAK.search(text)
+        if hidden:
+            builder.hidden_break(_mark(text, hidden))
         for event in yaml.parse(text, Loader=yaml.CSafeLoader):
             builder.take(event)
         whole = True
@@ -117,23 +150,37 @@ def parse(text: str, file: str) -> Document:
         pass
     except yaml.MarkedYAMLError as error:
         mark: Any = error.problem_mark or error.context_mark
-        tab = "; a tab cannot indent, use spaces" if mark and text[mark.index : mark.index + 1] == "\t" else ""
-        context = f"{error.context}, " if error.context else ""
-        builder.wrong(mark, f"not valid YAML: {context}{error.problem}{tab}")
-    except yaml.YAMLError as error:
-        builder.wrong(_control(text), f"not valid YAML: {shown(str(error).splitlines()[0], 200)}")
+        builder.report(mark, f"not valid YAML: {_context(error)}{error.problem}{_hint(error, text)}")
+    except yaml.YAMLError:
+        found = _FORBIDDEN.search(text)
+        what = f"U+{ord(found[0]):04X}" if found else "this character"
+        message = f"not valid YAML: no file may hold the control character {what}; remove it"
+        builder.report(_mark(text, found) if found else None, message, ())
     if not whole:
         builder.document.data = None
     return builder.document
 
 
-def _control(text: str) -> _Mark | None:
-    """Where the first character stands that YAML does not allow, which PyYAML's C parser does not say."""
-    found = _FORBIDDEN.search(text)
-    if found is None:
-        return None
-    before = text[: found.start()]
-    return _Mark(before.count("\n"), len(before) - before.rfind("\n") - 1)
+def _context(error: yaml.MarkedYAMLError) -> str:
+    """What was being read, and where that began if not in the same line."""
+    start: Any = error.context_mark
+    mark: Any = error.problem_mark
+    since = f" that starts in line {start.line + 1}" if start and mark and start.line != mark.line else ""
+    return f"{error.context}{since}, " if error.context else ""
+
+
+def _hint(error: yaml.MarkedYAMLError, text: str) -> str:
+    mark: Any = error.problem_mark
+    if mark and text[mark.index : mark.index + 1] == "\t":
+        return "; a tab cannot indent, use spaces"
+    hint = _HINTS.get(str(error.problem))
+    return f"; {hint}" if hint else ""
+
+
+def _mark(text: str, found: re.Match[str]) -> _Mark:
+    """Where a character stands of which PyYAML's C parser does not say it."""
+    start = found.start()
+    return _Mark(text.count("\n", 0, start), start - text.rfind("\n", 0, start) - 1)
 
 
 class _Mark(NamedTuple):
@@ -145,12 +192,14 @@ class _Builder:
     def __init__(self, document: Document) -> None:
         self.document = document
         self.stack: list[_Open] = []
-        self.anchors: dict[str, tuple[Any, int]] = {}  # value, nodes in it
+        self.anchors: dict[str, tuple[Any, int, int]] = {}  # value, nodes and characters in it
         self.shared: dict[str, Any] = {}  # what plain scalars mean, each text kept once
         self.quoted: dict[str, str] = {}
         self.documents = 0
         self.nodes = 0
+        self.text = 0
         self.aliased = 0
+        self.aliased_text = 0
         self._takes: dict[type, Callable[[Any], None]] = {
             yaml.ScalarEvent: self._scalar,
             yaml.MappingStartEvent: lambda event: self._open(event, {}, {}),
@@ -171,10 +220,23 @@ class _Builder:
         if self.documents > 1:
             self._stop(event, "a second document starts here; keep one document in a file")
 
-    def wrong(self, mark: Any, message: str, path: Path | None = None) -> None:
+    def report(self, mark: Any, message: str, path: Path | None = None) -> None:
         line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
         where = dotted(self._path() if path is None else path)
         self.document.problems.append(Problem(self.document.file, line, column, where, message))
+
+    def wrong(self, mark: Any, message: str, path: Path | None = None) -> None:
+        """The same while the file is read, which ends where that makes too many."""
+        self.report(mark, message, path)
+        if len(self.document.problems) >= MAX_PROBLEMS:
+            raise _Stop
+
+    def hidden_break(self, mark: _Mark) -> NoReturn:
+        message = (
+            "a carriage return, U+2028, U+2029 or U+0085 stands here, which some programs read as the end of a line"
+        )
+        self.wrong(mark, f"{message} and others do not; remove it, or write it as an escape in double quotes", ())
+        raise _Stop
 
     def _stop(self, event: yaml.Event, message: str) -> None:
         self.wrong(event.start_mark, message)
@@ -194,8 +256,9 @@ class _Builder:
             value = self._plain(event)
         if len(self.quoted) > _MOST_SHARED:
             self.quoted.clear()
+        self.text += len(text)
         if event.anchor is not None:
-            self.anchors[event.anchor] = value, 1
+            self.anchors[event.anchor] = value, 1, len(text)
         self._add(value, _place(event), event)
 
     def _plain(self, event: yaml.ScalarEvent) -> Any:
@@ -203,10 +266,12 @@ class _Builder:
         text = event.value
         if text == "<<" and self._wants_key():
             self.wrong(event.start_mark, "`<<` is not read; write the keys out, or give a whole value as an alias")
-            return text
+            return _Merge(text)
         try:
             value = plain(text)
         except ValueError as error:
+            if not self._wants_key():
+                self.document.unread.append(self._path())
             self.wrong(event.start_mark, str(error))
             return text
         if len(self.shared) >= _MOST_SHARED:
@@ -223,24 +288,31 @@ class _Builder:
         if self._wants_key():
             self._stop(event, "a key is a string, not a list or a mapping")
         self.nodes += 1
-        self.stack.append(_Open(container, places, event.anchor, _place(event), self.nodes))
+        self.stack.append(_Open(container, places, event.anchor, _place(event), self.nodes, self.text))
 
     def _close(self, _: yaml.Event) -> None:
         top = self.stack.pop()
         self.document.close(top.container, top.places)
         if top.anchor is not None:
-            self.anchors[top.anchor] = top.container, self.nodes - top.nodes + 1
+            self.anchors[top.anchor] = top.container, self.nodes - top.nodes + 1, self.text - top.text
         self._add(top.container, top.place, None)
 
     def _alias(self, event: yaml.AliasEvent) -> None:
         anchor = str(event.anchor)
+        if any(top.anchor == anchor for top in self.stack):
+            self._stop(event, f"the alias {shown('*' + anchor)} stands within what it means; write the value out")
         if anchor not in self.anchors:
             self._stop(event, f"the alias {shown('*' + anchor)} has no anchor before it")
-        value, nodes = self.anchors[anchor]
+        value, nodes, text = self.anchors[anchor]
         self.nodes += nodes
+        self.text += text
         self.aliased += nodes
+        self.aliased_text += text
         if self.aliased > MAX_ALIASED:
             self._stop(event, f"aliases make this file more than {MAX_ALIASED} nodes bigger; write it without them")
+        if self.aliased_text > MAX_ALIASED_TEXT:
+            most = f"{MAX_ALIASED_TEXT // 2**20} MiB"
+            self._stop(event, f"aliases make this file more than {most} bigger; write it without them")
         if self._depth(value) + len(self.stack) > MAX_DEPTH:
             self._stop(event, f"nested more than {MAX_DEPTH} deep")
         self._add(value, _place(event), event)
@@ -274,12 +346,14 @@ class _Builder:
             top.places[value] = place
             top.key = value
         else:
-            if not top.key.startswith("x-"):
+            if not top.key.startswith("x-") and type(top.key) is not _Merge:
                 top.container[top.key] = value
             top.key = _NOTHING
 
     def _odd_key(self, top: _Open, value: Any, event: Any) -> str:
         """Report a key that is no string, or that the mapping has already; the text that stands for it."""
+        if isinstance(value, _Merge):
+            return value
         if not isinstance(value, str):
             word = event.value if isinstance(event, yaml.ScalarEvent) else f"*{event.anchor}"
             self.wrong(event.start_mark, f"the key {shown(word)} is not a string; put it in quotes")

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, NoReturn
 
-from auditor.errors import Problem
-from auditor.inventory.events import Document, parse
+from auditor.errors import InventoryError, Problem
+from auditor.inventory.events import MAX_PROBLEMS, Document, parse
 from auditor.inventory.schema import BROKEN, MISNAMED
 from auditor.inventory.text import Path, Suggestions, clean, dotted
 from auditor.model.inventory import InventoryFile, Location
@@ -63,7 +63,22 @@ class Tree:
         document = self._owner(path)
         line, column = document.place(path) if document else (0, 0)
         file = document.file if document else self.path
-        self.problems.append(Problem(file, line, column, dotted(path), message))
+        self.add(Problem(file, line, column, dotted(path), message))
+
+    def problem_in(self, document: Document, path: Path, message: str) -> None:
+        """One whose document is known."""
+        document.problem(path, message)
+        self.add(document.problems[-1])
+
+    def add(self, *problems: Problem) -> None:
+        """Raises InventoryError where there are too many."""
+        self.problems.extend(problems)
+        if len(self.problems) >= MAX_PROBLEMS:
+            self.stop(f"has more than {MAX_PROBLEMS} errors; these are the first that were found")
+
+    def stop(self, message: str) -> NoReturn:
+        """Raises InventoryError with what is known by now, and why that is not all."""
+        raise InventoryError([*self.problems, Problem(self.path, 0, 0, "", message)])
 
     def _owner(self, path: Path) -> Document | None:
         return self.owners.get(path[:2]) or self.owners.get(path[:1])
@@ -158,7 +173,7 @@ def merge(source: Source) -> Tree:
     if source.problems:
         tree.broken.update(_ONCE + _UNITED)
     for document in source.documents:
-        tree.problems.extend(document.problems)
+        tree.add(*document.problems)
         data: dict[str, Any] = (
             document.data if isinstance(document.data, dict) else dict.fromkeys((*_ONCE, *_UNITED), BROKEN)
         )
@@ -188,8 +203,7 @@ def _put(tree: Tree, path: Path, value: Any, document: Document, into: dict[str,
         tree.owners[path] = document
         return
     first = Location(before.file, *before.place(path))
-    document.problem(path, f"is in {first} too; keep one")
-    tree.problems.append(document.problems[-1])
+    tree.problem_in(document, path, f"is in {first} too; keep one")
 
 
 def _joined(pair: re.Match[str]) -> str:

@@ -86,7 +86,7 @@ def _declared(service: Service, classes: tuple[ServiceClass, ...], trust: Trust 
     what = " and ".join(classes)
     if trust is None:
         return f"({what}) is declared on {LOOPBACK}"
-    return f"({what}) is declared to {trust} sources: {listed(source.name for source in service.sources)}"
+    return f"({what}) is declared to {trust} sources: {listed([source.name for source in service.sources])}"
 
 
 def _has(service: Service, host: Host, field: str) -> bool:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import cache
+from itertools import islice
 from typing import Any
 
 import jsonschema_rs
 from jsonschema import Draft202012Validator, ValidationError, validators
 
-from auditor.inventory.events import Document
+from auditor.inventory.events import MAX_PROBLEMS, Document
 from auditor.inventory.text import Path, Suggestions, clean, listed, shown
 from auditor.resources import schema_text
 
@@ -59,18 +61,28 @@ def sound(value: Any) -> bool:
 def check(document: Document) -> None:
     """Report what does not follow the schema, and break it in the data."""
     data = document.data
-    if not isinstance(data, dict) or decider().is_valid(data):
+    if not isinstance(data, dict) or (decider().is_valid(data) and not document.unread):
         return
-    errors = list(wording().iter_errors(_suspects(data)))
-    if not errors:  # the two libraries disagree, which a test rules out for all we know of: refuse all the same
+    unread = set(document.unread)
+    errors = list(islice(pruned().iter_errors(data), MAX_PROBLEMS))
+    whole = len(errors) < MAX_PROBLEMS  # else not all that is wrong is known
+    if (
+        not errors and not unread
+    ):  # the libraries disagree, which a test rules out for all we know of: refuse all the same
         document.problem((), "does not follow the schema of inventories")
-        data.update(dict.fromkeys(data, BROKEN))
+        whole = False
     suggestions = Suggestions()
-    for error in errors:
-        for path, message in _worded(error, suggestions):
-            document.problem(path, message)
+    worded = (one for error in errors if _place(error) not in unread for one in _worded(error, suggestions))
+    for path, message in islice(worded, MAX_PROBLEMS):
+        document.problem(path, message)
+    if not whole:
+        data.update(dict.fromkeys(data, BROKEN))
+        return
     for error in errors:
         _break(data, error)
+    for path in unread:
+        with suppress(KeyError, IndexError, TypeError):  # it may stand in an `x-` key, or in one that is here twice
+            _put_broken(data, path, BROKEN)
 
 
 @cache
@@ -86,48 +98,93 @@ def decider() -> jsonschema_rs.Draft202012Validator:
 
 @cache
 def wording() -> Draft202012Validator:
-    """jsonschema, with `$` at the end of a pattern as JSON Schema means it: not before a newline."""
+    """jsonschema, with `$` at the end of a pattern as JSON Schema means it, and with `uniqueItems` in linear time."""
 
     def pattern(validator: Any, wanted: str, instance: Any, _: Any) -> Iterator[ValidationError]:
         if validator.is_type(instance, "string") and not re.search(re.sub(r"\$$", r"\\Z", wanted), instance):
             yield ValidationError("")
 
+    def unique(validator: Any, wanted: bool, instance: Any, _: Any) -> Iterator[ValidationError]:
+        if wanted and validator.is_type(instance, "array") and any(True for _ in _twice(instance)):
+            yield ValidationError("")
+
     untyped: Any = validators  # `extend` has no types
-    validator: Draft202012Validator = untyped.extend(Draft202012Validator, {"pattern": pattern})(_schema())
+    keywords = {"pattern": pattern, "uniqueItems": unique}
+    validator: Draft202012Validator = untyped.extend(Draft202012Validator, keywords)(_schema())
     return validator
 
 
-def _suspects(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Only the entries with errors in them: jsonschema is 200 times slower, and most of an inventory is right.
+@cache
+def pruned() -> Draft202012Validator:
+    """The same, but it looks only into what jsonschema-rs says is wrong: jsonschema is 200 times slower."""
 
-    jsonschema-rs leaves an empty name out of its paths: a step that names no entry makes the whole section suspect.
-    """
-    large = {key for key in ("ranges", "viewpoints", "roles", "hosts") if isinstance(data.get(key), dict)}
-    suspect = {key: value for key, value in data.items() if key not in large}
-    for error in decider().iter_errors(data):
-        match error.instance_path:
-            case [str(section), str(name), *_] if section in large and name in data[section]:
-                suspect.setdefault(section, {})[name] = data[section][name]
-            case [str(section), *_]:
-                suspect[section] = data[section]
-            case _:
-                pass
-    return suspect
+    def in_list(validator: Any, schema: Any, instance: Any, _: Any) -> Iterator[ValidationError]:
+        wrong = _wrong(schema, enumerate(instance)) if validator.is_type(instance, "array") else ()
+        for index, item in wrong:
+            yield from validator.descend(item, schema, path=index)
+
+    def in_mapping(validator: Any, schema: Any, instance: Any, parent: Any) -> Iterator[ValidationError]:
+        if not isinstance(schema, dict):
+            yield from Draft202012Validator.VALIDATORS["additionalProperties"](validator, schema, instance, parent)
+        elif validator.is_type(instance, "object"):  # which has no other properties in our schema
+            for name, value in _wrong(schema, instance.items()):
+                yield from validator.descend(value, schema, path=name)
+
+    untyped: Any = validators
+    keywords = {"items": in_list, "additionalProperties": in_mapping}
+    validator: Draft202012Validator = untyped.extend(type(wording()), keywords)(_schema())
+    return validator
+
+
+def _wrong(schema: Any, values: Iterable[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
+    decider = _part(json.dumps(schema))
+    return (one for one in values if not decider.is_valid(one[1]))
+
+
+@cache
+def _part(schema: str) -> jsonschema_rs.Draft202012Validator:
+    return jsonschema_rs.Draft202012Validator(json.loads(schema) | {"$defs": _schema()["$defs"]})
 
 
 def _break(data: Any, error: ValidationError) -> None:
-    """Put BROKEN in place of what is wrong, and where what is missing should be. An unknown key harms nothing."""
+    """Put BROKEN in place of what is wrong, and where what is missing should be. Some errors harm nothing."""
     path = _place(error)
-    if error.validator == "additionalProperties":
+    if error.validator in ("additionalProperties", "uniqueItems"):
         return
     if error.validator == "required":
         path = (*path, _missing(error))
+    _put_broken(data, path, MISNAMED if _misnamed(error) else BROKEN)
+
+
+def _put_broken(data: Any, path: Path, broken: Broken) -> None:
     for step in path[:-1]:
         if isinstance(data, Broken):  # by an earlier error
             return
         data = data[step]
     if not isinstance(data, Broken):
-        data[path[-1]] = MISNAMED if _misnamed(error) else BROKEN
+        data[path[-1]] = broken
+
+
+def _twice(items: Iterable[Any]) -> Iterator[int]:
+    """The index of each item that is there before, as JSON Schema sees it: 1 is 1.0, and true is not 1."""
+    seen = set()
+    for index, item in enumerate(items):
+        key = _hashable(item)
+        if key in seen:
+            yield index
+        seen.add(key)
+
+
+def _hashable(value: Any) -> Any:
+    match value:
+        case bool():
+            return str, value
+        case dict():
+            return frozenset((key, _hashable(one)) for key, one in value.items())
+        case list():
+            return tuple(map(_hashable, value))
+        case _:
+            return value
 
 
 def _place(error: ValidationError) -> Path:
@@ -159,6 +216,8 @@ def _worded(error: ValidationError, suggestions: Suggestions) -> Iterator[tuple[
         case "required":
             key = _missing(error)
             yield path, f"`{key}` is missing{_example(schema.get('properties', {}).get(key, {}))}"
+        case "uniqueItems":
+            yield from (((*path, index), f"{shown(value[index])} is here twice; keep one") for index in _twice(value))
         case "enum":
             yield path, _not_one_of(value, wanted, schema, suggestions)
         case "const":
@@ -168,11 +227,11 @@ def _worded(error: ValidationError, suggestions: Suggestions) -> Iterator[tuple[
             yield path, f"is empty; write {_titled(schema)}{_example(schema)}"
         case "maxProperties":
             yield path, f"has {listed(value)}; write only one of them"
+        case "maxItems":
+            yield path, f"holds {len(value)} items; write {_titled(schema)} of at most {wanted}"
         case "minimum" | "maximum":
             way = "below" if error.validator == "minimum" else "above"
             yield path, f"{shown(value)} is {way} {wanted}; write {_titled(schema)}{_example(schema)}"
-        case "uniqueItems":
-            yield path, "holds the same item twice; keep one"
         case "type":
             what = next(name for kind, name in _TYPES.items() if wording().is_type(value, kind))
             is_what = what if value is None or isinstance(value, dict | list) else f"{what}, {shown(value)}"

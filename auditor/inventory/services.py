@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from itertools import product
+from typing import Any, NamedTuple
 
+from auditor.inventory.events import MAX_PROBLEMS
 from auditor.inventory.files import Tree
 from auditor.inventory.literals import Ports, ports
 from auditor.inventory.schema import BROKEN, MISNAMED, Broken, items, sound
@@ -14,10 +16,11 @@ from auditor.inventory.sources import Sources
 from auditor.inventory.text import Path, listed, shown
 from auditor.model.inventory import LOOPBACK, Service, SourceRange
 from auditor.model.ports import PortSet
-from auditor.model.words import Family, ServiceClass
+from auditor.model.words import Family, Protocol, ServiceClass
 
 _REGISTER = ("ticket", "approved_by", "patching", "review_by")
 _NO_PORTS: Ports = PortSet(), PortSet()
+MAX_SERVICES = 1_000_000  # in all, each role's once for each host that has it: a few roles could make billions
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,7 @@ class Services:
         self._tree = tree
         self._sources = sources
         self._names = ServiceNames(tree)
+        self._left = MAX_SERVICES
 
     def of(self, host: Attachment) -> tuple[Service, ...]:
         """The services as far as they could be resolved, by name; the rest are problems."""
@@ -111,6 +115,11 @@ class Services:
         names = set(host.services)
         if MISNAMED not in host.services.values():  # which may be meant to override any of a role's
             names.update(*(services_of(self._tree, role) or () for role in host.roles))
+        self._left -= len(names)
+        if self._left < 0:
+            self._tree.stop(
+                f"declares more than {MAX_SERVICES} services on its hosts; split it into several inventories"
+            )
         for name in sorted(names):
             fields = _combined(self._tree, host, name)
             if fields:
@@ -200,7 +209,7 @@ def _service(tree: Tree, sources: Sources, host: Attachment, name: str, fields: 
         udp=udp,
         interfaces=interfaces,
         sources=() if local else ranges or (),
-        families=_FAMILIES[tuple(sorted(fields.get("families", ("ipv4", "ipv6"))))],
+        families=_FAMILIES[tuple(sorted(set(fields.get("families", ("ipv4", "ipv6")))))],
         declared_class=ServiceClass(declared) if declared else None,
         protocol=fields.get("protocol"),
         optional=fields.get("optional", False),
@@ -315,7 +324,7 @@ def _behind(tree: Tree, names: ServiceNames, host: Attachment, name: str, fields
         message = f"no service is named {shown(written)}, and one of another host is `HOST.SERVICE`"
         tree.problem(path, f"{message}{tree.suggestions.of(written, own - {name})}")
     elif len(meant) > 1:
-        every = listed(f"{one} of {where}" for where, one in meant)
+        every = listed([f"{one} of {where}" for where, one in meant])
         tree.problem(path, f"{shown(written)} can mean {every}; rename one of them")
     elif meant == [(host.host, name)]:
         tree.problem(path, "a service cannot be behind itself; name the one that clients come through")
@@ -325,35 +334,61 @@ def _behind(tree: Tree, names: ServiceNames, host: Attachment, name: str, fields
 def _agree(tree: Tree, host: Attachment, services: list[Service], fronts: Mapping[str, tuple[str, str] | None]) -> None:
     """Two names on one endpoint are one declaration: one class, and no two protocols or fronts.
 
-    `fronts` has what each service is behind, as far as that can be told.
+    `fronts` has what each service is behind, as far as that can be told. Goes through the ports once: thousands of
+    services may share a host, and comparing each with each would take hours.
     """
-    taken = _NO_PORTS
-    shared = False
-    for service in services:
-        shared = shared or bool(taken[0].bits & service.tcp.bits or taken[1].bits & service.udp.bits)
-        taken = taken[0] | service.tcp, taken[1] | service.udp
-    if not shared:
-        return
-    for index, one in enumerate(services):
-        for other in services[index + 1 :]:
-            for key, *values in _differences(one, other, fronts) if _overlap(one, other) else ():
-                both = " and ".join(f"`{value}`" if value else "none" for value in values)
-                path: Path = ("hosts", host.host, "services", other.name)
-                message = f"declares an endpoint of the service `{one.name}` too, with another {key} ({both})"
-                tree.problem(path, f"{message}; give both the same `{key}`, or separate their ports")
+    meanings = [_Meaning.of(service, fronts[service.name]) for service in services]
+    if len(set(meanings)) > 1:
+        found: dict[tuple[str, int, int], None] = {}
+        for conflict in _conflicts(services, meanings):
+            found[conflict] = None
+            if len(found) >= MAX_PROBLEMS:
+                break
+        for key, one, other in found:
+            first, second = services[one], services[other]
+            values = [str(getattr(each, _SHOWN[key]) or "") for each in (first, second)]
+            both = " and ".join(f"`{value}`" if value else "none" for value in values)
+            message = f"declares an endpoint of the service `{first.name}` too, with another {key} ({both})"
+            path: Path = ("hosts", host.host, "services", second.name)
+            tree.problem(path, f"{message}; give both the same `{key}`, or separate their ports")
 
 
-def _differences(
-    one: Service, other: Service, fronts: Mapping[str, tuple[str, str] | None]
-) -> Iterator[tuple[str, str | None, str | None]]:
-    if one.declared_class is not other.declared_class:
-        yield "class", one.declared_class, other.declared_class
-    if one.protocol and other.protocol and one.protocol.lower() != other.protocol.lower():
-        yield "protocol", one.protocol, other.protocol
-    if fronts[one.name] and fronts[other.name] and fronts[one.name] != fronts[other.name]:
-        yield "behind", one.behind, other.behind
+_SHOWN = {"class": "declared_class", "protocol": "protocol", "behind": "behind"}
 
 
-def _overlap(one: Service, other: Service) -> bool:
-    ports_met = one.tcp.bits & other.tcp.bits or one.udp.bits & other.udp.bits
-    return bool(ports_met and set(one.interfaces) & set(other.interfaces) and one.families & other.families)
+class _Meaning(NamedTuple):
+    """What services of one endpoint must agree on; None agrees with anything, a class left out does not."""
+
+    service_class: str
+    protocol: str | None
+    behind: tuple[str, str] | None
+
+    @classmethod
+    def of(cls, service: Service, front: tuple[str, str] | None) -> _Meaning:
+        return cls(service.declared_class or "", (service.protocol or "").lower() or None, front)
+
+
+def _conflicts(services: Sequence[Service], meanings: Sequence[_Meaning]) -> Iterator[tuple[str, int, int]]:
+    """What two services differ in, and their indexes, once for each place and port where both begin to be."""
+    for protocol in Protocol:
+        active: dict[tuple[str, Family, str], dict[object, dict[int, None]]] = {}
+        for _, begins, index in sorted(_changes(services, protocol)):
+            for interface, family in product(services[index].interfaces, services[index].families):
+                for key, value in zip(_SHOWN, meanings[index], strict=True):
+                    if value is None:
+                        continue
+                    here = active.setdefault((interface, family, key), {})
+                    if begins:
+                        others = (other for one, members in here.items() if one != value for other in members)
+                        yield from ((key, min(index, other), max(index, other)) for other in others)
+                        here.setdefault(value, {})[index] = None
+                    else:
+                        del here[value][index]
+
+
+def _changes(services: Sequence[Service], protocol: Protocol) -> Iterator[tuple[int, bool, int]]:
+    """The ports at which services begin, and those after their ends."""
+    for index, service in enumerate(services):
+        for first, last in service.ports(protocol).ranges():
+            yield first, True, index
+            yield last + 1, False, index

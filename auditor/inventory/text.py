@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from difflib import get_close_matches
+from itertools import islice
+from unicodedata import name
 
 Path = tuple[str | int, ...]
 
 _MOST_NAMES = 12
 _MOST_COMPARED = 50_000  # words with names, in all: about a second
+_MOST_LISTED = 1_000_000  # names to sort, in all: about a second
 
 
 def shown(value: object, most: int = 60) -> str:
-    """A value in backquotes: short, on one line, without control characters."""
-    return f"`{clean(_yaml(value), most)}`"
+    """A value in backquotes: short, on one line, without control characters. Names the first letter beyond ASCII."""
+    text = f"`{clean(_yaml(value), most)}`"
+    if isinstance(value, str) and not value.isascii():
+        char = next(char for char in value if not char.isascii())
+        return f"{text} (with U+{ord(char):04X} {name(char, 'of no name')})"
+    return text
 
 
 def clean(text: str, most: int = 60) -> str:
@@ -32,27 +39,32 @@ def dotted(path: Path) -> str:
     return text.removeprefix(".")
 
 
-def listed(names: Iterable[str]) -> str:
+def listed(names: Collection[str]) -> str:
     """Names in a row, at most a dozen."""
-    every = list(names)
-    row = ", ".join(clean(name) for name in every[:_MOST_NAMES])
-    return row if len(every) <= _MOST_NAMES else f"{row} and {len(every) - _MOST_NAMES} more"
+    row = ", ".join(clean(one) for one in islice(names, _MOST_NAMES))
+    return row if len(names) <= _MOST_NAMES else f"{row} and {len(names) - _MOST_NAMES} more"
 
 
 class Suggestions:
-    """What was meant by wrong names. A look costs milliseconds, so that after a bounded number it only lists names."""
+    """What was meant by wrong names. A look costs milliseconds: after many it only lists names, then not even that."""
 
     def __init__(self) -> None:
-        self._left = _MOST_COMPARED
+        self._compared = _MOST_COMPARED
+        self._listed = _MOST_LISTED
 
     def of(self, word: str, names: Collection[str]) -> str:
         """What was probably meant, as the end of a sentence; else the names there are."""
         if not names:
             return "; none is declared"
+        if word.startswith("x-"):
+            return "; names that start with `x-` are yours and not read, so that none can be meant"
+        if len(names) > self._listed:
+            return ""
+        self._listed -= len(names)
         every = sorted(names)
         close = []
-        if len(every) <= self._left:
-            self._left -= len(every)
+        if len(every) <= self._compared:
+            self._compared -= len(every)
             close = get_close_matches(word[:64], every, n=1, cutoff=0.6)
         return f"; did you mean {shown(close[0])}?" if close else f"; known: {listed(every)}"
 
