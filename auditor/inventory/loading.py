@@ -62,7 +62,7 @@ def _resolve(tree: Tree, files: tuple[InventoryFile, ...]) -> Inventory:
         ranges=ranges,
         viewpoints=viewpoints,
         hosts=hosts,
-        policy=resolve_policy(tree, hosts),
-        waivers=resolve_waivers(tree, hosts, viewpoints),
+        policy=resolve_policy(tree),
+        waivers=resolve_waivers(tree),
         files=files,
     )

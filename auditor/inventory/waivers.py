@@ -4,55 +4,101 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from typing import Any
 
+from auditor.inventory.events import Document
 from auditor.inventory.files import Tree
 from auditor.inventory.literals import is_literal, network, ports
-from auditor.inventory.schema import Broken, items, told
+from auditor.inventory.schema import MISNAMED, Broken, items, sound, told
+from auditor.inventory.services import ServiceNames
 from auditor.inventory.text import Path, shown
-from auditor.model.inventory import LOOPBACK, Forbid, Host, Location, Match, Policy, Viewpoint, Waiver
+from auditor.model.inventory import LOOPBACK, Forbid, Location, Match, Policy, Waiver
 from auditor.model.ports import PortSet
 from auditor.model.words import Family, Kind, Network, Protocol, ServiceClass, Severity, Trust
 
-_WHERE = ("host", "address", "tag")  # one of these is required in a match, and one more key
+_WHERE = frozenset({"host", "address", "tag"})  # one of these is required in a match, and one more key
+_KEYS = _WHERE | {"service", "interface", "family", "ports", "protocol", "viewpoint", "kind", "class", "fingerprint"}
 _DATE = "no date of the calendar; write one such as `2026-12-31`"
 
 
-def resolve_waivers(tree: Tree, hosts: Mapping[str, Host], viewpoints: Mapping[str, Viewpoint]) -> tuple[Waiver, ...]:
+def resolve_waivers(tree: Tree) -> tuple[Waiver, ...]:
     """Those that are sound, in the order of files and lines; the rest are problems."""
-    if not tree.waivers:
-        return ()
-    known = _Known.of(tree, hosts, viewpoints)
+    known = _Known(tree)
     found = (_Reader(tree, known, *one).waiver() for one in tree.waivers if not isinstance(one[2], Broken))
     return tuple(waiver for waiver in found if waiver)
 
 
-@dataclass(frozen=True, slots=True)
 class _Known:
-    """The names that a match may give, by key; a key of which some may be missing is not there."""
+    """The names that a match may give; None where what is wrong elsewhere may hide some of them."""
 
-    names: Mapping[str, Collection[str]]
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
 
-    @classmethod
-    def of(cls, tree: Tree, hosts: Mapping[str, Host], viewpoints: Mapping[str, Viewpoint]) -> _Known:
-        names: dict[str, Collection[str]] = {}
-        if "viewpoints" not in tree.broken:
-            names["viewpoint"] = set(viewpoints)
-        if not tree.broken & {"hosts", "roles"} and not tree.problems:  # a broken host hides its names
-            every = hosts.values()
-            names["host"] = set(hosts)
-            names["tag"] = {tag for host in every for tag in host.tags}
-            names["service"] = {service.name for host in every for service in host.services}
-            names["interface"] = {LOOPBACK, *(name for host in every for name in host.interfaces)}
-        return cls(names)
+    def of(self, key: str) -> Collection[str] | None:
+        match key:
+            case "host":
+                return self._section("hosts")
+            case "viewpoint":
+                return self._section("viewpoints")
+            case "tag":
+                return self._tags
+            case "service":
+                return self._services
+            case _:
+                return self._interfaces
+
+    def _section(self, section: str) -> Collection[str] | None:
+        names: Collection[str] = self._tree.data[section]
+        return None if section in self._tree.broken else names
+
+    @cached_property
+    def _tags(self) -> Collection[str] | None:
+        return self._united(lambda host: _tags(self._tree, self._tree.data["hosts"][host]))
+
+    @cached_property
+    def _services(self) -> Collection[str] | None:
+        return self._united(ServiceNames(self._tree).of)
+
+    @cached_property
+    def _interfaces(self) -> Collection[str] | None:
+        return self._united(lambda host: _interfaces(self._tree.data["hosts"][host]))
+
+    def _united(self, of: Callable[[str], Collection[str] | None]) -> Collection[str] | None:
+        names: set[str] = set()
+        for host in self._section("hosts") or ():
+            here = of(host)
+            if here is None:
+                return None
+            names.update(here)
+        return None if "hosts" in self._tree.broken else names
+
+
+def _tags(tree: Tree, host: Any) -> Collection[str] | None:
+    """A host's tags, its own or the last role's; None where they cannot be told."""
+    if isinstance(host, Broken):
+        return None
+    layers = [host, *(tree.data["roles"].get(role) for role in reversed(items(host.get("roles", []))))]
+    for layer in layers:
+        if not isinstance(layer, dict):
+            return None
+        if "tags" in layer:
+            return items(layer["tags"]) if sound(layer["tags"]) else None
+    return ()
+
+
+def _interfaces(host: Any) -> Collection[str] | None:
+    interfaces = None if isinstance(host, Broken) else host["interfaces"]
+    if not isinstance(interfaces, dict) or MISNAMED in interfaces.values():
+        return None
+    return (*interfaces, LOOPBACK)
 
 
 class _Reader:
     """Reads one waiver. Problems go to the document that it stands in."""
 
-    def __init__(self, tree: Tree, known: _Known, document: Any, index: int, value: dict[str, Any]) -> None:
+    def __init__(self, tree: Tree, known: _Known, document: Document, index: int, value: dict[str, Any]) -> None:
         self._tree = tree
         self._known = known
         self._document = document
@@ -83,65 +129,76 @@ class _Reader:
     def _match(self, value: Any) -> Match | None:
         if isinstance(value, Broken):
             return None
-        if len(value) < 2 or not any(key in value for key in _WHERE):
-            message = "is too wide; give one of `host`, `address` and `tag`, and at least one more key"
-            self._problem(("match",), message)
+        self._check_width(value)
         tcp, udp = self._ports(value)
+        networks = self._networks(value)
         match = Match(
-            written=_written(value),
+            written=_written(value, networks, tcp, udp),
             hosts=self._names(value, "host"),
             tags=self._names(value, "tag"),
             services=self._names(value, "service"),
-            addresses=self._networks(value),
+            addresses=networks,
             interfaces=self._names(value, "interface"),
-            families=tuple(map(Family, self._sound_items(value, "family"))),
+            families=tuple(map(Family, self._words(value, "family"))),
             tcp=tcp,
             udp=udp,
-            protocols=tuple(map(Protocol, self._sound_items(value, "protocol"))),
+            protocols=tuple(map(Protocol, self._words(value, "protocol"))),
             viewpoints=self._names(value, "viewpoint"),
-            kinds=tuple(map(Kind, self._sound_items(value, "kind"))),
-            classes=tuple(map(ServiceClass, self._sound_items(value, "class"))),
-            fingerprints=tuple(self._sound_items(value, "fingerprint")),
+            kinds=tuple(map(Kind, self._words(value, "kind"))),
+            classes=tuple(map(ServiceClass, self._words(value, "class"))),
+            fingerprints=self._words(value, "fingerprint"),
         )
         return match if self._sound else None
+
+    def _check_width(self, value: Mapping[str, Any]) -> None:
+        """One of `host`, `address` and `tag` is required, and one more key; an unknown one may be meant for either."""
+        if value.keys() - _KEYS:
+            return
+        if not value.keys() & _WHERE:
+            self._problem(("match",), "may cover any host; say where, with one of `host`, `address` and `tag`")
+        elif len(value) < 2:
+            self._problem(("match",), "covers all that is found there; say what, with one more key such as `ports`")
 
     def _names(self, value: Mapping[str, Any], key: str) -> tuple[str, ...]:
         """Patterns and names; a name without `*` must be one that there is."""
         found = self._sound_items(value, key)
-        known = self._known.names.get(key)
-        for name in found if known is not None else ():
+        for path, name in found:
             undeclared = key == "host" and is_literal(name)  # findings at addresses of no host go by the address
-            if "*" not in name and name not in (known or ()) and not undeclared:
-                self._problem(("match", key), f"no {key} is named {shown(name)}{self._suggest(name, known or ())}")
-        return tuple(found)
-
-    def _suggest(self, name: str, known: Collection[str]) -> str:
-        return self._tree.suggestions.of(name, known)
+            known = None if "*" in name or undeclared else self._known.of(key)
+            if known is not None and name not in known:
+                self._problem(path, f"no {key} is named {shown(name)}{self._tree.suggestions.of(name, known)}")
+        return tuple(name for _, name in found)
 
     def _networks(self, value: Mapping[str, Any]) -> tuple[Network, ...]:
-        return tuple(
-            filter(None, (self._read(network, text, "address") for text in self._sound_items(value, "address")))
-        )
+        found = (self._read(network, text, path) for path, text in self._sound_items(value, "address"))
+        return tuple(one for one in found if one is not None)
 
     def _ports(self, value: Mapping[str, Any]) -> tuple[PortSet, PortSet]:
-        found = [self._read(lambda text: ports((text,)), text, "ports") for text in self._sound_items(value, "ports")]
-        sound = [one for one in found if one]
-        return PortSet.union(tcp for tcp, _ in sound), PortSet.union(udp for _, udp in sound)
+        found = [
+            self._read(lambda text: ports((text,)), text, path) for path, text in self._sound_items(value, "ports")
+        ]
+        readable = [one for one in found if one is not None]
+        return PortSet.union(tcp for tcp, _ in readable), PortSet.union(udp for _, udp in readable)
 
-    def _read(self, read: Callable[[str], Any], text: str, key: str) -> Any:
+    def _read(self, read: Callable[[str], Any], text: str, path: Path) -> Any:
         try:
             return read(text)
         except ValueError as error:
-            self._problem(("match", key), str(error))
+            self._problem(path, str(error))
             return None
 
-    def _sound_items(self, value: Mapping[str, Any], key: str) -> list[str]:
-        """The values of a key, of which one may stand alone."""
+    def _words(self, value: Mapping[str, Any], key: str) -> tuple[str, ...]:
+        return tuple(text for _, text in self._sound_items(value, key))
+
+    def _sound_items(self, value: Mapping[str, Any], key: str) -> list[tuple[Path, str]]:
+        """The values of a key, of which one may stand alone, with their paths."""
         written = value.get(key, [])
-        every = items(written if isinstance(written, list) else [written])
-        sound = [one for one in every if not isinstance(one, Broken)]
-        self._sound = self._sound and len(sound) == len(every)
-        return sound
+        path: Path = ("match", key)
+        alone = not isinstance(written, list)
+        every = [(path, written)] if alone else [((*path, index), one) for index, one in enumerate(written)]
+        found = [(at, one) for at, one in every if not isinstance(one, Broken)]
+        self._sound = self._sound and len(found) == len(every)
+        return found
 
     def _date(self, key: str) -> date | None:
         text = told(self._value, key)
@@ -156,45 +213,70 @@ class _Reader:
 
     def _problem(self, path: Path, message: str) -> None:
         self._sound = False
-        self._document.problem((*self._path, *path), message)
-        self._tree.problems.append(self._document.problems[-1])
+        self._tree.problem_in(self._document, (*self._path, *path), message)
 
 
-def _written(match: Mapping[str, Any]) -> str:
-    """Compact JSON with sorted keys, in which a value alone is a list of one, and lists are sorted."""
+def _written(match: Mapping[str, Any], networks: Collection[Network], tcp: PortSet, udp: PortSet) -> str:
+    """Compact JSON with sorted keys; each value is a sorted list of words, ports in the fewest ranges."""
     plain = {
-        key: sorted(str(one) for one in items(value if isinstance(value, list) else [value]))
+        key: sorted({str(one) for one in (value if isinstance(value, list) else [value])})
         for key, value in sorted(match.items())
+        if key in _KEYS
     }
+    if "address" in plain:
+        plain["address"] = sorted({str(one).removesuffix(f"/{one.max_prefixlen}") for one in networks})
+    if "ports" in plain:
+        plain["ports"] = [
+            f"{first}-{last}/{protocol}" if first < last else f"{first}/{protocol}"
+            for protocol, ports in ((Protocol.TCP, tcp), (Protocol.UDP, udp))
+            for first, last in ports.ranges()
+        ]
     return json.dumps(plain, ensure_ascii=False, separators=(",", ":"))
 
 
-def resolve_policy(tree: Tree, hosts: Mapping[str, Host]) -> Policy:
+class _ServiceNames:
+    """The services of all hosts, as `HOST.SERVICE`."""
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+        self._names = ServiceNames(tree)
+
+    def lack(self, text: str) -> bool:
+        """Whether there is certainly no such service: both names may hold dots, and what is broken may hide it."""
+        hosts = self._tree.data["hosts"]
+        readings = [(text[:at], text[at + 1 :]) for at, char in enumerate(text) if char == "." and text[:at] in hosts]
+        known = [(self._names.of(host), service) for host, service in readings]
+        return "hosts" not in self._tree.broken and all(names is not None and one not in names for names, one in known)
+
+    @cached_property
+    def every(self) -> Collection[str]:
+        return [f"{host}.{name}" for host in self._tree.data["hosts"] for name in self._names.of(host) or ()]
+
+
+def resolve_policy(tree: Tree) -> Policy:
     value = tree.data.get("policy")
     if not isinstance(value, dict):
         return Policy()
+    names = _ServiceNames(tree)
     rules = enumerate(items(value.get("forbid", [])))
     days = told(value, "max_waiver_days")
     return Policy(
-        forbid=tuple(_forbid(tree, hosts, index, rule) for index, rule in rules if not isinstance(rule, Broken)),
+        forbid=tuple(_forbid(tree, names, index, rule) for index, rule in rules if not isinstance(rule, Broken)),
         require=tuple(one for one in items(value.get("require", [])) if not isinstance(one, Broken)),
         max_waiver_days=int(days) if days is not None else None,
         location=tree.at(("policy",)),
     )
 
 
-def _forbid(tree: Tree, hosts: Mapping[str, Host], index: int, value: Mapping[str, Any]) -> Forbid:
+def _forbid(tree: Tree, names: _ServiceNames, index: int, value: Mapping[str, Any]) -> Forbid:
     path: Path = ("policy", "forbid", index)
     service_class, trust = told(value, "class"), told(value, "trust")
     exceptions = [(at, one) for at, one in enumerate(items(value.get("except", []))) if not isinstance(one, Broken)]
-    if not service_class and not trust and not any(isinstance(one, Broken) for one in value.values()):
+    if value.keys() <= {"except"}:  # an unknown key may be meant for one of those that are missing
         tree.problem(path, "forbids every service; give a `class`, a `trust` or both")
-    known = (
-        {f"{host.name}.{service.name}" for host in hosts.values() for service in host.services} if exceptions else ()
-    )
     for at, one in exceptions:
-        if one not in known and not tree.problems and not tree.broken:
-            message = f"no service is {shown(one)}, written as HOST.SERVICE{tree.suggestions.of(one, known)}"
+        if names.lack(one):
+            message = f"no service is {shown(one)}, written as HOST.SERVICE{tree.suggestions.of(one, names.every)}"
             tree.problem((*path, "except", at), message)
     return Forbid(
         service_class=ServiceClass(service_class) if service_class else None,
