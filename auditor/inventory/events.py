@@ -35,6 +35,8 @@ _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uff
 _HIDDEN_BREAK = re.compile("\r(?!\n)|[\x85\u2028\u2029]")
 _NOT_A_WORD = frozenset("+-.0123456789")
 _NOTHING = object()
+_KEY = "a key is a string, not a list or a mapping; put a text that starts with `{` or `[` in quotes"
+_OWN_TAGS = "tag:yaml.org,2002:"  # which people write as `!!`
 # What would be right, by what libyaml says of the wrong.
 _HINTS = {
     "mapping values are not allowed in this context": "give the key its own line, or put a text with `: ` in quotes",
@@ -51,6 +53,9 @@ _HINTS = {
     "found unknown escape character": "in double quotes write a backslash as `\\\\`, or use single quotes",
     "found incompatible YAML document": "remove the directive",
     "found undefined tag handle": "remove the tag",
+    "did not find expected <document start>": "the document has ended before this line; write `key: value`",
+    "did not find expected node content": "a value is missing here, or a text that needs quotes stands here",
+    "found invalid Unicode character escape code": "write the character itself",
 }
 _MOST_SHARED = 100_000  # texts
 
@@ -112,8 +117,8 @@ _COLUMNS = 1 << 32
 _BIG = 32  # keys
 
 
-class _Merge(str):
-    """The key `<<`, which is reported and not read."""
+class _Dropped(str):
+    """A key such as `<<`, which is reported and not read."""
 
     __slots__ = ()
 
@@ -139,10 +144,11 @@ def parse(text: str, file: str) -> Document:
     """Read one YAML or JSON file; what is wrong with it goes into `problems`."""
     builder = _Builder(Document(file))
     whole = False
+    invalid = "not valid JSON" if file.lower().endswith(".json") else "not valid YAML"
     try:
         hidden = _HIDDEN_BREAK.search(text)
         if hidden:
-            builder.hidden_break(_mark(text, hidden))
+            builder.hidden_break(_mark(text, hidden), hidden[0])
         for event in yaml.parse(text, Loader=yaml.CSafeLoader):
             builder.take(event)
         whole = True
@@ -150,11 +156,11 @@ def parse(text: str, file: str) -> Document:
         pass
     except yaml.MarkedYAMLError as error:
         mark: Any = error.problem_mark or error.context_mark
-        builder.report(mark, f"not valid YAML: {_context(error)}{error.problem}{_hint(error, text)}")
+        builder.report(mark, f"{invalid}: {_context(error)}{error.problem}{_hint(error, text)}")
     except yaml.YAMLError:
         found = _FORBIDDEN.search(text)
         what = f"U+{ord(found[0]):04X}" if found else "this character"
-        message = f"not valid YAML: no file may hold the control character {what}; remove it"
+        message = f"{invalid}: no file may hold the control character {what}; remove it"
         builder.report(_mark(text, found) if found else None, message, ())
     if not whole:
         builder.document.data = None
@@ -231,11 +237,10 @@ class _Builder:
         if len(self.document.problems) >= MAX_PROBLEMS:
             raise _Stop
 
-    def hidden_break(self, mark: _Mark) -> NoReturn:
-        message = (
-            "a carriage return, U+2028, U+2029 or U+0085 stands here, which some programs read as the end of a line"
-        )
-        self.wrong(mark, f"{message} and others do not; remove it, or write it as an escape in double quotes", ())
+    def hidden_break(self, mark: _Mark, char: str) -> NoReturn:
+        what = "a carriage return without a line feed" if char == "\r" else f"the character U+{ord(char):04X}"
+        message = f"{what} stands here, which some programs read as the end of a line and others do not"
+        self.wrong(mark, f"{message}; remove it, or write it as an escape in double quotes", ())
         raise _Stop
 
     def _stop(self, event: yaml.Event, message: str) -> None:
@@ -266,7 +271,7 @@ class _Builder:
         text = event.value
         if text == "<<" and self._wants_key():
             self.wrong(event.start_mark, "`<<` is not read; write the keys out, or give a whole value as an alias")
-            return _Merge(text)
+            return _Dropped(text)
         try:
             value = plain(text)
         except ValueError as error:
@@ -286,7 +291,7 @@ class _Builder:
         if len(self.stack) >= MAX_DEPTH:
             self._stop(event, f"nested more than {MAX_DEPTH} deep")
         if self._wants_key():
-            self._stop(event, "a key is a string, not a list or a mapping")
+            self._stop(event, _KEY)
         self.nodes += 1
         self.stack.append(_Open(container, places, event.anchor, _place(event), self.nodes, self.text))
 
@@ -327,7 +332,8 @@ class _Builder:
         return depth
 
     def _tag(self, event: Any) -> None:
-        self.wrong(event.start_mark, f"the YAML tag {shown(event.tag)} is not read; remove it")
+        tag = event.tag if not event.tag.startswith(_OWN_TAGS) else f"!!{event.tag.removeprefix(_OWN_TAGS)}"
+        self.wrong(event.start_mark, f"the YAML tag {shown(tag)} is not read; remove it")
 
     def _wants_key(self) -> bool:
         return bool(self.stack) and isinstance(self.stack[-1].container, dict) and self.stack[-1].key is _NOTHING
@@ -346,18 +352,19 @@ class _Builder:
             top.places[value] = place
             top.key = value
         else:
-            if not top.key.startswith("x-") and type(top.key) is not _Merge:
+            if not top.key.startswith("x-") and type(top.key) is not _Dropped:
                 top.container[top.key] = value
             top.key = _NOTHING
 
     def _odd_key(self, top: _Open, value: Any, event: Any) -> str:
         """Report a key that is no string, or that the mapping has already; the text that stands for it."""
-        if isinstance(value, _Merge):
+        if isinstance(value, _Dropped):
             return value
+        if isinstance(value, dict | list):
+            self._stop(event, _KEY)
         if not isinstance(value, str):
-            word = event.value if isinstance(event, yaml.ScalarEvent) else f"*{event.anchor}"
-            self.wrong(event.start_mark, f"the key {shown(word)} is not a string; put it in quotes")
-            value = word
+            value = event.value if isinstance(event, yaml.ScalarEvent) else str(value)
+            self.wrong(event.start_mark, f"the key {shown(value)} is not a string; put it in quotes")
         if value in top.places:
             message = f"the key {shown(value)} is here twice, first in line {top.places[value] // _COLUMNS}; keep one"
             self.wrong(event.start_mark, message, (*self._path(), value))

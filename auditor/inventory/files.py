@@ -163,7 +163,8 @@ def _read_file(path: FilePath, source: Source) -> None:
         text = _PAIR.sub(_joined, text)
     document = parse(text, name)
     if not isinstance(document.data, dict) and not document.problems:
-        document.problem((), "is not a mapping; an inventory starts with `version: 1`")
+        what = "is empty" if document.data is None else "is not a mapping"
+        document.problem((), f"{what}; an inventory starts with `version: 1`")
     source.documents.append(document)
 
 

@@ -11,6 +11,7 @@ from auditor.model.inventory import Canary
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, Network, Protocol
 
+_MEANT = re.compile(r"([0-9]{1,5}(?:-[0-9]{1,5})?)(?:/(tcp|udp))?")
 _PORTS = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9}))?/(tcp|udp)")
 _CANARY = re.compile(r"(?:\[([^\[\]]+)\]|([^:]+)):([0-9]{1,5})/(tcp|udp)")
 _NO_PROTOCOL = re.compile(r"(\[[^\[\]/]+\]|[^:/]+):[0-9]{1,5}")
@@ -18,6 +19,7 @@ _DNS = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+\.?")
 _WITH_PORT = re.compile(r"([^:/\[\]]*\.[^:/\[\]]*):[0-9]{1,5}")
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")  # the last label of what the C library takes for an address
+_ZEROS = re.compile(r"(?=.*\b0[0-9])[0-9]{1,9}(\.[0-9]{1,9}){3}")
 _MAPPED = ip_network("::ffff:0:0/96")
 _BROADCAST = ip_address("255.255.255.255")
 
@@ -30,7 +32,13 @@ def address(text: str, *, unicast: bool = True) -> Address:
     if "%" in text:
         raise ValueError(f"{shown(text)} has a zone id; write the address without `%` and what follows")
     if "/" in text:
-        raise ValueError(f"{shown(text)} is a network; write one address, without the `/`")
+        host = text.partition("/")[0]
+        if is_literal(host):
+            raise ValueError(f"{shown(text)} is a network; write one address, without the `/`")
+        raise ValueError(f"{shown(text)} is not an IPv4 or IPv6 address")
+    if _ZEROS.fullmatch(text):
+        plain = ".".join(str(int(part)) for part in text.split("."))
+        raise ValueError(f"{shown(text)} has leading zeros, which some programs read as octal; write `{plain}`")
     try:
         found = ip_address(text)
     except ValueError:
@@ -135,6 +143,16 @@ def ports(texts: tuple[str, ...]) -> Ports:
             raise ValueError(f"{shown(text)} runs backwards; write `{last}-{first}/{found[3]}`")
         bits[found[3]] |= PortSet.span(first, last).bits
     return PortSet(bits["tcp"]), PortSet(bits["udp"])
+
+
+def ports_meant(text: str) -> str | None:
+    """What was probably meant by what is not ports: spaces, capitals, commas and a missing protocol put right."""
+    parts = [_MEANT.fullmatch(part) for part in "".join(text.lower().split())[:60].split(",")]
+    if not all(parts):
+        return None
+    last = next((part[2] for part in reversed(parts) if part and part[2]), "tcp")
+    words = [f"{part[1]}/{part[2] or last}" for part in parts if part]
+    return words[0] if len(words) == 1 else f"[{', '.join(words)}]"
 
 
 def canary(text: str) -> Canary:

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from difflib import get_close_matches
 from functools import cache
 from itertools import islice
 from typing import Any
@@ -18,6 +19,7 @@ import jsonschema_rs
 from jsonschema import Draft202012Validator, ValidationError, validators
 
 from auditor.inventory.events import MAX_PROBLEMS, Document
+from auditor.inventory.literals import ports_meant
 from auditor.inventory.text import Path, Suggestions, clean, listed, shown
 from auditor.resources import schema_text
 
@@ -29,6 +31,8 @@ class Broken:
 BROKEN = Broken()
 MISNAMED = Broken()  # stands for a part with a bad name: any other name may be the right one
 
+_MOST_KEYS = 20
+_PORTS = "ports with their protocol"
 _TYPES = {
     "object": "a mapping",
     "array": "a list",
@@ -149,6 +153,9 @@ def _part(schema: str) -> jsonschema_rs.Draft202012Validator:
 def _break(data: Any, error: ValidationError) -> None:
     """Put BROKEN in place of what is wrong, and where what is missing should be. Some errors harm nothing."""
     path = _place(error)
+    if error.validator == "additionalProperties":
+        for key in _misspelled(error.instance, error.schema):
+            _put_broken(data, (*path, key), BROKEN)
     if error.validator in ("additionalProperties", "uniqueItems"):
         return
     if error.validator == "required":
@@ -187,6 +194,17 @@ def _hashable(value: Any) -> Any:
             return value
 
 
+def _unknown(value: Mapping[str, Any], schema: Any) -> list[str]:
+    return sorted(set(value) - set(schema.get("properties", {})))
+
+
+def _misspelled(value: Any, schema: Any) -> set[str]:
+    """The keys that are not there, but seem to be meant by unknown ones; not looked for where nearly all is wrong."""
+    unknown = _unknown(value, schema)[:_MOST_KEYS]
+    known = set(schema.get("properties", {})) - set(value)
+    return {meant for key in unknown for meant in get_close_matches(key[:64], known, n=1)}
+
+
 def _place(error: ValidationError) -> Path:
     """The path of what is wrong; for a bad name, of the entry that has it."""
     path: Path = tuple(error.absolute_path)
@@ -211,11 +229,10 @@ def _worded(error: ValidationError, suggestions: Suggestions) -> Iterator[tuple[
     match error.validator:
         case "additionalProperties":
             known = list(schema.get("properties", {}))
-            for key in sorted(set(value) - set(known)):
+            for key in _unknown(value, schema):
                 yield (*path, key), f"unknown key {shown(key)}{suggestions.of(key, known)}"
         case "required":
-            key = _missing(error)
-            yield path, f"`{key}` is missing{_example(schema.get('properties', {}).get(key, {}))}"
+            yield from ((path, f"`{key}` is missing{example}") for key, example in _lacking(error, schema))
         case "uniqueItems":
             yield from (((*path, index), f"{shown(value[index])} is here twice; keep one") for index in _twice(value))
         case "enum":
@@ -235,10 +252,21 @@ def _worded(error: ValidationError, suggestions: Suggestions) -> Iterator[tuple[
         case "type":
             what = next(name for kind, name in _TYPES.items() if wording().is_type(value, kind))
             is_what = what if value is None or isinstance(value, dict | list) else f"{what}, {shown(value)}"
-            hint = ", in quotes" if "string" in wanted and not isinstance(value, dict | list) else ""
-            yield path, f"is {is_what}; write {_titled(schema)}{hint if value is not None else ''}{_example(schema)}"
+            bare = "string" in wanted and not isinstance(value, dict | list | None) and not _of_ports(schema)
+            hint = ", in quotes" if bare else ""
+            yield path, f"is {is_what}; write {_titled(schema)}{hint}{_example(schema, value)}"
         case _:
-            yield path, f"{shown(value)} is not {_titled(schema)}{_example(schema)}" if schema else error.message
+            yield path, f"{shown(value)} is not {_titled(schema)}{_example(schema, value)}" if schema else error.message
+
+
+def _lacking(error: ValidationError, schema: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    key = _missing(error)
+    if key not in _misspelled(error.instance, schema):
+        yield key, _example(schema.get("properties", {}).get(key, {}))
+
+
+def _of_ports(schema: Mapping[str, Any]) -> bool:
+    return str(_resolved(schema).get("title")).startswith(_PORTS)
 
 
 def _not_one_of(value: Any, allowed: Any, schema: Mapping[str, Any], suggestions: Suggestions) -> str:
@@ -251,8 +279,11 @@ def _titled(schema: Mapping[str, Any]) -> str:
     return str(_resolved(schema).get("title", "what the schema allows")).removesuffix(", or null")
 
 
-def _example(schema: Mapping[str, Any]) -> str:
+def _example(schema: Mapping[str, Any], value: Any = None) -> str:
     found = _resolved(schema)
+    meant = ports_meant(str(value)) if _of_ports(schema) and isinstance(value, str | int) else None
+    if meant:
+        return f", such as `{meant}`"
     examples = found.get("examples", found.get("enum", []))
     return f", such as `{clean(json.dumps(examples[0]).strip(chr(34)), 120)}`" if examples else ""
 

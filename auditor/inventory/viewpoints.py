@@ -104,7 +104,7 @@ def _canaries(
 ) -> tuple[Canary, ...]:
     """Whether they are within the targets is asked only where those can be told."""
     found = []
-    within = addresses.Members(targets) if targets else None
+    within = None if targets is None else addresses.Members(targets)
     for index, text in enumerate(items(texts)):
         if isinstance(text, Broken):
             continue
