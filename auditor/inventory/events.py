@@ -53,6 +53,7 @@ _HINTS = {
     "found unknown escape character": "in double quotes write a backslash as `\\\\`, or use single quotes",
     "found incompatible YAML document": "remove the directive",
     "found undefined tag handle": "remove the tag",
+    "exceeded maximum nesting depth": f"nest at most {MAX_DEPTH} deep",
     "did not find expected <document start>": "the document has ended before this line; write `key: value`",
     "did not find expected node content": "a value is missing here, or a text that needs quotes stands here",
     "found invalid Unicode character escape code": "write the character itself",

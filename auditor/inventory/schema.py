@@ -134,8 +134,13 @@ def pruned() -> Draft202012Validator:
             for name, value in _wrong(schema, instance.items()):
                 yield from validator.descend(value, schema, path=name)
 
+    def of_names(validator: Any, schema: Any, instance: Any, _: Any) -> Iterator[ValidationError]:
+        names = ((name, name) for name in instance) if validator.is_type(instance, "object") else ()
+        for name, _ in _wrong(schema, names):
+            yield from validator.descend(name, schema)
+
     untyped: Any = validators
-    keywords = {"items": in_list, "additionalProperties": in_mapping}
+    keywords = {"items": in_list, "additionalProperties": in_mapping, "propertyNames": of_names}
     validator: Draft202012Validator = untyped.extend(type(wording()), keywords)(_schema())
     return validator
 
