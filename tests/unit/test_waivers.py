@@ -63,7 +63,7 @@ def test_a_waiver(tmp_path: Path) -> None:
     assert Severity.CONTROL_BYPASS is waiver.severity
     assert ("migration", "team", "NET-1") == (waiver.reason, waiver.owner, waiver.ticket)
     assert (date(2026, 10, 2), date(2026, 12, 31)) == (waiver.since, waiver.expires)
-    assert Location(f"{tmp_path}/0.yaml", 16, 5) == waiver.location
+    assert Location(f"{tmp_path}/0.yaml", 17, 5) == waiver.location
 
 
 def test_a_waiver_may_leave_out_severity_and_ticket(tmp_path: Path) -> None:
@@ -78,7 +78,8 @@ def test_every_key_of_a_match(tmp_path: Path) -> None:
     found = match(
         tmp_path,
         "{host: [web.1, 'w*'], tag: linux, service: [ssh, https], address: [10.20.0.1, 10.20.1.0/24],"
-        " interface: loopback, family: [ipv4], ports: [22/tcp, 53/udp, 80-90/tcp], protocol: tcp, viewpoint: public, kind: undeclared-port,"
+        " interface: loopback, family: [ipv4], ports: [22/tcp, 53/udp, 80-90/tcp], protocol: tcp,"
+        " viewpoint: public, kind: undeclared-port,"
         " class: [udp, data-store], fingerprint: 'v1:00112233445566778899aabbccddeeff'}",
     )
 
@@ -197,7 +198,7 @@ def test_a_policy(tmp_path: Path) -> None:
         Forbid(None, Trust.UNTRUSTED, ("web.1.https",), policy.forbid[1].location),
     ] == list(policy.forbid)
     assert (("reason", "owner"), 90) == (policy.require, policy.max_waiver_days)
-    assert ["0.yaml:17", "0.yaml:18"] == [Path(str(rule.location)).name for rule in policy.forbid]
+    assert ["0.yaml:18", "0.yaml:19"] == [Path(str(rule.location)).name for rule in policy.forbid]
 
 
 def test_no_policy(tmp_path: Path) -> None:
