@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -60,6 +60,8 @@ class FindingView:
     place: str
     expected: str
     observed: str
+    rule: str
+    expired: str
     from_addresses: list[str]
     rows: list[Document]
     more: int
@@ -67,13 +69,22 @@ class FindingView:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Waived:
+    """A waived finding, and how long its waiver will last."""
+
+    view: FindingView
+    left: str
+
+
 def html(document: Document) -> str:
     """The whole page. Every text of the document is escaped and shown, never interpreted."""
     doc = visible_document(document)
     style, script = _asset("report.css"), _asset("report.js")
-    found = list(_findings(doc))
-    matrix = views.host_matrix(doc)
-    telling = sum(any(cell.findings or cell.state == "unverified" for cell in cells) for _, cells in matrix)
+    acted_on, notices = views.acted_on(doc), views.notices(doc)
+    found = list(_findings(doc, acted_on))
+    matrix, today = views.host_matrix(doc), views.day_of(doc)
+    telling = sum(any(cell.findings or cell.state in ("unverified", "waived") for cell in cells) for _, cells in matrix)
     shown = min(len(matrix), max(_HOSTS, telling))  # the worst come first, and none of those is left away
     return (
         _environment()
@@ -89,14 +100,18 @@ def html(document: Document) -> str:
             totals=views.totals(doc),
             anchors=_ANCHORS,
             severities=[severity.value for severity in Severity],
-            classes=views.severity_table(doc["findings"]),
+            classes=views.severity_table(acted_on),
             matrix=matrix[:shown],
             more_hosts=len(matrix) - shown,
             options=_options(found),
             chunks=[found[start : start + _CHUNK] for start in range(0, len(found), _CHUNK)],
+            total=len(found),
             kinds=doc["kinds"],
             playbook_keys=_PLAYBOOK_KEYS,
             in_full=_in_full(doc),
+            notices=list(_findings(doc, notices)),
+            waived=[_Waived(one, views.time_left(one.entry["waiver"], today)) for one in _findings(doc, doc["waived"])],
+            expiring=[(waiver, covered, views.time_left(waiver, today)) for waiver, covered in views.expiring(doc)],
             shared_playbooks=[] if _in_full(doc) else list(doc["playbooks"].items()),
             unverified=views.by_reason(doc["unverified"]),
             silent=views.by_reason(doc["silent"]),
@@ -109,11 +124,11 @@ def _in_full(doc: Document) -> bool:
     return len(doc["findings"]) <= _PLAYBOOKS_IN_FULL
 
 
-def _findings(doc: Document) -> Iterator[FindingView]:
+def _findings(doc: Document, entries: Iterable[Document]) -> Iterator[FindingView]:
     seen_as = {view["name"]: view["addresses"] for view in doc["audit"]["viewpoints"]}
     keys = [key for key, _ in _PLAYBOOK_KEYS] if _in_full(doc) else list(_TO_PASTE)
     playbooks = {name: {key: texts[key] for key in keys if key in texts} for name, texts in doc["playbooks"].items()}
-    for entry in doc["findings"]:
+    for entry in entries:
         rows = entry["endpoints"]
         yield FindingView(
             entry=entry,
@@ -124,6 +139,8 @@ def _findings(doc: Document) -> Iterator[FindingView]:
             place=views.place_of(entry),
             expected=views.expected(entry),
             observed=views.observed(entry),
+            rule=entry.get("rule", ""),
+            expired=views.expired(entry),
             from_addresses=_of_family(seen_as.get(entry.get("viewpoint", ""), []), entry.get("family")),
             rows=rows[:_ROWS],
             more=max(0, len(rows) - _ROWS),
@@ -167,7 +184,13 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals.update(
-        blocks=views.blocks, count=views.count, endpoint=views.endpoint, title=views.title, len=len
+        blocks=views.blocks,
+        count=views.count,
+        endpoint=views.endpoint,
+        title=views.title,
+        len=len,
+        matched=views.matched,
+        until=views.until,
     )
     return environment
 

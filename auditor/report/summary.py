@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from datetime import date
 from io import StringIO
 from itertools import groupby
 from typing import Any
@@ -53,7 +54,11 @@ def _parts(document: Document, width: int, limit: int | None) -> Iterator[Render
     if document["errors"]:
         yield _section("Failed in part", "")
         yield from (_item(f"{error['stage']}: {error['message']}") for error in document["errors"])
-    yield from _findings(document["findings"], width, limit)
+    yield from _expiring(document)
+    yield from _findings(views.acted_on(document), width, limit)
+    yield from _expired(document)
+    yield from _notices(document)
+    yield from _waived(document)
     yield from _groups("Unverified", "could not tell, never a pass", document["unverified"])
     yield from _groups("Silent", "no answer, neither good nor bad", document["silent"])
     yield from _left_out(document["left_out"])
@@ -102,7 +107,7 @@ def _table(findings: Iterable[Document], widths: list[int]) -> RenderableType:
 
 
 def _cells(finding: Document) -> tuple[str, ...]:
-    change = f"{views.expected(finding)} → {views.observed(finding)}"
+    change = views.change(finding)
     answers = visible(views.identity(finding), longest=_IDENTITY)
     return (
         finding["kind"],
@@ -127,6 +132,62 @@ def _narrow(findings: Iterable[Document]) -> RenderableType:
 def _whose(finding: Document) -> str:
     host, service = finding.get("host", "–"), finding.get("service")
     return f"{host} {service}" if service else host
+
+
+def _expiring(document: Document) -> Iterator[RenderableType]:
+    """Loud, since what they cover fails the audit on the day after."""
+    found = views.expiring(document)
+    if not found:
+        return
+    yield Text(f"\n{views.count(len(found), 'waiver')} about to expire", style=_STYLES[3])
+    for waiver, covered in found:
+        when = f"{views.until(waiver)}, {views.time_left(waiver, views.day_of(document))}"
+        yield _item(f"{when}: {views.matched(waiver)}: covers {views.count(covered, 'finding')}; {_accepted(waiver)}")
+
+
+def _expired(document: Document) -> Iterator[RenderableType]:
+    """The waivers whose findings are back, each once."""
+    back: dict[str, list[str]] = {}
+    for finding in document["findings"]:
+        if sentence := views.expired(finding):
+            back.setdefault(sentence, []).append(f"{_whose(finding)} {views.place_of(finding)}")
+    if back:
+        yield _section("Waivers expired", "what they covered is found again")
+    for sentence, places in back.items():
+        yield _item(sentence)
+        yield _item(f"  {_some(list(dict.fromkeys(places)))}")
+
+
+def _notices(document: Document) -> Iterator[RenderableType]:
+    found = views.notices(document)
+    if found:
+        yield _section("Notices", "no part of the verdict")
+        yield from _items(f"{one['kind']}: {views.place_of(one)}: {one['why']}" for one in found)
+
+
+def _waived(document: Document) -> Iterator[RenderableType]:
+    found, today = document["waived"], views.day_of(document)
+    if found:
+        yield _section("Waived", "found and accepted, no part of the verdict")
+        yield from _items(_waived_line(one, one["waiver"], today) for one in found)
+
+
+def _waived_line(finding: Document, waiver: Document, today: date) -> str:
+    what = " ".join((finding["kind"], _whose(finding), views.place_of(finding)))
+    seen = f" from {finding['viewpoint']}" if "viewpoint" in finding else ""
+    until = f"until {views.until(waiver)}, {views.time_left(waiver, today)}"
+    return f"{what}{seen}: {until}; {_accepted(waiver)}"
+
+
+def _accepted(waiver: Document) -> str:
+    return f"{waiver['owner']}: {waiver['reason']}"
+
+
+def _items(lines: Iterable[str]) -> Iterator[RenderableType]:
+    every = list(lines)
+    yield from (_item(line) for line in every[:_SHOWN])
+    if len(every) > _SHOWN:
+        yield _item(f"and {len(every) - _SHOWN:,} more in the report")
 
 
 def _groups(heading: str, meaning: str, rows: list[Document]) -> Iterator[RenderableType]:

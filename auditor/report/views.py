@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from auditor.model.ports import PortSet
-from auditor.model.words import Result, ServiceClass, Severity
+from auditor.model.words import NOTICES, Result, ServiceClass, Severity
 from auditor.report.plain import Document
 
 NO_CLASS = "no class"  # shown for findings about a whole address or boundary
@@ -33,12 +34,22 @@ def verdict(document: Document) -> Verdict:
 
 
 def _result(document: Document) -> str:
-    findings = document["findings"]
+    findings = acted_on(document)
     if not findings:
         return _without_findings(document)
-    severities = document["summary"]["by_severity"]
-    each = ", ".join(f"{number:,} {severity}" for severity, number in severities.items() if number)
-    return f"{count(len(findings), 'finding')}: {each}."
+    severities = Counter(finding["severity"] for finding in findings)
+    each = ", ".join(f"{severities[severity]:,} {severity}" for severity in Severity if severities[severity])
+    waived = len(document["waived"])
+    return f"{count(len(findings), 'finding')}: {each}{f'; {waived:,} waived' if waived else ''}."
+
+
+def acted_on(document: Document) -> list[Document]:
+    """The findings that are no notices: those that the verdict is about."""
+    return [finding for finding in document["findings"] if finding["kind"] not in NOTICES]
+
+
+def notices(document: Document) -> list[Document]:
+    return [finding for finding in document["findings"] if finding["kind"] in NOTICES]
 
 
 def _without_findings(document: Document) -> str:
@@ -47,7 +58,9 @@ def _without_findings(document: Document) -> str:
     verified, silent = endpoints["verified"], endpoints["silent"]
     if not complete and not verified:
         return "Nothing is verified."
+    waived = len(document["waived"])
     claim = "Nothing drifted" if complete else "No drift was seen"
+    claim += f" that is not waived ({count(waived, 'finding')} {'is' if waived == 1 else 'are'})" if waived else ""
     said = f"{claim}: {count(verified, 'endpoint')} {'is' if verified == 1 else 'are'} as the inventory declares"
     return f"{said}, {silent:,} silent." if silent else f"{said}."
 
@@ -94,8 +107,57 @@ def place_of(finding: Document) -> str:
     if "address" in finding:
         return str(finding["address"])
     if not rows:
-        return str(finding.get("host", ""))
+        return declared_at(finding) or str(finding.get("host", ""))
     return endpoint(rows[0]) + (f" +{len(rows) - 1:,} more" if len(rows) > 1 else "")
+
+
+def declared_at(finding: Document) -> str:
+    """`inventory.yaml:12`, where the finding is about a line of the inventory; else ""."""
+    at = finding.get("declared_at")
+    return f"{at['file']}:{at['line']}" if at else ""
+
+
+def change(finding: Document) -> str:
+    """What is expected and what was observed instead; or the rule that is broken."""
+    return str(finding["rule"]) if "rule" in finding else f"{expected(finding)} → {observed(finding)}"
+
+
+def matched(waiver: Mapping[str, Any]) -> str:
+    """What a waiver covers: `host web-1, ports 8080/tcp or 9090/tcp`."""
+    return ", ".join(f"{key} {' or '.join(values)}" for key, values in waiver["match"].items())
+
+
+def until(waiver: Mapping[str, Any]) -> str:
+    """The last day of a waiver, which may be the policy's and not its own."""
+    return str(waiver.get("covered_until", waiver["expires"]))
+
+
+def time_left(waiver: Mapping[str, Any], today: date) -> str:
+    """`ends today`, `1 day left`, `90 days left`."""
+    days = (date.fromisoformat(until(waiver)) - today).days
+    return "ends today" if days == 0 else f"{count(days, 'day')} left"
+
+
+def day_of(document: Document) -> date:
+    """The day of the audit, UTC."""
+    return datetime.fromisoformat(document["audit"]["finished_at"]).date()
+
+
+def expired(finding: Document) -> str:
+    """The sentence about the waiver that covered the finding until it expired; else ""."""
+    waiver = finding.get("expired_waiver")
+    return f"It was waived until {until(waiver)} by {waiver['owner']}: {waiver['reason']}" if waiver else ""
+
+
+def expiring(document: Document) -> list[tuple[Document, int]]:
+    """The waivers that cover something and are about to expire, the first to end first, and what each covers."""
+    covering: dict[str, tuple[Document, int]] = {}
+    for finding in document["waived"]:
+        waiver = finding["waiver"]
+        if "expires_in_days" in waiver:
+            key = json.dumps(waiver, sort_keys=True)
+            covering[key] = waiver, covering.get(key, (waiver, 0))[1] + 1
+    return sorted(covering.values(), key=lambda one: (until(one[0]), matched(one[0])))
 
 
 def expected(finding: Document) -> str:
@@ -137,7 +199,7 @@ def severity_table(findings: Iterable[Document]) -> list[tuple[str, list[int]]]:
 class Cell:
     """One host from one viewpoint.
 
-    `state` is a severity, `unverified`, `silent` (all of it), `partly silent`, `verified` or `not covered`.
+    `state` is a severity, `unverified`, `waived`, `silent` (all of it), `partly silent`, `verified` or `not covered`.
     """
 
     host: str
@@ -153,15 +215,18 @@ def host_matrix(document: Document) -> list[tuple[str, list[Cell]]]:
     worst: dict[tuple[str, str], Document] = {}
     counts: dict[tuple[str, str], int] = defaultdict(int)
     for finding in document["findings"]:
-        place = finding.get("host", ""), finding.get("viewpoint", "")
+        if "viewpoint" not in finding:
+            continue
+        place = finding.get("host", ""), finding["viewpoint"]
         worst.setdefault(place, finding)
         counts[place] += 1
     unverified = {(row["host"], row["viewpoint"]) for row in document["unverified"]}
+    waived = {(row.get("host", ""), row["viewpoint"]) for row in document["waived"] if "viewpoint" in row}
     silent: dict[tuple[str, str], int] = defaultdict(int)
     for row in document["silent"]:
         silent[row["host"], row["viewpoint"]] += ports_in(row)
     covered = _covered(document)
-    hosts = {host for host, _ in (*covered, *worst, *unverified, *silent) if host}
+    hosts = {host for host, _ in (*covered, *worst, *unverified, *waived, *silent) if host}
 
     def cell(host: str, view: str) -> Cell:
         place = host, view
@@ -169,6 +234,8 @@ def host_matrix(document: Document) -> list[tuple[str, list[Cell]]]:
             return Cell(host, view, worst[place]["severity"], worst[place]["rank"], counts[place])
         if place in unverified:
             return Cell(host, view, "unverified", 7)
+        if place in waived:
+            return Cell(host, view, "waived", 7)
         if place in silent:
             return Cell(host, view, "silent" if silent[place] >= covered.get(place, 0) else "partly silent", 8)
         if place in covered:
