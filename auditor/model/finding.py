@@ -103,5 +103,6 @@ class Finding:
             min(((o.expectation.protocol, o.ports.first) for o in drift.outcomes), default=("", -1))
             if drift
             else ("", -1),
+            self.rule,
             self.fingerprint,
         )

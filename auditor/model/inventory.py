@@ -56,12 +56,14 @@ class SourceRange:
     """Client addresses that a service is meant for: disjoint networks, `except` already taken out.
 
     `name` is the range's name, or the literal CIDR or address as written; `named` is false for a literal.
+    `declared_trust` is whether its trust was written, and not told from its size.
     """
 
     name: str
     networks: tuple[Network, ...]
     trust: Trust
     named: bool = True
+    declared_trust: bool = False
 
     def __contains__(self, address: Address) -> bool:
         return any(address in network for network in self.networks if network.version == address.version)

@@ -1,0 +1,151 @@
+"""Changes of the inventory → findings: what a gain may open, by its class and by who gains."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from auditor.catalogue import Classification, classify, known_ports
+from auditor.grade.breaches import breach_finding
+from auditor.grade.fingerprint import identity
+from auditor.grade.severity import CONSEQUENCE, DECIDED_BY, severities_of
+from auditor.model.breach import Breach
+from auditor.model.change import Change
+from auditor.model.finding import Finding, Playbook
+from auditor.model.ports import PortSet
+from auditor.model.words import ChangeKind, Network, Protocol, ServiceClass, Severity, Trust
+
+_SHOWN = 4  # networks named in a sentence
+_GAINS = frozenset({ChangeKind.ADDED, ChangeKind.WIDENED})
+_MEANT_FOR_ALL = frozenset({ServiceClass.PUBLIC_WEB, ServiceClass.UDP})
+
+
+def grade_changes(changes: Iterable[Change], breaches: Iterable[Breach] = ()) -> tuple[Finding, ...]:
+    """The findings of a gate, the most severe first."""
+    findings = [*map(_of_change, changes), *map(breach_finding, breaches)]
+    return tuple(sorted(findings, key=lambda finding: finding.order))
+
+
+@dataclass(frozen=True, slots=True)
+class _Class:
+    """What one endpoint may be, and how bad it is that it opens to these sources."""
+
+    protocol: Protocol
+    port: int
+    found: Classification
+    severities: tuple[Severity, ...]
+
+
+def _of_change(change: Change) -> Finding:
+    if change.kind is ChangeKind.WEAKENED:
+        return _finding(change, (Severity.INTERNAL_RECON,), f"{change.rule}: {change.what}.")
+    worst = min(_classes(change), key=lambda one: [severity.rank for severity in one.severities])
+    severities = worst.severities if change.kind in _GAINS else (Severity.OPERATIONAL_DRIFT,)
+    return _finding(change, severities, _why(change, worst), worst.found.service_class)
+
+
+def _finding(
+    change: Change, severities: tuple[Severity, ...], why: str, service_class: ServiceClass | None = None
+) -> Finding:
+    service = change.service.name if change.service else ""
+    return Finding(
+        fingerprint=identity(change.kind, host=change.host or "", service=service, rule=change.rule),
+        subject=change,
+        severity=severities[0],
+        why=why,
+        playbook=Playbook(change.kind.value, _values(change)),
+        also=severities[1:],
+        service_class=service_class,
+    )
+
+
+def _classes(change: Change) -> Iterator[_Class]:
+    """Of every port, whatever BASE, HEAD and the catalogue say that it is. The rest of the ports are all alike."""
+    for protocol in Protocol:
+        ports = PortSet.union(one.ports for one in change.endpoints if one.protocol is protocol)
+        known = ports & known_ports(protocol)
+        rest = ports - known
+        for port in (*known, *([rest.first] if rest else [])):
+            declared = [classify(protocol, port, None, one) for one in change.classes]
+            usual = classify(protocol, port, None, None)
+            # A port that nothing is known of says nothing against what is declared there.
+            for found in declared if declared and usual.decided_by == "none" else (*declared, usual):
+                yield _Class(protocol, port, found, _severities(change, found))
+
+
+def _severities(change: Change, found: Classification) -> tuple[Severity, ...]:
+    """The highest first; that of strangers, and nothing where all who gain are trusted."""
+    if change.kind in _GAINS and change.trust is Trust.TRUSTED:
+        return (Severity.OPERATIONAL_DRIFT,)
+    override = found.entry.severity.get("untrusted") if found.entry else None
+    if not override and not change.behind and found.graded_as in _MEANT_FOR_ALL:
+        return (Severity.OPERATIONAL_DRIFT,)
+    return severities_of(found.graded_as, untrusted=True, past_front=bool(change.behind), override=override)
+
+
+def _why(change: Change, worst: _Class) -> str:
+    found = worst.found
+    graded_as = f"{found.service_class}, graded as {found.as_class}" if found.as_class else str(found.service_class)
+    what = f"{_service(change)} on {_ports(change)} ({graded_as}, {DECIDED_BY[found.decided_by]})"
+    if change.kind not in _GAINS:
+        ending = "its clients there are cut off, nothing is exposed"
+        return f"{what} is no longer open to {named(change.lost)}: {ending}."
+    verb = "is opened to" if change.kind is ChangeKind.ADDED else "is widened to"
+    whose = "trusted sources" if change.trust is Trust.TRUSTED else "untrusted sources"
+    return f"{what} {verb} {named(change.gained)}, {whose}: {_consequence(change, worst)}."
+
+
+def _consequence(change: Change, worst: _Class) -> str:
+    highest = worst.severities[0]
+    if change.trust is Trust.TRUSTED:
+        return "it should be wanted, and is no more than that"
+    if highest is Severity.OPERATIONAL_DRIFT:
+        return "that is what such a service is for, if it is wanted"
+    if highest is Severity.CONTROL_BYPASS and change.behind:
+        return f"{change.behind}, which should stand before it, is bypassed"
+    return CONSEQUENCE[highest]
+
+
+def _values(change: Change) -> dict[str, str]:
+    """What fills the playbook: only what the inventory's grammar allows."""
+    values = {
+        "host": change.host or "the estate",
+        "service": _service(change),
+        "place": str(change.location or "the inventory"),
+        "rule": change.rule,
+        "what": change.what,
+    }
+    if not change.endpoints:
+        return values
+    first = change.endpoints[0]
+    return values | {
+        "address": str(first.address),
+        "ports": str(first.ports),
+        "protocol": first.protocol.value,
+        "gained": named(change.gained),
+        "lost": named(change.lost),
+    }
+
+
+def _service(change: Change) -> str:
+    return change.service.name if change.service else "the inventory"
+
+
+def _ports(change: Change) -> str:
+    """`5432/tcp`, of all addresses."""
+    every = {p: PortSet.union(one.ports for one in change.endpoints if one.protocol is p) for p in Protocol}
+    return ", ".join(f"{_short(ports)}/{protocol}" for protocol, ports in every.items() if ports)
+
+
+def _short(ports: PortSet) -> str:
+    text = str(ports)
+    return text if len(text) <= 40 else f"{text[:36].rpartition(',')[0]},…"
+
+
+def named(networks: tuple[Network, ...]) -> str:
+    """The first few of them, and how many more there are; `nobody` where there is none."""
+    rest = len(networks) - _SHOWN
+    shown = [str(network) for network in networks[:_SHOWN]] + ([f"{rest} more"] if rest > 0 else [])
+    if len(shown) < 2:
+        return "".join(shown) or "nobody"
+    return f"{', '.join(shown[:-1])} and {shown[-1]}"
