@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from auditor.change.changing import changes
+from auditor.change.stricter import new_breaches, readings, united
 
-__all__ = ["changes"]
+__all__ = ["changes", "new_breaches", "readings", "united"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from auditor import addresses
-from auditor.change.exposure import spots
+from auditor.change.exposure import renamed
 from auditor.change.keys import Path, listed, weak
 from auditor.model.change import Change, Written
-from auditor.model.inventory import Forbid, Inventory, Policy, SourceRange, Waiver
+from auditor.model.inventory import Forbid, Policy, SourceRange, Waiver
 from auditor.model.words import Network, Trust
 
 
@@ -43,10 +43,10 @@ def _trust(before: SourceRange | None, after: SourceRange, trusted: list[Network
 
 def _policy(base: Written, head: Written) -> Iterator[Change]:
     before, after = base.inventory.policy, head.inventory.policy
-    renamed = _renamed(base.inventory, head.inventory) if any(rule.exceptions for rule in before.forbid) else {}
+    names = renamed(base.inventory, head.inventory) if any(rule.exceptions for rule in before.forbid) else {}
     told: set[str] = set()
     for rule in before.forbid:
-        allowed = {renamed.get(one, one) for one in rule.exceptions}
+        allowed = {names.get(one, one) for one in rule.exceptions}
         if str(rule) not in told and not any(
             _covers(one, rule) and set(one.exceptions) <= allowed for one in after.forbid
         ):
@@ -74,20 +74,6 @@ def _forbid(rule: Forbid, allowed: set[str], after: Policy, head: Written) -> Ch
 def _covers(rule: Forbid, other: Forbid) -> bool:
     """Whether a rule forbids, but for its exceptions, all that the other one does."""
     return rule.service_class in (None, other.service_class) and rule.trust in (None, other.trust)
-
-
-def _renamed(base: Inventory, head: Inventory) -> dict[str, str]:
-    """What services of BASE are called in HEAD, where host or service has another name, by an endpoint of both."""
-    names = {}
-    after = spots(head)
-    for address, spot in spots(base).items():
-        if address not in after:
-            continue
-        for old in spot.services():
-            for new in after[address].services():
-                if (old.tcp, old.udp) == (new.tcp, new.udp):
-                    names[f"{spot.host.name}.{old.name}"] = f"{after[address].host.name}.{new.name}"
-    return names
 
 
 def _waiver(before: tuple[Waiver, ...], after: Waiver, path: Path, head: Written) -> Iterator[Change]:

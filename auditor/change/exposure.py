@@ -108,3 +108,17 @@ def _overlaid(address: Address | str, base: Spot | None, head: Spot | None, sets
 
 def _chosen(services: Sequence[Service], owners: tuple[int, ...], first: int) -> tuple[Service, ...]:
     return tuple(services[owner - first] for owner in owners if first <= owner < first + len(services))
+
+
+def renamed(base: Inventory, head: Inventory) -> dict[str, str]:
+    """What services of BASE are called in HEAD, where host or service has another name, by an endpoint of both."""
+    names = {}
+    after = spots(head)
+    for address, spot in spots(base).items():
+        if address not in after:
+            continue
+        for old in spot.services():
+            for new in after[address].services():
+                if (old.tcp, old.udp) == (new.tcp, new.udp):
+                    names[f"{spot.host.name}.{old.name}"] = f"{after[address].host.name}.{new.name}"
+    return names

@@ -2,45 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from auditor.catalogue import Classification, classify, known_ports
-from auditor.grade.breaches import breach_finding
 from auditor.grade.fingerprint import identity
 from auditor.grade.severity import CONSEQUENCE, DECIDED_BY, severities_of
-from auditor.model.breach import Breach
 from auditor.model.change import Change
 from auditor.model.finding import Finding, Playbook
 from auditor.model.ports import PortSet
 from auditor.model.words import ChangeKind, Network, Protocol, ServiceClass, Severity, Trust
 
 _SHOWN = 4  # networks named in a sentence
-_GAINS = frozenset({ChangeKind.ADDED, ChangeKind.WIDENED})
+GAINS = frozenset({ChangeKind.ADDED, ChangeKind.WIDENED})
 _MEANT_FOR_ALL = frozenset({ServiceClass.PUBLIC_WEB, ServiceClass.UDP})
 
 
-def grade_changes(changes: Iterable[Change], breaches: Iterable[Breach] = ()) -> tuple[Finding, ...]:
-    """The findings of a gate, the most severe first."""
-    findings = [*map(_of_change, changes), *map(breach_finding, breaches)]
-    return tuple(sorted(findings, key=lambda finding: finding.order))
-
-
 @dataclass(frozen=True, slots=True)
-class _Class:
-    """What one endpoint may be, and how bad it is that it opens to these sources."""
+class Possible:
+    """What some ports may be, and how bad it is that they open to these sources."""
 
     protocol: Protocol
-    port: int
+    ports: PortSet
     found: Classification
     severities: tuple[Severity, ...]
 
 
-def _of_change(change: Change) -> Finding:
+def change_finding(change: Change) -> Finding:
+    """The finding of one change. What is gained is as severe as what it may be and who gains it."""
     if change.kind is ChangeKind.WEAKENED:
         return _finding(change, (Severity.INTERNAL_RECON,), f"{change.rule}: {change.what}.")
-    worst = min(_classes(change), key=lambda one: [severity.rank for severity in one.severities])
-    severities = worst.severities if change.kind in _GAINS else (Severity.OPERATIONAL_DRIFT,)
+    worst = min(possible(change), key=lambda one: [severity.rank for severity in one.severities])
+    severities = worst.severities if change.kind in GAINS else (Severity.OPERATIONAL_DRIFT,)
     return _finding(change, severities, _why(change, worst), worst.found.service_class)
 
 
@@ -59,23 +52,23 @@ def _finding(
     )
 
 
-def _classes(change: Change) -> Iterator[_Class]:
+def possible(change: Change) -> Iterator[Possible]:
     """Of every port, whatever BASE, HEAD and the catalogue say that it is. The rest of the ports are all alike."""
     for protocol in Protocol:
         ports = PortSet.union(one.ports for one in change.endpoints if one.protocol is protocol)
         known = ports & known_ports(protocol)
         rest = ports - known
-        for port in (*known, *([rest.first] if rest else [])):
-            declared = [classify(protocol, port, None, one) for one in change.classes]
-            usual = classify(protocol, port, None, None)
+        for alike in (*map(PortSet.of, known), *([rest] if rest else [])):
+            declared = [classify(protocol, alike.first, None, one) for one in change.classes]
+            usual = classify(protocol, alike.first, None, None)
             # A port that nothing is known of says nothing against what is declared there.
             for found in declared if declared and usual.decided_by == "none" else (*declared, usual):
-                yield _Class(protocol, port, found, _severities(change, found))
+                yield Possible(protocol, alike, found, _severities(change, found))
 
 
 def _severities(change: Change, found: Classification) -> tuple[Severity, ...]:
     """The highest first; that of strangers, and nothing where all who gain are trusted."""
-    if change.kind in _GAINS and change.trust is Trust.TRUSTED:
+    if change.kind in GAINS and change.trust is Trust.TRUSTED:
         return (Severity.OPERATIONAL_DRIFT,)
     override = found.entry.severity.get("untrusted") if found.entry else None
     if not override and not change.behind and found.graded_as in _MEANT_FOR_ALL:
@@ -83,11 +76,11 @@ def _severities(change: Change, found: Classification) -> tuple[Severity, ...]:
     return severities_of(found.graded_as, untrusted=True, past_front=bool(change.behind), override=override)
 
 
-def _why(change: Change, worst: _Class) -> str:
+def _why(change: Change, worst: Possible) -> str:
     found = worst.found
     graded_as = f"{found.service_class}, graded as {found.as_class}" if found.as_class else str(found.service_class)
     what = f"{_service(change)} on {_ports(change)} ({graded_as}, {DECIDED_BY[found.decided_by]})"
-    if change.kind not in _GAINS:
+    if change.kind not in GAINS:
         ending = "its clients there are cut off, nothing is exposed"
         return f"{what} is no longer open to {named(change.lost)}: {ending}."
     verb = "is opened to" if change.kind is ChangeKind.ADDED else "is widened to"
@@ -95,7 +88,7 @@ def _why(change: Change, worst: _Class) -> str:
     return f"{what} {verb} {named(change.gained)}, {whose}: {_consequence(change, worst)}."
 
 
-def _consequence(change: Change, worst: _Class) -> str:
+def _consequence(change: Change, worst: Possible) -> str:
     highest = worst.severities[0]
     if change.trust is Trust.TRUSTED:
         return "it should be wanted, and is no more than that"

@@ -14,11 +14,11 @@ GATE_FAIL_ON_WORDS = ("none", *Severity, *FAILING)
 
 
 def gate_verdict(findings: Sequence[Finding], fail_on: Collection[str]) -> GateVerdict:
-    """Judge a gate. `fail_on` is `none`, or one severity (it and all above it fail), or kinds.
+    """Judge a gate by what no waiver covers. `fail_on` is `none`, one severity (it and all above fail), or kinds.
 
-    What closes never fails, and neither does what a waiver covers.
+    What closes never fails.
     """
-    fails = any(_fails(finding, fail_on) for finding in findings if finding.waiver is None)
+    fails = any(_fails(finding, fail_on) for finding in findings)
     return GateVerdict("fail" if fails else "pass", tuple(sorted(fail_on)), FAIL if fails else PASS)
 
 

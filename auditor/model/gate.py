@@ -28,11 +28,12 @@ class GateVerdict:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """`date` is the day, UTC, by which waivers were judged. A finding with a `waiver` is waived."""
+    """`date` is the day, UTC, by which waivers were judged. `findings` are those that no waiver covers."""
 
     auditor_version: str
     date: date
     base: Side
     head: Side
     findings: tuple[Finding, ...]
+    waived: tuple[Finding, ...]
     verdict: GateVerdict

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from auditor import catalogue
 from auditor.model.finding import Finding
 from auditor.model.gate import Gate, Side
-from auditor.model.inventory import Host, Waiver
 from auditor.model.words import ChangeKind, Kind, Severity
 from auditor.report.entries import entry
 from auditor.report.plain import Document, present
+from auditor.report.waivers import Day
 
 SCHEMA = "auditor/gate/v1"
 KINDS = (*ChangeKind, Kind.POLICY_BREACH)
@@ -23,10 +23,9 @@ def gate_document(gate: Gate) -> Document:
     Keys come in the schema's order, lists are sorted, and what is not known is absent: the same change gives the same
     bytes.
     """
-    every = sorted(gate.findings, key=lambda finding: finding.order)
-    findings = [finding for finding in every if finding.waiver is None]
-    waived = [(finding, finding.waiver) for finding in every if finding.waiver is not None]
+    every = [*gate.findings, *gate.waived]
     hosts = {**gate.base.inventory.hosts, **gate.head.inventory.hosts}
+    day = Day(gate.date, gate.base.inventory.policy.max_waiver_days)
     kinds, playbooks = catalogue.kinds(), catalogue.playbooks()
     return {
         "schema": SCHEMA,
@@ -41,9 +40,9 @@ def gate_document(gate: Gate) -> Document:
             "fail_on": list(gate.verdict.fail_on),
             "exit_code": gate.verdict.exit_code,
         },
-        "summary": _summary(findings, len(waived)),
-        "findings": [entry(finding, hosts) for finding in findings],
-        "waived": [_waived(finding, waiver, hosts) for finding, waiver in waived],
+        "summary": _summary(gate.findings, len(gate.waived)),
+        "findings": [entry(finding, hosts, day) for finding in gate.findings],
+        "waived": [entry(finding, hosts, day) for finding in gate.waived],
         "kinds": {kind: kinds[kind] for kind in sorted({finding.kind.value for finding in every})},
         "playbooks": {name: dict(playbooks[name]) for name in sorted({finding.playbook.id for finding in every})},
     }
@@ -57,7 +56,7 @@ def _side(side: Side) -> Document:
     )
 
 
-def _summary(findings: list[Finding], waived: int) -> Document:
+def _summary(findings: Collection[Finding], waived: int) -> Document:
     kinds = Counter(finding.kind for finding in findings)
     severities = Counter(finding.severity for finding in findings)
     return {
@@ -72,18 +71,3 @@ def _summary(findings: list[Finding], waived: int) -> Document:
 
 def _count(names: Iterable[str]) -> dict[str, int]:
     return dict(sorted(Counter(names).items()))
-
-
-def _waived(finding: Finding, waiver: Waiver, hosts: dict[str, Host]) -> Document:
-    at = waiver.location
-    covering = present(
-        match=waiver.match.written,
-        severity=waiver.severity.value if waiver.severity else None,
-        reason=waiver.reason,
-        owner=waiver.owner,
-        ticket=waiver.ticket,
-        since=waiver.since.isoformat(),
-        expires=waiver.expires.isoformat(),
-        declared_at={"file": at.file, "line": at.line} if at else None,
-    )
-    return {**entry(finding, hosts), "waiver": covering}
