@@ -16,7 +16,7 @@ from auditor.errors import UsageError
 from auditor.inventory import expect, load
 from auditor.model.inventory import Inventory, Viewpoint
 from auditor.model.words import Profile
-from auditor.report import FORMATS
+from auditor.report import FORMATS, relative
 from auditor.rundir import write_anywhere
 
 
@@ -209,10 +209,17 @@ def _check_path(item: str, path: Path | None, taken: Iterable[Path | None]) -> N
         raise UsageError(f"--format {item}: there is no folder {path.parent}; create it first")
 
 
+_AS_GIVEN = frozenset({"json", "html", "text"})
+
+
 def write_formats(document: dict[str, Any], wanted: dict[str, Path | None]) -> None:
-    """Write every format that was asked for. Raises RunError."""
+    """Write every format that was asked for. Raises RunError.
+
+    Formats for CI name files from here, as its repositories do; the report keeps the names that were given.
+    """
+    here = relative(document, Path.cwd())
     for name, path in wanted.items():
-        text = FORMATS[name](document)
+        text = FORMATS[name](document if name in _AS_GIVEN else here)
         if path is None:
             _to_stdout(text if text.endswith("\n") else f"{text}\n")
         else:
