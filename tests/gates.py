@@ -164,3 +164,35 @@ REMOVED = change(
 def busy_gate() -> Document:
     """One change of every kind, of which two fail."""
     return gate(OPENED, SITE, NARROWED, WEAKENED, REMOVED, waived=[WAIVED])
+
+
+HOSTILE = (
+    "a|b`c<img src=x>&amp; [x](javascript:1) **b** _i_ ~~s~~ \\| @octocat #1 !2 $x$",
+    "https://evil.example www.evil.example mailto:a@evil.example WWW.evil.example FTP://x.y",
+    "::set-output name=x::1\n::error::owned\r\n##[set-env name=A]b",
+    "%0A::stop-commands::x%0D",
+    "]]><script>alert(1)</script><![CDATA[ <!-- --> &#0; &lol;",
+    "nul\x00bel\x07esc\x1b[2J\x0b\x0c\x85\u2028",
+    "admin\u202etxt\u2066\u200b\ufeff",
+    "half \ud83d pair \udcff \ufffe\uffff",
+    "four 🙂 𝕏 {0} {{1}} %s ,: ;'\" \U000e0041",
+    "`",
+    "``|``\\",
+    "",
+    " ",
+    "-" * 9,
+    "A" * 50_000,
+)
+
+
+def hostile_gate() -> Document:
+    """A change, a weakened key and a waived one for each hostile text, which stands wherever text may stand."""
+    findings, waived = [], []
+    for number, text in enumerate(HOSTILE):
+        named = {"host": text, "service": text, "why": text, "owner": text, "at": (text or "x", number + 1)}
+        findings.append(change("added", Severity.INTERNAL_RECON, gained=(text,), lost=(text,), rule=text, **named))
+        findings.append(change("weakened", Severity.INTERNAL_RECON, endpoints=(), rule=f"{text}{number}", **named))
+        findings.append(change("removed", rule=f"{number}", **named))
+        waiver = {**WAIVER, "reason": text, "owner": text, "ticket": text}
+        waived.append(change("widened", waiver=waiver, rule=f"{number}", **named))
+    return gate(*findings, waived=waived, files=[HOSTILE[0]])
