@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
-from auditor.model.words import ChangeKind, Kind, Severity
+from auditor.model.words import NOTICES, ChangeKind, Kind, Severity
 from auditor.report import views
 from auditor.report.hostile import visible
 from auditor.report.plain import Document
@@ -28,13 +28,21 @@ def is_change(entry: Mapping[str, Any]) -> bool:
     return entry["kind"] in _CHANGES
 
 
+def is_notice(entry: Mapping[str, Any]) -> bool:
+    """Whether the finding is told and is no part of the verdict."""
+    return entry["kind"] in NOTICES
+
+
 def fails(entry: Mapping[str, Any], document: Document) -> bool:
     """Whether the unwaived finding is one of those for which the verdict exits 1."""
-    words: Collection[str] = document["verdict"]["fail_on"]
-    words = (words,) if isinstance(words, str) else words
+    words: Sequence[str] = document["verdict"]["fail_on"]
     if is_gate(document) and entry["kind"] not in _MAY_FAIL_A_GATE:
         return False
-    if not words or entry["kind"] in words:
+    if entry["kind"] in words:
+        return True
+    if is_notice(entry):
+        return False
+    if not words:
         return True
     return any(entry["rank"] <= Severity(word).rank for word in words if word in set(Severity))
 
@@ -136,7 +144,7 @@ def facts(entry: Mapping[str, Any], document: Document) -> list[tuple[str, str]]
         ("rule", entry.get("rule", "")),
         ("declared at", f"{file}:{line}"),
         ("owner", entry.get("owner", "")),
-        ("waiver", waiver(entry.get("waiver"))),
+        ("waiver", waiver(entry.get("waiver") or entry.get("about_waiver"))),
         ("expired waiver", waiver(entry.get("expired_waiver"))),
         ("check", views.fill(playbook.get("immediate_check", ""), entry["playbook"].get("values", {}))),
         ("fix", views.fill(playbook.get("fix_action", ""), entry["playbook"].get("values", {}))),
@@ -154,6 +162,8 @@ def waiver(given: Mapping[str, Any] | None) -> str:
     """`partner migration (team-web, NET-123, until 2026-12-31)`; empty where there is no waiver."""
     if not given:
         return ""
-    until = f"until {given['expires']}" if "expires" in given else None
-    known = ", ".join(str(each) for each in (given.get("owner"), given.get("ticket"), until) if each)
-    return f"{given.get('reason', 'waived')} ({known})" if known else str(given.get("reason", "waived"))
+    until = f"until {given.get('covered_until', given['expires'])}"
+    left = given.get("expires_in_days")
+    soon = None if left is None else f"{views.count(left, 'day')} left"
+    known = ", ".join(str(each) for each in (given["owner"], given.get("ticket"), until, soon) if each)
+    return f"{given['reason']} ({known})"

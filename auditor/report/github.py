@@ -6,11 +6,9 @@ https://docs.github.com/actions/reference/workflow-commands-for-github-actions
 from __future__ import annotations
 
 from auditor.report import views
-from auditor.report.facts import CLOSES, anchor, fails, headline, is_change, sentence, waiver
+from auditor.report.facts import CLOSES, anchor, fails, headline, is_change, is_notice, sentence, waiver
 from auditor.report.hostile import visible, visible_document
 from auditor.report.plain import Document
-
-_NOTICES = CLOSES | {"stale-waiver"}
 
 
 def github(document: Document) -> str:
@@ -21,7 +19,7 @@ def github(document: Document) -> str:
     doc = visible_document(document)
     found = sorted(doc["findings"], key=lambda entry: (_LEVELS.index(_level(entry, doc)), entry["rank"]))
     lines = [_command(_level(entry, doc), entry, sentence(entry), doc) for entry in found]
-    lines += [_command("notice", each, f"waived: {waiver(each.get('waiver'))}", doc) for each in doc["waived"]]
+    lines += [_command("notice", each, f"waived: {waiver(each['waiver'])}", doc) for each in doc["waived"]]
     return "\n".join([*lines, _summary(doc)]) + "\n"
 
 
@@ -31,7 +29,7 @@ _LEVELS = ("error", "warning", "notice")
 def _level(entry: Document, doc: Document) -> str:
     if fails(entry, doc):
         return "error"
-    return "notice" if entry["kind"] in _NOTICES else "warning"
+    return "notice" if entry["kind"] in CLOSES or is_notice(entry) else "warning"
 
 
 def _command(level: str, entry: Document, message: str, doc: Document) -> str:

@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from auditor.report import views
-from auditor.report.facts import CLOSES, anchor, fails, is_gate, some, sources, waiver, whose
+from auditor.report.facts import CLOSES, anchor, fails, is_gate, is_notice, some, sources, waiver, whose
 from auditor.report.hostile import visible, visible_document
 from auditor.report.plain import Document
 
@@ -85,8 +85,7 @@ def _heading(doc: Document) -> str:
 
 
 def _verdict(doc: Document) -> str:
-    words = doc["verdict"]["fail_on"]
-    fail_on = ", ".join([words] if isinstance(words, str) else words) or "any finding"
+    fail_on = ", ".join(doc["verdict"]["fail_on"]) or "any finding"
     judged = f"It fails on {code(fail_on)}."
     if not is_gate(doc):
         sentence = inert(views.verdict(doc).sentence)
@@ -134,8 +133,8 @@ def _weakened(entry: Document, doc: Document) -> tuple[str, ...]:
 
 def _audit(doc: Document, page: _Page) -> None:
     head = ("", "kind", "class", "from", "service", "endpoints", "expected → observed", "declared at", "owner", "why")
-    for severity, group in groupby(doc["findings"], lambda entry: entry["severity"]):
-        page.table(severity, head, (_drift(entry, doc) for entry in group))
+    for heading, group in groupby(doc["findings"], lambda entry: "Notices" if is_notice(entry) else entry["severity"]):
+        page.table(heading, head, (_drift(entry, doc) for entry in group))
     _waived(doc, page)
     errors = ((inert(error["stage"]), inert(error["message"])) for error in doc["errors"])
     page.table("Failed in part", ("stage", "what"), errors)
@@ -163,7 +162,9 @@ def _drift(entry: Document, doc: Document) -> tuple[str, ...]:
 
 
 def _mark(entry: Document, doc: Document) -> str:
-    return "❌" if fails(entry, doc) else "⚠️"
+    if fails(entry, doc):
+        return "❌"
+    return "–" if entry["kind"] in CLOSES or is_notice(entry) else "⚠️"
 
 
 def _endpoints(entry: Document) -> str:
@@ -188,9 +189,14 @@ def _why(entry: Document) -> str:
 
 def _waived(doc: Document, page: _Page) -> None:
     rows = (
-        (inert(entry["kind"]), inert(entry["severity"]), code(whose(entry)), _endpoints(entry), inert(waiver(given)))
+        (
+            inert(entry["kind"]),
+            inert(entry["severity"]),
+            code(whose(entry)),
+            _endpoints(entry),
+            inert(waiver(entry["waiver"])),
+        )
         for entry in doc["waived"]
-        for given in [entry.get("waiver")]
     )
     page.table("Waived", ("kind", "severity", "service", "endpoints", "waiver"), rows, folded=True)
 
