@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from auditor.report.document import document
-from auditor.report.facts import relative
+from auditor.report.facts import is_gate, relative
+from auditor.report.github import github
 from auditor.report.html import html
 from auditor.report.junit import junit
 from auditor.report.markdown import markdown
@@ -20,5 +21,12 @@ FORMATS: dict[str, Callable[[Document], str]] = {
     "junit": junit,
     "markdown": markdown,
 }
+GATE_FORMATS: dict[str, Callable[[Document], str]] = {
+    "json": to_json,
+    "sarif": sarif,
+    "junit": junit,
+    "markdown": markdown,
+    "github": github,
+}
 
-__all__ = ["FORMATS", "document", "html", "read", "relative", "text", "to_json"]
+__all__ = ["FORMATS", "GATE_FORMATS", "document", "html", "is_gate", "read", "relative", "text", "to_json"]

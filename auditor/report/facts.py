@@ -8,10 +8,10 @@ from typing import Any
 
 from auditor.model.words import NOTICES, ChangeKind, Kind, Severity
 from auditor.report import views
+from auditor.report.gate import SCHEMA as GATE
 from auditor.report.hostile import visible
 from auditor.report.plain import Document
 
-GATE = "auditor/gate/"  # how the schema of a gate's document begins
 OPENS = frozenset({ChangeKind.ADDED.value, ChangeKind.WIDENED.value})
 CLOSES = frozenset({ChangeKind.REMOVED.value, ChangeKind.NARROWED.value})
 _CHANGES = frozenset(kind.value for kind in ChangeKind)
@@ -20,7 +20,7 @@ _SHOWN = 8  # endpoints or CIDRs that one line names
 
 
 def is_gate(document: Document) -> bool:
-    return str(document["schema"]).startswith(GATE)
+    return bool(document["schema"] == GATE)
 
 
 def is_change(entry: Mapping[str, Any]) -> bool:
