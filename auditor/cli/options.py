@@ -15,7 +15,7 @@ from auditor.cli.output import Style
 from auditor.errors import UsageError
 from auditor.inventory import expect, load
 from auditor.model.inventory import Inventory, Viewpoint
-from auditor.model.words import Profile
+from auditor.model.words import Profile, Severity
 from auditor.report import FORMATS, GATE_FORMATS, is_gate, relative
 from auditor.rundir import write_anywhere
 
@@ -183,6 +183,16 @@ def pick_viewpoints(declared: Inventory, names: Sequence[str]) -> tuple[Viewpoin
         raise UsageError(f"no viewpoint is named {unknown[0]}; there are {', '.join(known)}")
     chosen = set(known) if not names or "all" in names else set(names)
     return tuple(viewpoint for name, viewpoint in sorted(known.items()) if name in chosen)
+
+
+def check_fail_on(words: Sequence[str], known: Collection[str]) -> None:
+    """Refuse words of `--fail-on` that mean nothing, or nothing together. Raises UsageError."""
+    unknown = sorted(set(words) - set(known))
+    if unknown:
+        raise UsageError(f"--fail-on {unknown[0]}: not a severity, a kind or none; there are {', '.join(known)}")
+    alone = [word for word in words if word == "none" or word in set(Severity)]
+    if len(words) > 1 and alone:
+        raise UsageError(f"--fail-on {alone[0]}: a severity or none stands alone; only kinds repeat")
 
 
 def parse_formats(wanted: Sequence[str], known: Collection[str] = FORMATS.keys()) -> dict[str, Path | None]:

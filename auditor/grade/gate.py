@@ -9,6 +9,7 @@ from auditor.model.gate import GateVerdict
 from auditor.model.words import ChangeKind, Kind, Severity
 
 PASS, FAIL = 0, 1
+DEFAULT_FAIL_ON = Severity.INTERNAL_RECON.value
 FAILING = (ChangeKind.ADDED, ChangeKind.WIDENED, ChangeKind.WEAKENED, Kind.POLICY_BREACH)
 GATE_FAIL_ON_WORDS = ("none", *Severity, *FAILING)
 

@@ -2,7 +2,8 @@
 
 from auditor.inventory.coverage import choose
 from auditor.inventory.expecting import expect
-from auditor.inventory.loading import load, load_with_places
+from auditor.inventory.loading import absent, load, load_with_places
 from auditor.inventory.policy import breaches
+from auditor.inventory.revisions import copied, revision
 
-__all__ = ["breaches", "choose", "expect", "load", "load_with_places"]
+__all__ = ["absent", "breaches", "choose", "copied", "expect", "load", "load_with_places", "revision"]

@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 from auditor.report.document import document
 from auditor.report.facts import is_gate, relative
+from auditor.report.gate import gate_document
+from auditor.report.gate_text import gate_text
 from auditor.report.github import github
 from auditor.report.html import html
 from auditor.report.junit import junit
@@ -23,10 +25,23 @@ FORMATS: dict[str, Callable[[Document], str]] = {
 }
 GATE_FORMATS: dict[str, Callable[[Document], str]] = {
     "json": to_json,
+    "text": gate_text,
     "sarif": sarif,
     "junit": junit,
     "markdown": markdown,
     "github": github,
 }
 
-__all__ = ["FORMATS", "GATE_FORMATS", "document", "html", "is_gate", "read", "relative", "text", "to_json"]
+__all__ = [
+    "FORMATS",
+    "GATE_FORMATS",
+    "document",
+    "gate_document",
+    "gate_text",
+    "html",
+    "is_gate",
+    "read",
+    "relative",
+    "text",
+    "to_json",
+]
