@@ -68,7 +68,7 @@ def _forbid(rule: Forbid, allowed: set[str], after: Policy, head: Written) -> Ch
             more = sorted(set(one.exceptions) - allowed)
             path = (*path, index, "except")
             return weak(head, path, f"now leaves out {listed(more)}", rule=f"{name}.except")
-    return weak(head, path, "is no longer forbidden", rule=name)
+    return weak(head, path, "is no longer forbidden, or not all of it", rule=name)
 
 
 def _covers(rule: Forbid, other: Forbid) -> bool:

@@ -106,11 +106,11 @@ class _Viewpoint:
             old, new = self._before.address_of(family), self._after.address_of(family)
             if old is None or new is None or old == new:
                 continue
-            admitting = [name for name, networks in self._sources if _moves_into(networks, old, new)]
-            if admitting:
-                yield f"was {old}, is {new}, which stands in {listed(admitting)}"
+            why = [f"stands in {name}" for name, networks in self._sources if _moves_into(networks, old, new)]
             if new in self._declared and old not in self._declared:
-                yield f"was {old}, is {new}, which a host declares and which is no longer looked at"
+                why.append("is a host's own, which is not looked at from there")
+            if why:
+                yield f"was {old}, is {new}, which {listed(why)}"
 
     @cached_property
     def _sources(self) -> list[tuple[str, tuple[Network, ...]]]:

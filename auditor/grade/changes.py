@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
+from auditor.addresses import difference
 from auditor.catalogue import Classification, classify, known_ports
 from auditor.grade.fingerprint import identity
 from auditor.grade.severity import CONSEQUENCE, DECIDED_BY, severities_of
 from auditor.model.change import Change
 from auditor.model.finding import Finding, Playbook
 from auditor.model.ports import PortSet
-from auditor.model.words import ChangeKind, Network, Protocol, ServiceClass, Severity, Trust
+from auditor.model.words import ChangeKind, Family, Network, Protocol, ServiceClass, Severity, Trust
 
 _SHOWN = 4  # networks named in a sentence
 GAINS = frozenset({ChangeKind.ADDED, ChangeKind.WIDENED})
@@ -135,10 +137,32 @@ def _short(ports: PortSet) -> str:
     return text if len(text) <= 40 else f"{text[:36].rpartition(',')[0]},…"
 
 
+@lru_cache(maxsize=1024)
 def named(networks: tuple[Network, ...]) -> str:
-    """The first few of them, and how many more there are; `nobody` where there is none."""
-    rest = len(networks) - _SHOWN
-    shown = [str(network) for network in networks[:_SHOWN]] + ([f"{rest} more"] if rest > 0 else [])
-    if len(shown) < 2:
-        return "".join(shown) or "nobody"
-    return f"{', '.join(shown[:-1])} and {shown[-1]}"
+    """The networks in a sentence: the first few and how many more there are; `nobody` where there is none.
+
+    What is whole but for a few is told as that: `0.0.0.0/0 without 10.20.1.0/24`.
+    """
+    if len(networks) <= _SHOWN:
+        return _row([str(network) for network in networks]) or "nobody"
+    parts = [_whole([one for one in networks if Family.of(one) is family]) for family in Family]
+    if all(part is not None for part in parts):
+        return _row([part for part in parts if part])
+    return _row([*(str(network) for network in networks[:_SHOWN]), f"{len(networks) - _SHOWN} more"])
+
+
+def _whole(networks: list[Network]) -> str | None:
+    """One network, less a few; "" where there is none, and None where it cannot be told so shortly."""
+    if not networks:
+        return ""
+    around = networks[0]
+    while not (networks[0].network_address in around and networks[-1].broadcast_address in around):
+        around = around.supernet()
+    missing = difference([around], networks)
+    if len(missing) > _SHOWN:
+        return None
+    return f"{around} without {_row([str(network) for network in missing])}" if missing else str(around)
+
+
+def _row(words: list[str]) -> str:
+    return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else "".join(words)
