@@ -98,14 +98,13 @@ def whose(entry: Mapping[str, Any]) -> str:
 
 
 def headline(entry: Mapping[str, Any]) -> str:
-    """The finding in a few words: `added db-1.postgres 203.0.113.12:5432/tcp`."""
-    place = views.place_of(dict(entry))
-    words = [entry["kind"], whose(entry)]
-    if place and place != entry.get("host"):
-        words.append(place)
-    if entry["kind"] == ChangeKind.WEAKENED and entry.get("rule") != words[1]:
-        words.append(str(entry.get("rule", "")))
-    return visible(" ".join(filter(None, words)), longest=300)
+    """The finding in a few words: `added db-1.postgres 203.0.113.12:5432/tcp`. It has no line, which moves."""
+    about = [whose(entry)]
+    if entry["endpoints"] or "address" in entry:
+        about.append(views.place_of(dict(entry)))
+    elif "rule" in entry:
+        about.append(entry["rule"])
+    return visible(" ".join([entry["kind"], *dict.fromkeys(about)]), longest=300)
 
 
 def sentence(entry: Mapping[str, Any]) -> str:
@@ -162,7 +161,7 @@ def waiver(given: Mapping[str, Any] | None) -> str:
     """`partner migration (team-web, NET-123, until 2026-12-31)`; empty where there is no waiver."""
     if not given:
         return ""
-    until = f"until {given.get('covered_until', given['expires'])}"
+    until = f"until {views.until(given)}"
     left = given.get("expires_in_days")
     soon = None if left is None else f"{views.count(left, 'day')} left"
     known = ", ".join(str(each) for each in (given["owner"], given.get("ticket"), until, soon) if each)
