@@ -235,7 +235,7 @@ def write_formats(document: dict[str, Any], wanted: dict[str, Path | None]) -> N
     Formats for CI name files from here, as its repositories do; the report keeps the names that were given.
     """
     formats = GATE_FORMATS if is_gate(document) else FORMATS
-    here = relative(document, Path.cwd())
+    here = document if _AS_GIVEN.issuperset(wanted) else relative(document, Path.cwd())
     for name, path in wanted.items():
         text = formats[name](document if name in _AS_GIVEN else here)
         if path is None:

@@ -188,6 +188,16 @@ def test_base_given(runner: Runner, origin: Origin, tmp_path: Path) -> None:
     assert "added" in done.stdout, told(done)
 
 
+def test_a_base_that_cannot_be_fetched(runner: Runner, origin: Origin, tmp_path: Path) -> None:
+    """There is no verdict, and what to do about it is said."""
+    workspace = origin.checkout(tmp_path / "workspace", origin.heads["adds-a-site"])
+    event = {"before": "1234567890" * 4}
+    done, outputs, _ = runner.step(GATE, workspace, {"inventory": "inventory"}, event, "refs/heads/adds-a-site")
+
+    assert (2, {"result": "error"}) == (done.returncode, outputs)
+    assert "::error title=auditor::the commit to compare with cannot be fetched; " in done.stdout
+
+
 def test_hostile_inputs(runner: Runner, origin: Origin, tmp_path: Path) -> None:
     """Inputs are names of files and nothing else, whatever stands in them."""
     workspace = origin.checkout(tmp_path / "workspace", "refs/pull/adds-a-site/merge")
