@@ -61,7 +61,6 @@ def _rules(entries: Iterable[Document], doc: Document) -> list[Document]:
     return [
         {
             "id": kind,
-            "name": "".join(word.capitalize() for word in kind.split("-")),
             "shortDescription": {"text": views.title(kind)},
             "fullDescription": {"text": _text(doc["kinds"].get(kind, views.title(kind)))},
             **_help(doc["playbooks"].get(playbooks[kind], {})),
@@ -75,9 +74,7 @@ def _rules(entries: Iterable[Document], doc: Document) -> list[Document]:
 def _help(playbook: Mapping[str, str]) -> Document:
     """The playbook with names for its placeholders, since a rule is for all findings of its kind."""
     named = {key: _PLACEHOLDER.sub(lambda found: found[1].upper(), text) for key, text in playbook.items()}
-    parts = [(words, named[key]) for key, words in _HELP if named.get(key)]
-    if not parts:
-        return {}
+    parts = [(words, named[key]) for key, words in _HELP if named.get(key)] or [("Fix", "see the report")]
     text = "\n".join(f"{words}: {part}" for words, part in parts)
     markdown = "\n\n".join(f"**{words}:** {part}" for words, part in parts)
     return {"help": {"text": _text(text), "markdown": _text(markdown)}}
@@ -132,8 +129,26 @@ def _suppressions(entry: Document) -> list[Document]:
 
 
 _NOTIFICATIONS = [
-    {"id": "unverified", "shortDescription": {"text": "What could not be told: never a pass."}},
-    {"id": "failed", "shortDescription": {"text": "A stage that failed in part."}},
+    {
+        "id": kind,
+        "shortDescription": {"text": short},
+        "fullDescription": {"text": full},
+        "help": {"text": help_, "markdown": help_},
+    }
+    for kind, short, full, help_ in (
+        (
+            "unverified",
+            "Unverified",
+            "The audit could not tell whether these endpoints are as declared.",
+            "This is never a pass. The reason says what was missing: mend it and audit again.",
+        ),
+        (
+            "failed",
+            "Failed in part",
+            "A stage of the audit did not come to its end.",
+            "The message says why: mend it and audit again.",
+        ),
+    )
 ]
 
 
