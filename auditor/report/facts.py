@@ -16,7 +16,8 @@ OPENS = frozenset({ChangeKind.ADDED.value, ChangeKind.WIDENED.value})
 CLOSES = frozenset({ChangeKind.REMOVED.value, ChangeKind.NARROWED.value})
 _CHANGES = frozenset(kind.value for kind in ChangeKind)
 _MAY_FAIL_A_GATE = OPENS | {ChangeKind.WEAKENED.value, Kind.POLICY_BREACH.value}
-_SHOWN = 8  # endpoints or CIDRs that one line names
+_SHOWN = 8  # endpoints that one line names
+CIDRS = 24  # CIDRs that one line names; the internet less one network is up to 32 of them
 
 
 def is_gate(document: Document) -> bool:
@@ -110,7 +111,7 @@ def headline(entry: Mapping[str, Any]) -> str:
 def sentence(entry: Mapping[str, Any]) -> str:
     """One line that says it all: what, why, and the source ranges gained and lost."""
     said = [f"{headline(entry)}: {visible(entry['why'], longest=1000)}"]
-    said += [f"{word.capitalize()}: {some(cidrs)}." for word, cidrs in sources(entry)]
+    said += [f"{word.capitalize()}: {some(cidrs, CIDRS)}." for word, cidrs in sources(entry)]
     return " ".join(said)
 
 
@@ -137,7 +138,7 @@ def facts(entry: Mapping[str, Any], document: Document) -> list[tuple[str, str]]
         ("viewpoint", entry.get("viewpoint", "")),
         ("where", whose(entry)),
         ("endpoints", some([views.endpoint(row) for row in rows])),
-        *((word, some(cidrs)) for word, cidrs in sources(entry)),
+        *((word, some(cidrs, CIDRS)) for word, cidrs in sources(entry)),
         ("expected", "" if is_change(entry) or not rows else views.expected(dict(entry))),
         ("observed", "" if is_change(entry) or not rows else _observed(entry)),
         ("rule", entry.get("rule", "")),

@@ -8,15 +8,16 @@ from itertools import groupby
 from typing import Any
 
 from auditor.report import views
-from auditor.report.facts import CLOSES, anchor, fails, is_gate, is_notice, some, sources, waiver, whose
+from auditor.report.facts import CIDRS, CLOSES, anchor, fails, is_gate, is_notice, some, sources, waiver, whose
 from auditor.report.hostile import visible, visible_document
 from auditor.report.plain import Document
 
 MARKER = "<!-- auditor -->"  # the first line: by it a bot finds its earlier comment
 _LARGEST = 60_000  # bytes; GitHub refuses a comment of more than 65,536 characters
 _RESERVED = 4_000  # bytes of it for what closes sections and says how many are missing
+_LONG_CELL = 1200  # characters of a list of CIDRs
 _CELL = 400  # characters of one text in a table
-_SHOWN = 4  # endpoints or CIDRs in one cell
+_SHOWN = 4  # endpoints in one cell
 _BEFORE_NAMES = "@#!$~%^&"  # GitHub and GitLab look after these for people, issues, labels and more, also in entities
 _ACTS = re.compile(r"[`*_\[\]<>\\|{}" + _BEFORE_NAMES + r"]|:/(?=/)|www\.", re.IGNORECASE)
 _ENDS_CODE = re.compile(r"[`|\\]|^ | $")
@@ -173,7 +174,9 @@ def _endpoints(entry: Document) -> str:
 
 
 def _sources(entry: Document) -> str:
-    return "<br>".join(f"{word} {code(some(cidrs, _SHOWN))}" for word, cidrs in sources(entry)) or "–"
+    return (
+        "<br>".join(f"{word} {code(some(cidrs, CIDRS), longest=_LONG_CELL)}" for word, cidrs in sources(entry)) or "–"
+    )
 
 
 def _at(entry: Document, doc: Document) -> str:
@@ -214,9 +217,9 @@ def _kept_apart(found: re.Match[str]) -> str:
     return f"&#{ord(text)};" + (_NO_WIDTH if text in _BEFORE_NAMES else "")
 
 
-def code(value: Any) -> str:
+def code(value: Any, *, longest: int = _CELL) -> str:
     """A text to copy, exact. Where it holds what ends code or a cell, in HTML with those characters as numbers."""
-    shown = visible(str(value), longest=_CELL)
+    shown = visible(str(value), longest=longest)
     if shown and not _ENDS_CODE.search(shown):
         return f"`{shown}`"
     return f"<code>{_NOT_PLAIN.sub(lambda found: f'&#{ord(found[0])};', shown)}</code>"

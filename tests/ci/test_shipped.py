@@ -138,7 +138,7 @@ def test_the_commands_run(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["action.yml", ".gitlab/auditor-gate.gitlab-ci.yml"])
 def test_scripts(name: str, tmp_path: Path, program: Any) -> None:
-    """shellcheck has nothing against the scripts in them."""
+    """shellcheck has nothing against the scripts in them, other than that their variables come from outside."""
     whole = yaml.safe_load((ROOT / name).read_text())
     steps = whole["runs"]["steps"] if "runs" in whole else []
     texts = [step["run"] for step in steps] or ["\n".join(job["script"]) for job in whole.values()]
@@ -146,4 +146,4 @@ def test_scripts(name: str, tmp_path: Path, program: Any) -> None:
         script = tmp_path / f"{number}.sh"
         script.write_text(f"#!/bin/bash\n{text}")
 
-        assert "" == accepted(program("shellcheck"), "--exclude=SC2154", script)
+        assert "" == accepted(program("shellcheck"), "--exclude=SC2153,SC2154", script)
