@@ -86,16 +86,17 @@ def _heading(doc: Document) -> str:
 
 
 def _verdict(doc: Document) -> str:
-    fail_on = ", ".join(doc["verdict"]["fail_on"]) or "any finding"
-    judged = f"It fails on {code(fail_on)}."
+    words = "".join(f" --fail-on {word}" for word in doc["verdict"]["fail_on"])
+    judged = f"({code(words.strip())})" if words else "(any finding fails)"
     if not is_gate(doc):
         sentence = inert(views.verdict(doc).sentence)
-        return f"{sentence} {judged} {code(doc['audit']['profile'])} profile, {inert(views.times(doc))}."
+        return f"{sentence} {code(doc['audit']['profile'])} profile {judged}, {inert(views.times(doc))}."
     found, failing = doc["findings"], sum(fails(entry, doc) for entry in doc["findings"])
     if not found:
-        return f"The change opens nothing and audits nothing less. {judged}"
-    fail = f"{failing:,} of {views.count(len(found), 'finding')} {'fails' if failing == 1 else 'fail'}."
-    return f"{fail if failing else 'Nothing of it fails.'} {judged}"
+        return f"The change opens nothing and audits nothing less {judged}."
+    if not failing:
+        return f"Nothing of it fails {judged}."
+    return f"{failing:,} of {views.count(len(found), 'finding')} {'fails' if failing == 1 else 'fail'} {judged}."
 
 
 def _gate(doc: Document, page: _Page) -> None:
