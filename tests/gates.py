@@ -139,7 +139,7 @@ WEAKENED = change(
     at=("inventories/example/viewpoints.yaml", 9),
 )
 WAIVER = {
-    "match": '{"host":"web-1"}',
+    "match": {"host": ["web-1"]},
     "reason": "partner migration",
     "owner": "team-web",
     "ticket": "NET-123",
