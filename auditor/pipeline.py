@@ -9,17 +9,20 @@ from pathlib import Path
 
 from auditor import __version__
 from auditor.addresses import by_address
+from auditor.change import changes, new_breaches, readings, united
 from auditor.drift import compare
 from auditor.errors import TransportError
-from auditor.grade import grade
+from auditor.grade import gate_verdict, grade, grade_changes
 from auditor.grade.verdict import verdict
 from auditor.inventory import breaches, choose, expect, lint, load_with_places, sight
 from auditor.model.audit import Audit, StageError
 from auditor.model.breach import Breach
+from auditor.model.change import Written
 from auditor.model.context import Context
 from auditor.model.drift import Comparison
 from auditor.model.expectation import Expectations
 from auditor.model.finding import Finding
+from auditor.model.gate import Gate, Side
 from auditor.model.inventory import Inventory, LocalVia, Viewpoint
 from auditor.model.lint import JudgedBreach, Validation
 from auditor.model.observation import Scan
@@ -104,6 +107,23 @@ async def checks(inventory: Inventory | None, viewpoints: Sequence[Viewpoint]) -
     asked = [(e.viewpoint, sorted({a for a, _ in e.coverage()}, key=by_address)) for e in expected]
     names = [Check("names", str(one), passed=False) for one in inventory.unresolved]
     return names + [check for v, addresses in asked for check in await examine(transport, v.via, v, addresses)]
+
+
+def gate(base: tuple[str, Written], head: tuple[str, Written], fail_on: Sequence[str], today: date) -> Gate:
+    """Judge what the step from BASE to HEAD, each with its path as given, does to exposure. Looks at nothing else."""
+    before, after = base[1].inventory, head[1].inventory
+    policy = united(before.policy, after.policy)
+    known, judged = ([b for one in side for b in breaches(one, policy)] for side in readings(before, after, policy))
+    graded = grade_changes(changes(base[1], head[1]), new_breaches(known, judged, before, after), before, after, today)
+    return Gate(
+        auditor_version=__version__,
+        date=today,
+        base=Side(base[0], before),
+        head=Side(head[0], after),
+        findings=graded.findings,
+        waived=graded.waived,
+        verdict=gate_verdict(graded.findings, fail_on),
+    )
 
 
 def _judge(

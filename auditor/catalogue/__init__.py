@@ -6,7 +6,7 @@ from auditor.catalogue.contradiction import contradiction
 from auditor.catalogue.declared import declared_classes
 from auditor.catalogue.entry import Entry, entries
 from auditor.catalogue.lookup import Classification, classify, entry_by_word
-from auditor.catalogue.ports import PRINTER_PORTS, top_udp_ports, usual_ports
+from auditor.catalogue.ports import PRINTER_PORTS, known_ports, top_udp_ports, usual_ports
 from auditor.catalogue.texts import PLAYBOOK_KEYS, firewalls, kinds, playbooks
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "entry_by_word",
     "firewalls",
     "kinds",
+    "known_ports",
     "playbooks",
     "top_udp_ports",
     "usual_ports",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache, lru_cache
+from functools import lru_cache
 
-from auditor.catalogue.entry import entries
 from auditor.catalogue.lookup import classify, entry_by_word
+from auditor.catalogue.ports import known_ports
 from auditor.model.inventory import Service
 from auditor.model.ports import PortSet
 from auditor.model.words import Protocol, ServiceClass
@@ -50,13 +50,8 @@ def _classes(
 
 def _telling(protocol: Protocol, ports: PortSet) -> Iterator[int]:
     """The ports that the catalogue knows, and one that stands for all others."""
-    known = _known_ports(protocol)
+    known = known_ports(protocol)
     yield from ports & known
     rest = ports - known
     if rest:
         yield rest.first
-
-
-@cache
-def _known_ports(protocol: Protocol) -> PortSet:
-    return PortSet.union(entry.ports(protocol) for entry in entries())

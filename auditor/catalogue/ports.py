@@ -19,6 +19,12 @@ def usual_ports(protocol: Protocol) -> PortSet:
 
 
 @cache
+def known_ports(protocol: Protocol) -> PortSet:
+    """Every port that some service of the catalogue usually listens on."""
+    return PortSet.union(entry.ports(protocol) for entry in entries())
+
+
+@cache
 def top_udp_ports() -> PortSet:
     """The 100 UDP ports that are open most often, by nmap's frequencies."""
     return PortSet.parse(read("ports")["top_udp"].replace(" ", ""))

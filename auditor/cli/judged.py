@@ -12,12 +12,11 @@ import click
 from auditor import rundir
 from auditor.cli import options
 from auditor.cli.output import Log, Style, summary
-from auditor.errors import UsageError
 from auditor.grade.verdict import FAIL_ON_WORDS
 from auditor.model.audit import Audit
 from auditor.model.context import Context
 from auditor.model.inventory import Inventory
-from auditor.model.words import Kind, Profile, Severity
+from auditor.model.words import Profile
 from auditor.pipeline import Request
 from auditor.report import FORMATS, document
 
@@ -61,7 +60,7 @@ def judge(
     style: Style,
 ) -> int:
     """Run `act` and write its reports; the exit code of its verdict."""
-    _check_fail_on(fail_on)
+    options.check_fail_on(fail_on, FAIL_ON_WORDS)
     wanted = options.parse_formats(formats)
     random = SystemRandom()
     request = Request(
@@ -94,14 +93,3 @@ def judge(
 
 def _given(**given: object) -> dict[str, object]:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in given.items() if value}
-
-
-def _check_fail_on(words: tuple[str, ...]) -> None:
-    unknown = sorted(set(words) - set(FAIL_ON_WORDS))
-    if unknown:
-        raise UsageError(
-            f"--fail-on {unknown[0]}: not a severity, a kind or none; there are {', '.join(FAIL_ON_WORDS)}"
-        )
-    if len(words) > 1 and not set(words) <= set(Kind):
-        single = next(word for word in words if word == "none" or word in set(Severity))
-        raise UsageError(f"--fail-on {single}: a severity or none stands alone; only kinds repeat")

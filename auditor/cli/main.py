@@ -12,7 +12,7 @@ from typing import NoReturn, TextIO
 import click
 
 from auditor import __version__
-from auditor.cli import audit, compare, doctor, expect, plan, render, signals, validate
+from auditor.cli import audit, compare, doctor, expect, gate, plan, render, signals, validate
 from auditor.cli.output import clean
 from auditor.errors import AuditorError, InventoryError
 
@@ -30,6 +30,7 @@ def cli() -> None:
       auditor plan inventories/practice -V public
       auditor audit inventories/practice -V all -o reports/
       auditor compare inventories/practice --nmap-xml public=scan.xml
+      auditor gate git:origin/main:inventories/practice inventories/practice
 
     \b
     Exit codes of audit and compare:
@@ -40,7 +41,7 @@ def cli() -> None:
     """
 
 
-for module in (audit, compare, validate, expect, plan, render, doctor):
+for module in (audit, compare, validate, expect, plan, gate, render, doctor):
     cli.add_command(module.command)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import tomllib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,8 @@ from auditor.cli.output import Style
 from auditor.errors import UsageError
 from auditor.inventory import expect, load
 from auditor.model.inventory import Inventory, Viewpoint
-from auditor.model.words import Profile
-from auditor.report import FORMATS
+from auditor.model.words import Profile, Severity
+from auditor.report import FORMATS, GATE_FORMATS, is_gate, relative
 from auditor.rundir import write_anywhere
 from auditor.transport import look_up
 
@@ -61,13 +61,20 @@ reports_dir = click.option(
     metavar="DIR",
     help="Folder that gets a folder for this run.",
 )
-formats = click.option(
-    "--format",
-    "formats",
-    multiple=True,
-    metavar="F[=PATH]",
-    help=f"Also write this format ({', '.join(FORMATS)}) to PATH, or to stdout in place of the summary; repeats.",
-)
+
+
+def formats_of(names: Iterable[str]) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """The option --format, with these names of formats."""
+    return click.option(
+        "--format",
+        "formats",
+        multiple=True,
+        metavar="F[=PATH]",
+        help=f"Also write this format ({', '.join(names)}) to PATH, or to stdout in place of the summary; repeats.",
+    )
+
+
+formats = formats_of(FORMATS)
 
 
 def _read_config(context: click.Context, _parameter: click.Parameter, path: Path | None) -> None:
@@ -185,13 +192,23 @@ def pick_viewpoints(declared: Inventory, names: Sequence[str]) -> tuple[Viewpoin
     return tuple(viewpoint for name, viewpoint in sorted(known.items()) if name in chosen)
 
 
-def parse_formats(wanted: Sequence[str]) -> dict[str, Path | None]:
+def check_fail_on(words: Sequence[str], known: Collection[str]) -> None:
+    """Refuse words of `--fail-on` that mean nothing, or nothing together. Raises UsageError."""
+    unknown = sorted(set(words) - set(known))
+    if unknown:
+        raise UsageError(f"--fail-on {unknown[0]}: not a severity, a kind or none; there are {', '.join(known)}")
+    alone = [word for word in words if word == "none" or word in set(Severity)]
+    if len(words) > 1 and alone:
+        raise UsageError(f"--fail-on {alone[0]}: a severity or none stands alone; only kinds repeat")
+
+
+def parse_formats(wanted: Sequence[str], known: Collection[str] = FORMATS.keys()) -> dict[str, Path | None]:
     """`F[=PATH]`, each format at most once and at most one to stdout. Raises UsageError."""
     parsed: dict[str, Path | None] = {}
     for item in wanted:
         name, equals, path = item.partition("=")
-        if name not in FORMATS:
-            raise UsageError(f"--format {item}: no format is named {name}; there are {', '.join(FORMATS)}")
+        if name not in known:
+            raise UsageError(f"--format {item}: no format is named {name}; there are {', '.join(known)}")
         if name in parsed:
             raise UsageError(f"--format {item}: {name} is asked for twice")
         if equals and not path:
@@ -216,10 +233,18 @@ def _check_path(item: str, path: Path | None, taken: Iterable[Path | None]) -> N
         raise UsageError(f"--format {item}: there is no folder {path.parent}; create it first")
 
 
+_AS_GIVEN = frozenset({"json", "html", "text"})
+
+
 def write_formats(document: dict[str, Any], wanted: dict[str, Path | None]) -> None:
-    """Write every format that was asked for. Raises RunError."""
+    """Write every format that was asked for. Raises RunError.
+
+    Formats for CI name files from here, as its repositories do; the report keeps the names that were given.
+    """
+    formats = GATE_FORMATS if is_gate(document) else FORMATS
+    here = document if _AS_GIVEN.issuperset(wanted) else relative(document, Path.cwd())
     for name, path in wanted.items():
-        text = FORMATS[name](document)
+        text = formats[name](document if name in _AS_GIVEN else here)
         if path is None:
             to_stdout(text if text.endswith("\n") else f"{text}\n")
         else:

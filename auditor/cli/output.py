@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from auditor.model.context import Event
-from auditor.report import text
+from auditor.report import gate_text, is_gate, text
 
 _LEVELS = ("warning", "info", "debug")
 
@@ -59,10 +59,10 @@ class Style:
 
 
 def summary(document: dict[str, Any], style: Style) -> str:
-    """The terminal summary of a report, with the codes for colour in it where colour is wanted."""
+    """The terminal summary of a report or a gate, with the codes for colour in it where colour is wanted."""
     forced, console = style.forced_color, style.console()
     color = console.color_system is not None if forced is None else forced  # a dumb terminal has none
-    return text(document, color=color, width=console.width)
+    return (gate_text if is_gate(document) else text)(document, color=color, width=console.width)
 
 
 class Log:

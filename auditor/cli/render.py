@@ -8,15 +8,17 @@ import click
 
 from auditor.cli import options
 from auditor.cli.output import Style, summary
-from auditor.report import read
+from auditor.report import FORMATS, GATE_FORMATS, is_gate, read
 
 
 @click.command("render")
 @click.argument("report", type=click.Path(path_type=Path), metavar="REPORT.json")
-@options.formats
+@options.formats_of(dict.fromkeys([*FORMATS, *GATE_FORMATS]))
 @options.common
 def command(*, report: Path, formats: tuple[str, ...], style: Style) -> int:
     """Write a stored report again in another format. The default is the summary, as text.
+
+    REPORT.json is what an audit or a gate wrote; a gate has no page, and is the only one to have GitHub's annotations.
 
     Exit codes: 0 written, 2 not. A stored verdict is shown, not given again.
 
@@ -25,8 +27,8 @@ def command(*, report: Path, formats: tuple[str, ...], style: Style) -> int:
       auditor render reports/latest/report.json
       auditor render reports/latest/report.json --format html=report.html
     """
-    wanted = options.parse_formats(formats or ("text",))
     document = read(report)
+    wanted = options.parse_formats(formats or ("text",), (GATE_FORMATS if is_gate(document) else FORMATS).keys())
     if "text" in wanted and wanted["text"] is None:
         wanted.pop("text")
         click.echo(

@@ -3,5 +3,7 @@
 from __future__ import annotations
 
 from auditor.grade.findings import grade
+from auditor.grade.gains import grade_changes
+from auditor.grade.gate import gate_verdict
 
-__all__ = ["grade"]
+__all__ = ["gate_verdict", "grade", "grade_changes"]

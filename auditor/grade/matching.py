@@ -80,6 +80,9 @@ class Terms:
         """Whether one of the classes fits; what has none fits only where none is given."""
         return not self._classes or not self._classes.isdisjoint(found)
 
+    def fit_fingerprint(self, fingerprint: str) -> bool:
+        return _among(fingerprint, self._fingerprints)
+
     def fit_drift(self, drift: Drift, host: Host | None, fingerprint: str) -> bool:
         """Whether all fits that is the same for every endpoint of the drift. `host` is its host, where declared."""
         of_ports = self.has_ports or self.match.protocols or self.services.given

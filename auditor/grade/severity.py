@@ -37,7 +37,7 @@ CONSEQUENCE: dict[Severity, str] = {
     Severity.OPERATIONAL_DRIFT: "it is not as declared",
 }
 
-_DECIDED_BY: dict[str, str] = {
+DECIDED_BY: dict[str, str] = {
     "product": "by its product",
     "protocol": "by its protocol",
     "declared": "as declared",
@@ -171,7 +171,7 @@ def _why(drift: Drift, worst: _Endpoint) -> str:
     found, service = worst.found, drift.service
     label = _label(worst.identity) or (service.name if service else "A service")
     graded_as = f"{found.service_class}, graded as {found.as_class}" if found.as_class else str(found.service_class)
-    what = f"{label} on {worst.port}/{worst.protocol} ({graded_as}, {_DECIDED_BY[found.decided_by]})"
+    what = f"{label} on {worst.port}/{worst.protocol} ({graded_as}, {DECIDED_BY[found.decided_by]})"
     if drift.kind is Kind.WRONG_SERVICE and service:
         what += f" answers in place of {service.name} ({_contradiction(drift, worst)})"
     else:

@@ -27,15 +27,26 @@ _UNITED = ("ranges", "viewpoints", "roles", "hosts")
 
 @dataclass(slots=True)
 class Source:
-    """What was found at the path that the user gave."""
+    """What was found at the path that the user gave.
+
+    Where it is a copy of what they gave, `copy` is where that is, and messages name `path` in its place.
+    """
 
     path: str
+    copy: FilePath | None = None
     documents: list[Document] = field(default_factory=list)
     files: list[InventoryFile] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
     def problem(self, file: str, message: str) -> None:
         self.problems.append(Problem(file, 0, 0, "", message))
+
+    def name(self, path: FilePath) -> str:
+        """What messages call a file."""
+        if self.copy is None:
+            return _name(path)
+        below = path.relative_to(self.copy)
+        return _name(FilePath(self.path, below)) if below.parts else self.path
 
 
 @dataclass(slots=True)
@@ -84,9 +95,14 @@ class Tree:
         return self.owners.get(path[:2]) or self.owners.get(path[:1])
 
 
-def read(path: FilePath) -> Source:
-    """Read every file of an inventory: the one at `path`, or all below it."""
-    source = Source(_name(path))
+def is_inventory_file(name: str) -> bool:
+    """Whether a file of a folder is read, by its name."""
+    return FilePath(name).suffix.lower() in _SUFFIXES
+
+
+def read(path: FilePath, name: str | None = None) -> Source:
+    """Read every file of an inventory: the one at `path`, or all below it. `name` is what messages call it."""
+    source = Source(_name(path)) if name is None else Source(_name(FilePath(name)), path)
     try:
         found = list(_below(path, source)) if path.is_dir() else [path]
     except OSError as error:
@@ -112,7 +128,7 @@ def _below(folder: FilePath, source: Source) -> Iterator[FilePath]:
             elif entry.suffix.lower() in _SUFFIXES and entry.is_file():
                 found[entry.resolve()] = entry
             elif entry.suffix.lower() in _SUFFIXES and not entry.is_dir():
-                source.problem(_name(entry), "is no regular file; put a file here")
+                source.problem(source.name(entry), "is no regular file; put a file here")
     for link in linked:
         _follow(link, root, found, source)
     yield from sorted(found.values())
@@ -123,17 +139,17 @@ def _follow(link: FilePath, root: FilePath, found: dict[FilePath, FilePath], sou
         target = link.resolve(strict=True)
     except (OSError, RuntimeError):  # RuntimeError: pathlib's word for a loop, before Python 3.13
         if link.suffix.lower() in _SUFFIXES:
-            source.problem(_name(link), "is a link that leads nowhere; remove it")
+            source.problem(source.name(link), "is a link that leads nowhere; remove it")
         return
     if not target.is_relative_to(root):
         if target.is_dir() or link.suffix.lower() in _SUFFIXES:
-            source.problem(_name(link), "is a link that leads out of the folder; put the file itself here")
+            source.problem(source.name(link), "is a link that leads out of the folder; put the file itself here")
     elif link.suffix.lower() in _SUFFIXES and target.is_file():
         found.setdefault(target, link)
 
 
 def _read_file(path: FilePath, source: Source) -> None:
-    name = _name(path)
+    name = source.name(path)
     try:
         with path.open("rb") as file:
             kind = os.fstat(file.fileno()).st_mode
@@ -214,7 +230,7 @@ def _joined(pair: re.Match[str]) -> str:
 
 
 def _unreadable(error: OSError, source: Source) -> None:
-    source.problem(_name(FilePath(error.filename)), f"cannot be read: {error.strerror}")
+    source.problem(source.name(FilePath(error.filename)), f"cannot be read: {error.strerror}")
 
 
 def _name(path: FilePath) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from auditor.errors import InventoryError
 from auditor.inventory.cycles import no_cycles
-from auditor.inventory.files import Tree, merge, read
+from auditor.inventory.files import Source, Tree, merge, read
 from auditor.inventory.hosts import resolve_hosts
 from auditor.inventory.interfaces import Machines, resolve_interfaces
 from auditor.inventory.later import refuse_later_keys
@@ -29,14 +29,19 @@ def load(path: Path, lookup: Lookup | None = None) -> Inventory:
     return resolve_names(inventory, lookup) if lookup else inventory
 
 
-def load_with_places(path: Path) -> tuple[Inventory, Places]:
-    """The same, and where each of its keys stands."""
+def load_with_places(path: Path, name: str | None = None) -> tuple[Inventory, Places]:
+    """The same, and where each of its keys stands. `name` is what messages call the path, where it is a copy."""
     with no_cycles():
-        return _load(path)
+        return _load(path, name)
 
 
-def _load(path: Path) -> tuple[Inventory, Places]:
-    source = read(path)
+def absent(name: str) -> tuple[Inventory, Places]:
+    """The inventory of a path at which there is none: nothing is declared."""
+    return Inventory("", Scope(()), {}, {}, {}), Places(merge(Source(name)))
+
+
+def _load(path: Path, name: str | None) -> tuple[Inventory, Places]:
+    source = read(path, name)
     for document in source.documents:
         refuse_later_keys(document)  # before what is broken is taken out, and such keys with it
         check(document)

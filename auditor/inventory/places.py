@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from auditor.inventory.files import Tree
 from auditor.inventory.text import Path, dotted
@@ -24,10 +25,20 @@ class Places:
             return Location(document.file, *document.place(("waivers", index, *path[2:])))
         return self.tree.at(path)
 
+    def get(self, path: Path) -> Any:
+        """What is written at the path; None where nothing is. Waivers are not looked up."""
+        here: Any = self.tree.data
+        for step in path:
+            try:
+                here = here[step]
+            except (KeyError, IndexError, TypeError):
+                return None
+        return here
+
     def of_service(self, host: str, name: str, key: str | None = None) -> Path:
         """The path of a service's declaration, or of one of its keys: the host's own, else the last role's."""
         data = self.tree.data
-        declared = data["hosts"][host]
+        declared = data["hosts"].get(host, {})
         layers: list[Path] = [("hosts", host), *(("roles", role) for role in reversed(declared.get("roles", [])))]
         for layer in layers:
             section = data[str(layer[0])].get(layer[1], {})

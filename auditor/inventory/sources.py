@@ -55,7 +55,9 @@ def _range(tree: Tree, path: Path, name: str, value: Any) -> SourceRange | None:
         tree.problem(path, "`except` leaves nothing of the range; narrow it")
     if not remaining or None in (*cidrs, *without):
         return None
-    return SourceRange(name, remaining, Trust(trust) if trust else addresses.trust_of(remaining))
+    if trust:
+        return SourceRange(name, remaining, Trust(trust), declared_trust=True)
+    return SourceRange(name, remaining, addresses.trust_of(remaining))
 
 
 class Sources:

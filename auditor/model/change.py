@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import typing
 from dataclasses import dataclass
+from typing import Any
 
-from auditor.model.inventory import Location, Service
+from auditor.model.inventory import Inventory, Location, Service
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, ChangeKind, Network, Protocol, ServiceClass, Trust
 
@@ -25,9 +27,9 @@ class Change:
     """One difference, of a (kind, host, service); or with `weakened` of one key, whose path is `rule`.
 
     `service` is HEAD's, or BASE's where HEAD has none. `gained` and `lost` are those of all endpoints together.
-    `trust` is that of what is gained and `classes` are what it may be, each by the stricter of BASE, HEAD and the
-    catalogue; `behind` is the service that it stands behind in BASE or HEAD. `what` says in words what a weakened key
-    was and is. `location` is the changed line in HEAD.
+    `trust` is that of what is gained, by the stricter of BASE and HEAD; `classes` are those that BASE and HEAD declare
+    for it, and `behind` is the service that it stands behind in either. `what` says in words what a weakened key was
+    and is. `location` is the changed line in HEAD.
     """
 
     kind: ChangeKind
@@ -42,3 +44,27 @@ class Change:
     rule: str = ""
     what: str = ""
     location: Location | None = None
+
+
+class Where(typing.Protocol):
+    """Where the keys of an inventory stand, by their paths such as `("hosts", "web-1", "services", "https")`."""
+
+    def at(self, path: tuple[str | int, ...]) -> Location:
+        """Where the path stands, or its nearest ancestor that is there."""
+
+    def get(self, path: tuple[str | int, ...]) -> Any:
+        """What is written at the path; None where nothing is."""
+
+    def of_service(self, host: str, name: str, key: str | None = None) -> tuple[str | int, ...]:
+        """The path of a service's declaration, or of one of its keys: the host's own, else the last role's."""
+
+    def dotted(self, path: tuple[str | int, ...]) -> str:
+        """The path as messages and rules write it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """An inventory, and where its keys stand."""
+
+    inventory: Inventory
+    where: Where

@@ -56,8 +56,8 @@ class SourceRange:
     """Client addresses that a service is meant for: disjoint networks, `except` already taken out.
 
     `name` is the range's name, or the literal CIDR or address, `host:NAME` or `role:NAME` as written; `named` is false
-    for a literal. `names` are the DNS names of declared hosts that belong to it and of which it is not known, or not
-    fully, where they lead.
+    for a literal. `declared_trust` is whether its trust was written, and not told from its size. `names` are the DNS
+    names of declared hosts that belong to it and of which it is not known, or not fully, where they lead.
     """
 
     name: str
@@ -65,6 +65,7 @@ class SourceRange:
     trust: Trust
     named: bool = True
     names: tuple[str, ...] = ()
+    declared_trust: bool = False
 
     def __contains__(self, address: Address) -> bool:
         return any(address in network for network in self.networks if network.version == address.version)

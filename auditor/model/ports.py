@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 _RUN = re.compile("1+")
 
@@ -97,3 +98,22 @@ class PortSet:
 
 
 ALL_PORTS = PortSet.span(1, 65535)
+
+
+def partition(sets: Sequence[PortSet]) -> list[tuple[PortSet, tuple[int, ...]]]:
+    """All the ports as disjoint sets, each with the indexes of all the `sets` that hold it, by lowest port.
+
+    Goes through the ports once, from where one set begins or ends to the next: there may be thousands of sets.
+    """
+    changes: dict[int, int] = {}  # by port, the sets that begin there or have ended before, as bits
+    for index, ports in enumerate(sets):
+        for first, last in ports.ranges():
+            changes[first] = changes.get(first, 0) ^ 1 << index
+            changes[last + 1] = changes.get(last + 1, 0) ^ 1 << index
+    parts: dict[int, int] = {}
+    owners = 0
+    for first, after in pairwise(sorted(changes)):
+        owners ^= changes[first]
+        if owners:
+            parts[owners] = parts.get(owners, 0) | PortSet.span(first, after - 1).bits
+    return [(PortSet(bits), tuple(PortSet(owners))) for owners, bits in parts.items()]

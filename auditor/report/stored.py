@@ -11,10 +11,12 @@ import jsonschema_rs
 
 from auditor.errors import EvidenceError
 from auditor.model.ports import PortSet
-from auditor.report.document import SCHEMA
+from auditor.report.document import SCHEMA as REPORT
+from auditor.report.gate import SCHEMA as GATE
 from auditor.report.plain import Document
 from auditor.resources import schema_text
 
+_SCHEMAS = {REPORT: "report", GATE: "gate"}
 _LARGEST = 1 << 30  # bytes; a report of a million endpoints has about a quarter of that
 # What a terminal or an editor would act on instead of showing; JSON may hold any of it only inside strings.
 _UNSAFE = re.compile(
@@ -29,7 +31,10 @@ def to_json(document: Document) -> str:
 
 
 def read(path: Path) -> Document:
-    """Read a stored report. Raises EvidenceError where it is unreadable, of another version or not a whole report."""
+    """Read a stored report, of an audit or a gate.
+
+    Raises EvidenceError where it is unreadable, of another version or not a whole report.
+    """
     try:
         if path.stat().st_size > _LARGEST:
             raise EvidenceError(f"{path}: over {_LARGEST >> 20} MiB, too large for a report")
@@ -58,14 +63,18 @@ def _number(text: str) -> int | float:
 
 def _check_version(path: Path, found: object) -> None:
     version = found.get("schema") if isinstance(found, dict) else None
-    if not isinstance(version, str) or not version.startswith("auditor/report/"):
-        raise EvidenceError(f"{path}: not a report of the auditor: its `schema` should be {SCHEMA}")
-    if version != SCHEMA:
-        raise EvidenceError(f"{path}: a report of version {version!a}; this auditor reads {SCHEMA}")
+    if version in _SCHEMAS:
+        return
+    if isinstance(version, str):
+        for known in _SCHEMAS:
+            if version.startswith(known.rpartition("/")[0] + "/"):
+                raise EvidenceError(f"{path}: a report of version {version!a}; this auditor reads {known}")
+    raise EvidenceError(f"{path}: not a report of the auditor: its `schema` should be {' or '.join(_SCHEMAS)}")
 
 
-def _check_valid(path: Path, found: object) -> None:
-    validator = jsonschema_rs.Draft202012Validator(json.loads(schema_text("report")), validate_formats=True)
+def _check_valid(path: Path, found: Document) -> None:
+    schema = schema_text(_SCHEMAS[found["schema"]])
+    validator = jsonschema_rs.Draft202012Validator(json.loads(schema), validate_formats=True)
     error = next(validator.iter_errors(found), None)
     if error is not None:
         where = ".".join(str(part) for part in error.instance_path) or "the report"
@@ -74,6 +83,8 @@ def _check_valid(path: Path, found: object) -> None:
 
 def _check_values(path: Path, found: Document) -> None:
     """What the formats compute with must be computable: a pattern allows port 99999 and a leap second."""
+    if found["schema"] == GATE:
+        return  # its formats compute with nothing that the schema leaves open
     try:
         for key in ("started_at", "finished_at"):
             datetime.fromisoformat(found["audit"][key])

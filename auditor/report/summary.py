@@ -25,12 +25,17 @@ _LAST = 20  # columns that the last cell needs, or each finding gets lines of it
 _INDENT, _GAP = 2, 2
 _IDENTITY = 80  # characters of what answers
 _TRAILING = re.compile("[ ]+((?:\x1b\\[0m)*)$", re.MULTILINE)  # rich pads cells; the end of a style stays
-_STYLES = {1: "bold red", 2: "bold bright_red", 3: "bold yellow", 4: "bold blue", 5: "bold cyan", 6: "bold"}
+STYLES = {1: "bold red", 2: "bold bright_red", 3: "bold yellow", 4: "bold blue", 5: "bold cyan", 6: "bold"}
 _VERDICTS = {"clean": "bold green", "drift": "bold red", "incomplete": "bold yellow"}
 
 
 def text(document: Document, *, color: bool = False, width: int = 100, limit: int | None = None) -> str:
     """The summary, `width` columns wide. `limit` is how many findings to list; all by default."""
+    return printed(_parts(document, width, limit), color=color, width=width)
+
+
+def printed(parts: Iterable[RenderableType], *, color: bool, width: int) -> str:
+    """What rich makes of the parts, as text."""
     out = StringIO()
     console = Console(
         file=out,
@@ -44,7 +49,7 @@ def text(document: Document, *, color: bool = False, width: int = 100, limit: in
         emoji=False,
         legacy_windows=False,
     )
-    for part in _parts(document, width, limit):
+    for part in parts:
         console.print(part)
     return _TRAILING.sub(r"\1", out.getvalue())
 
@@ -82,7 +87,7 @@ def _findings(findings: list[Document], width: int, limit: int | None) -> Iterat
     for (rank, severity), group in groupby(shown, lambda finding: (finding["rank"], finding["severity"])):
         members = list(group)
         yield Text()
-        yield Text(f"{rank} {severity}", style=_STYLES[rank]).append(f"  {len(members):,}", style="default")
+        yield Text(f"{rank} {severity}", style=STYLES[rank]).append(f"  {len(members):,}", style="default")
         yield _table(members, widths) if widths[-1] >= _LAST else _narrow(members)
     if len(shown) < len(findings):
         yield _plain(f"… and {views.count(len(findings) - len(shown), 'more finding')} in the report")
@@ -139,7 +144,7 @@ def _expiring(document: Document) -> Iterator[RenderableType]:
     found = views.expiring(document)
     if not found:
         return
-    yield Text(f"\n{views.count(len(found), 'waiver')} about to expire", style=_STYLES[3])
+    yield Text(f"\n{views.count(len(found), 'waiver')} about to expire", style=STYLES[3])
     for waiver, covered in found:
         when = f"{views.until(waiver)}, {views.time_left(waiver, views.day_of(document))}"
         yield _item(f"{when}: {views.matched(waiver)}: covers {views.count(covered, 'finding')}; {_accepted(waiver)}")

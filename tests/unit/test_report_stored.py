@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from auditor.errors import EvidenceError
-from auditor.report import FORMATS, document, read, to_json
+from auditor.report import FORMATS, GATE_FORMATS, document, read, to_json
+from auditor.report.plain import Document
 from tests.builders import clean_audit
 from tests.estates import blind_audit, busy_audit, hostile_audit
+from tests.gates import busy_gate, gate
 
 WHOLE = to_json(document(busy_audit()))
 
@@ -37,6 +39,15 @@ def test_round_trip(audit: Callable[[], object], write: Callable[[bytes | str], 
     assert {name: render(report) for name, render in FORMATS.items()} == {name: f(again) for name, f in FORMATS.items()}
 
 
+@pytest.mark.parametrize("report", [busy_gate(), gate()])
+def test_a_gate(report: Document, write: Callable[[bytes | str], Path]) -> None:
+    """A stored gate reads back as it was written, and renders to the same bytes in every format of gates."""
+    again = read(write(to_json(report)))
+
+    assert report == again
+    assert {name: f(report) for name, f in GATE_FORMATS.items()} == {name: f(again) for name, f in GATE_FORMATS.items()}
+
+
 def test_nothing_acts() -> None:
     """No control or invisible character of a banner stands bare in the JSON."""
     assert [] == re.findall(
@@ -55,6 +66,8 @@ def test_nothing_acts() -> None:
         ('{"schema": 1}', "not a report of the auditor"),
         ('{"schema": "auditor/report/v2"}', "version 'auditor/report/v2'; this auditor reads auditor/report/v1"),
         ('{"schema": "auditor/report/v1"}', "damaged report"),
+        ('{"schema": "auditor/gate/v2"}', "version 'auditor/gate/v2'; this auditor reads auditor/gate/v1"),
+        ('{"schema": "auditor/gate/v1"}', "damaged report"),
         ('{"schema": NaN}', "NaN is not JSON"),
         ('{"schema": ' + "9" * 5000 + "}", "not a whole JSON file"),
         ("[" * 100_000, "nested too deeply"),

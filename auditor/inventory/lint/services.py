@@ -75,7 +75,9 @@ class _Judge:
             return
         for one in declared_classes(service):
             if one in _EXPOSED and not self._accepted(host, service, one):
-                message = f"a {one} service is declared to untrusted sources: {listed(s.name for s in service.sources)}"
+                message = (
+                    f"a {one} service is declared to untrusted sources: {listed([s.name for s in service.sources])}"
+                )
                 yield (
                     _EXPOSED[one],
                     "from",

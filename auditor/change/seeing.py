@@ -1,0 +1,143 @@
+"""Where audits no longer look: hosts, addresses, scope, viewpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+
+from auditor import addresses
+from auditor.change.exposure import spots
+from auditor.change.keys import Path, listed, weak
+from auditor.model.change import Change, Written
+from auditor.model.inventory import Host, Inventory, Scope, Viewpoint
+from auditor.model.words import Address, Boundary, Family, Network, ViewpointKind
+
+
+def seeing(base: Written, head: Written) -> Iterator[Change]:
+    """The keys by which HEAD takes something out of sight."""
+    declared = set(spots(head.inventory))
+    for host in base.inventory.hosts.values():
+        yield from _host(host, base.inventory.scope, head, declared)
+    yield from _scope(base.inventory.scope, head)
+    stand_ins = [v for name, v in head.inventory.viewpoints.items() if name not in base.inventory.viewpoints]
+    for name, before in base.inventory.viewpoints.items():
+        after = head.inventory.viewpoints.get(name)
+        if after is not None:
+            yield from _Viewpoint(before, after, base.inventory, head).changes()
+        elif not any(_stands_in(one, before) for one in stand_ins):
+            yield weak(head, ("viewpoints", name), "nothing looks from there any more")
+
+
+def _host(host: Host, scope: Scope, head: Written, declared: set[Address | str]) -> Iterator[Change]:
+    """Addresses that nobody declares any more, whatever their host is called. Out of scope nobody looked anyway."""
+    gone: dict[str, list[Address | str]] = {}
+    for interface in host.interfaces.values():
+        for address in (*interface.addresses, *getattr(interface, "names", ())):
+            if address not in declared and (isinstance(address, str) or addresses.in_scope(address, scope)):
+                gone.setdefault(interface.name, []).append(address)
+    if gone and host.name not in head.inventory.hosts:
+        every = [address for each in gone.values() for address in each]
+        yield weak(head, ("hosts", host.name), f"nobody declares {listed(every)} any more", host=host.name)
+        return
+    for interface_name, each in gone.items():
+        path = "hosts", host.name, "interfaces", interface_name
+        yield weak(head, path, f"nobody declares {listed(each)} any more", host=host.name)
+
+
+def _scope(before: Scope, head: Written) -> Iterator[Change]:
+    after = head.inventory.scope
+    if (before.allow, before.deny) == (after.allow, after.deny):
+        return
+    probed = addresses.difference(before.allow, before.deny)
+    if lost := addresses.difference(probed, after.allow):
+        yield weak(head, ("scope", "allow"), f"no longer has {listed(lost)}")
+    if denied := addresses.intersection(probed, after.deny):
+        yield weak(head, ("scope", "deny"), f"now has {listed(denied)}")
+
+
+def _stands_in(after: Viewpoint, before: Viewpoint) -> bool:
+    """Whether another viewpoint sees all that this one saw."""
+    return (
+        after.kind is before.kind
+        and set(after.addresses) == set(before.addresses)
+        and not addresses.difference(before.targets, after.targets)
+        and (after.boundary is before.boundary or after.boundary is Boundary.FILTERED)
+        and after.nat <= before.nat
+        and after.via == before.via
+    )
+
+
+class _Viewpoint:
+    """One viewpoint that both have."""
+
+    def __init__(self, before: Viewpoint, after: Viewpoint, base: Inventory, head: Written) -> None:
+        self._before = before
+        self._after = after
+        self._base = base
+        self._head = head
+
+    def changes(self) -> Iterator[Change]:
+        before, after = self._before, self._after
+        if before.kind is ViewpointKind.PUBLIC and after.kind is not before.kind:
+            yield self._weak("kind", f"was {before.kind}, is {after.kind}")
+        if what := [*self._families(), *self._moves()]:
+            yield self._weak("addresses", "; ".join(what))
+        if after.nat and not before.nat:
+            yield self._weak("nat", "was false, is true: the source address is no longer checked")
+        if lost := self._targets():
+            yield self._weak("targets", f"no longer has {listed(lost)}")
+        if before.boundary is Boundary.FILTERED and after.boundary is Boundary.ANY:
+            yield self._weak("boundary", "was filtered, is any")
+        if known := self._canaries():
+            yield self._weak("canaries", f"now has {listed(known)}, which no host declares")
+
+    def _weak(self, key: str, what: str) -> Change:
+        path: Path = ("viewpoints", self._after.name, key)
+        return weak(self._head, path, what)
+
+    def _families(self) -> Iterator[str]:
+        for family in Family:
+            if self._before.address_of(family) and not self._after.address_of(family):
+                yield f"no longer has one of {family}, so that nothing is looked at over it"
+
+    def _moves(self) -> Iterator[str]:
+        """Moved into a source range, it sees what is open there as declared; at a declared address, it skips that."""
+        for family in Family:
+            old, new = self._before.address_of(family), self._after.address_of(family)
+            if old is None or new is None or old == new:
+                continue
+            why = [f"stands in {name}" for name, networks in self._sources if _moves_into(networks, old, new)]
+            if new in self._declared and old not in self._declared:
+                why.append("is a host's own, which is not looked at from there")
+            if why:
+                yield f"was {old}, is {new}, which {listed(why)}"
+
+    @cached_property
+    def _sources(self) -> list[tuple[str, tuple[Network, ...]]]:
+        """The source sets in use, each once, by name."""
+        sets = {id(s.sources): s.sources for host in self._head.inventory.hosts.values() for s in host.services}
+        ranges = {source.name: source.networks for sources in sets.values() for source in sources}
+        return sorted(ranges.items())
+
+    @cached_property
+    def _declared(self) -> set[Address | str]:
+        return set(spots(self._head.inventory))
+
+    def _targets(self) -> tuple[Network, ...]:
+        """What is no target any more though both scopes have it; what the scope lost is told of the scope."""
+        if self._before.targets == self._after.targets:
+            return ()
+        lost = addresses.difference(self._before.targets, self._after.targets)
+        for scope in (self._base.scope, self._head.inventory.scope):
+            lost = addresses.intersection(lost, addresses.difference(scope.allow, scope.deny)) if lost else ()
+        return lost
+
+    def _canaries(self) -> list[Address]:
+        """Of an address in the canaries nobody reports that no host declares it."""
+        known = {canary.address for canary in self._before.canaries}
+        new = {canary.address for canary in self._after.canaries} - known
+        return sorted((one for one in new if one not in self._declared), key=addresses.by_address)
+
+
+def _moves_into(networks: tuple[Network, ...], old: Address, new: Address) -> bool:
+    return addresses.contains(networks, new) and not addresses.contains(networks, old)

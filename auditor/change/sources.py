@@ -1,0 +1,125 @@
+"""Source sets compared: who is in one and not in the other, and whether those can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from auditor import addresses
+from auditor.model.inventory import Inventory, Service, SourceRange
+from auditor.model.words import Family, Network, Trust
+
+Networks = tuple[Network, ...]
+
+
+class SourceSets:
+    """Unites and subtracts source sets; each distinct set, and each difference, is worked out once.
+
+    Equal sets are one object, so that `is` compares them. It keeps what it is asked about alive.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[Networks, Networks] = {}
+        self._united: dict[tuple[object, ...], Networks] = {}
+        self._without: dict[tuple[int, int], Networks] = {}
+        self._kept: list[object] = []
+
+    def of(self, services: Sequence[Service], family: Family | None) -> Networks:
+        """Who of the family may reach what all these services declare; of both families where it is None."""
+        families = {family} if family else {one for service in services for one in service.families}
+        key = (*sorted(families), *sorted({id(service.sources) for service in services}))
+        if key not in self._united:
+            self._kept += [service.sources for service in services]
+            networks = (
+                network
+                for service in services
+                for source in service.sources
+                for network in source.networks
+                if Family.of(network) in families
+            )
+            self._united[key] = self._one(addresses.difference(networks))
+        return self._united[key]
+
+    def without(self, networks: Networks, others: Networks) -> Networks:
+        """Both as this object gives them."""
+        if networks is others or not networks:
+            return self._one(())
+        if not others:
+            return networks
+        key = id(networks), id(others)
+        if key not in self._without:
+            self._without[key] = self._one(addresses.difference(networks, others))
+        return self._without[key]
+
+    def union(self, sets: Iterable[Networks]) -> Networks:
+        distinct = tuple({id(one): one for one in sets}.values())
+        if len(distinct) == 1:
+            return distinct[0]
+        key = ("union", *sorted(map(id, distinct)))
+        if key not in self._united:
+            self._united[key] = self._one(addresses.difference(network for one in distinct for network in one))
+        return self._united[key]
+
+    def _one(self, networks: Networks) -> Networks:
+        return self._known.setdefault(networks, networks)
+
+
+class Trusting:
+    """Whether sources are trusted, by the stricter of BASE and HEAD."""
+
+    def __init__(self, base: Inventory) -> None:
+        self._base = base.ranges
+        declared = [r for r in base.ranges.values() if r.declared_trust]
+        self._trusted = [n for r in declared if r.trust is Trust.TRUSTED for n in r.networks]
+        # Untrusted by word and not by size: wherever they come in, BASE knows better than their size tells.
+        self._untrusted = [
+            n
+            for r in declared
+            if r.trust is Trust.UNTRUSTED and addresses.trust_of(r.networks) is Trust.TRUSTED
+            for n in r.networks
+        ]
+        self._unsuspected = [n for r in base.ranges.values() if r.trust is Trust.TRUSTED for n in r.networks]
+        self._ranges: dict[int, tuple[SourceRange, Trust]] = {}
+        self._gains: dict[tuple[int, ...], Trust] = {}
+
+    def of_range(self, source: SourceRange) -> Trust:
+        """The trust of a range of HEAD: a name keeps BASE's distrust, and nothing is trusted by HEAD's word alone."""
+        if id(source) not in self._ranges:
+            self._ranges[id(source)] = source, self._of_range(source)
+        return self._ranges[id(source)][1]
+
+    def _of_range(self, source: SourceRange) -> Trust:
+        before = self._base.get(source.name)
+        if source.trust is Trust.UNTRUSTED or (before and before.trust is Trust.UNTRUSTED):
+            return Trust.UNTRUSTED
+        return Trust.TRUSTED if is_machine(source) else self._by_size(source.networks)
+
+    def of_gain(self, gained: Networks, services: Sequence[Service]) -> Trust:
+        """The trust of what these services of HEAD let in anew."""
+        key = (id(gained), *(id(service.sources) for service in services))
+        if key not in self._gains:
+            self._gains[key] = self._of_gain(gained, {id(r): r for s in services for r in s.sources}.values())
+        return self._gains[key]
+
+    def _of_gain(self, gained: Networks, ranges: Iterable[SourceRange]) -> Trust:
+        giving = [
+            r for r in ranges if any(one.version == n.version and one.overlaps(n) for one in r.networks for n in gained)
+        ]
+        if any(self.of_range(source) is Trust.UNTRUSTED for source in giving):
+            return Trust.UNTRUSTED
+        literals = [network for source in ranges if not source.named for network in source.networks]
+        if not all(source.named for source in giving) and addresses.trust_of(literals) is Trust.UNTRUSTED:
+            return Trust.UNTRUSTED
+        machines = [n for r in giving if is_machine(r) for n in r.networks]
+        return self._by_size(addresses.difference(gained, machines))
+
+    def _by_size(self, networks: Networks) -> Trust:
+        """By size, less what BASE declares trusted."""
+        suspected = addresses.difference(networks, self._unsuspected) if self._untrusted else ()
+        if any(one.version == n.version and one.overlaps(n) for one in suspected for n in self._untrusted):
+            return Trust.UNTRUSTED
+        return addresses.trust_of(addresses.difference(networks, self._trusted) if self._trusted else networks)
+
+
+def is_machine(source: SourceRange) -> bool:
+    """Whether it is a declared host or all hosts of a role: our own, however many they are."""
+    return source.name.startswith(("host:", "role:"))

@@ -1,0 +1,169 @@
+"""What every format for machines says of a document's findings, audit or gate: whether they fail, where, and what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+from typing import Any
+
+from auditor.model.words import NOTICES, ChangeKind, Kind, Severity
+from auditor.report import views
+from auditor.report.gate import SCHEMA as GATE
+from auditor.report.hostile import visible
+from auditor.report.plain import Document
+
+OPENS = frozenset({ChangeKind.ADDED.value, ChangeKind.WIDENED.value})
+CLOSES = frozenset({ChangeKind.REMOVED.value, ChangeKind.NARROWED.value})
+_CHANGES = frozenset(kind.value for kind in ChangeKind)
+_MAY_FAIL_A_GATE = OPENS | {ChangeKind.WEAKENED.value, Kind.POLICY_BREACH.value}
+_SHOWN = 8  # endpoints that one line names
+CIDRS = 24  # CIDRs that one line names; the internet less one network is up to 32 of them
+
+
+def is_gate(document: Document) -> bool:
+    return bool(document["schema"] == GATE)
+
+
+def is_change(entry: Mapping[str, Any]) -> bool:
+    """Whether the finding is what a change of the inventory does, and not what was seen or declared."""
+    return entry["kind"] in _CHANGES
+
+
+def is_notice(entry: Mapping[str, Any]) -> bool:
+    """Whether the finding is told and is no part of the verdict."""
+    return entry["kind"] in NOTICES
+
+
+def fails(entry: Mapping[str, Any], document: Document) -> bool:
+    """Whether the unwaived finding is one of those for which the verdict exits 1."""
+    words: Sequence[str] = document["verdict"]["fail_on"]
+    if is_gate(document) and entry["kind"] not in _MAY_FAIL_A_GATE:
+        return False
+    if entry["kind"] in words:
+        return True
+    if is_notice(entry):
+        return False
+    if not words:
+        return True
+    return any(entry["rank"] <= Severity(word).rank for word in words if word in set(Severity))
+
+
+def files(document: Document) -> list[str]:
+    """The inventory's files; of a gate those of HEAD, or where it has none, of BASE."""
+    sides = (
+        [document["gate"]["head"], document["gate"]["base"]] if is_gate(document) else [document["audit"]["inventory"]]
+    )
+    for side in sides:
+        if side.get("files"):
+            return [str(file["path"]) for file in side["files"]]
+    return [str(sides[0].get("path", ""))]
+
+
+def anchor(entry: Mapping[str, Any], document: Document) -> tuple[str, int]:
+    """The file and the line that the finding is about; the inventory's first line where there is none."""
+    at = entry.get("declared_at") or entry.get("expected", {}).get("declared_at")
+    return (within(at["file"]), at["line"]) if at else (within(files(document)[0]), 1)
+
+
+def within(name: str) -> str:
+    """The path in the repository of a file that was read as `git:REV:PATH`; any other name as it is."""
+    if not name.startswith("git:"):
+        return name
+    return name.removeprefix("git:").partition(":")[2] or name
+
+
+def relative(document: Any, root: PurePath) -> Any:
+    """A copy of the document in which the names of files below `root` are relative to it, as repositories name them."""
+    match document:
+        case {"file": str(name), **rest} if "line" in rest:
+            return {"file": _below(name, root), **rest}
+        case {"path": str(name), **rest} if "sha256" in rest:
+            return {"path": _below(name, root), **rest}
+        case dict():
+            return {key: relative(value, root) for key, value in document.items()}
+        case list():
+            return [relative(value, root) for value in document]
+        case _:
+            return document
+
+
+def _below(name: str, root: PurePath) -> str:
+    path = PurePath(name)
+    return str(path.relative_to(root)) if path.is_absolute() and path.is_relative_to(root) else name
+
+
+def whose(entry: Mapping[str, Any]) -> str:
+    """`web-1.https`, `web-1`, or what else the finding is about."""
+    name = ".".join(filter(None, (entry.get("host"), entry.get("service"))))
+    return name or str(entry.get("rule", "")) or "inventory"
+
+
+def headline(entry: Mapping[str, Any]) -> str:
+    """The finding in a few words: `added db-1.postgres 203.0.113.12:5432/tcp`. It has no line, which moves."""
+    about = [whose(entry)]
+    if entry["endpoints"] or "address" in entry:
+        about.append(views.place_of(dict(entry)))
+    elif "rule" in entry:
+        about.append(entry["rule"])
+    return visible(" ".join([entry["kind"], *dict.fromkeys(about)]), longest=300)
+
+
+def sentence(entry: Mapping[str, Any]) -> str:
+    """One line that says it all: what, why, and the source ranges gained and lost."""
+    said = [f"{headline(entry)}: {visible(entry['why'], longest=1000)}"]
+    said += [f"{word.capitalize()}: {some(cidrs, CIDRS)}." for word, cidrs in sources(entry)]
+    return " ".join(said)
+
+
+def sources(entry: Mapping[str, Any]) -> list[tuple[str, Sequence[str]]]:
+    """The CIDRs gained and lost, without those that are empty."""
+    return [(word, cidrs) for word, cidrs in entry.get("sources", {}).items() if cidrs and word in ("gained", "lost")]
+
+
+def some(names: Sequence[str], shown: int = _SHOWN) -> str:
+    """The first few of the names, and how many more there are."""
+    rest = len(names) - shown
+    return ", ".join(map(str, names[:shown])) + (f" and {rest:,} more" if rest > 0 else "")
+
+
+def facts(entry: Mapping[str, Any], document: Document) -> list[tuple[str, str]]:
+    """All that is known of the finding as (name, text), in the order in which people ask."""
+    rows = entry["endpoints"]
+    file, line = anchor(entry, document)
+    also = f" (also {', '.join(entry['also'])})" if entry["also"] else ""
+    playbook = document["playbooks"].get(entry["playbook"]["id"], {})
+    found = [
+        ("severity", f"{entry['severity']}{also}"),
+        ("class", entry.get("class", "")),
+        ("viewpoint", entry.get("viewpoint", "")),
+        ("where", whose(entry)),
+        ("endpoints", some([views.endpoint(row) for row in rows])),
+        *((word, some(cidrs, CIDRS)) for word, cidrs in sources(entry)),
+        ("expected", "" if is_change(entry) or not rows else views.expected(dict(entry))),
+        ("observed", "" if is_change(entry) or not rows else _observed(entry)),
+        ("rule", entry.get("rule", "")),
+        ("declared at", f"{file}:{line}"),
+        ("owner", entry.get("owner", "")),
+        ("waiver", waiver(entry.get("waiver") or entry.get("about_waiver"))),
+        ("expired waiver", waiver(entry.get("expired_waiver"))),
+        ("check", views.fill(playbook.get("immediate_check", ""), entry["playbook"].get("values", {}))),
+        ("fix", views.fill(playbook.get("fix_action", ""), entry["playbook"].get("values", {}))),
+        ("fingerprint", entry["fingerprint"]),
+    ]
+    return [(name, visible(str(text))) for name, text in found if text]
+
+
+def _observed(entry: Mapping[str, Any]) -> str:
+    answers = views.identity(dict(entry))
+    return ", ".join(filter(None, (views.observed(dict(entry)), answers)))
+
+
+def waiver(given: Mapping[str, Any] | None) -> str:
+    """`partner migration (team-web, NET-123, until 2026-12-31)`; empty where there is no waiver."""
+    if not given:
+        return ""
+    until = f"until {views.until(given)}"
+    left = given.get("expires_in_days")
+    soon = None if left is None else f"{views.count(left, 'day')} left"
+    known = ", ".join(str(each) for each in (given["owner"], given.get("ticket"), until, soon) if each)
+    return f"{given['reason']} ({known})"

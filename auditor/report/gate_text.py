@@ -1,0 +1,86 @@
+"""The gate for a terminal: what each change opens, closes and audits less, and where it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import groupby
+from typing import Any
+
+from rich.console import RenderableType
+from rich.padding import Padding
+from rich.text import Text
+
+from auditor.model.words import ChangeKind
+from auditor.report import facts, views
+from auditor.report.hostile import visible
+from auditor.report.plain import Document
+from auditor.report.summary import STYLES, printed
+
+_RESULTS = {"pass": "bold green", "fail": "bold red"}
+_SIGNS = {"gained": ("+", "red"), "lost": ("-", "green")}
+_LONGEST = 1000  # characters of one text
+
+
+def gate_text(document: Document, *, color: bool = False, width: int = 100) -> str:
+    """The gate as text, `width` columns wide."""
+    return printed(_parts(document), color=color, width=width)
+
+
+def _parts(document: Document) -> Iterator[RenderableType]:
+    verdict, gate = document["verdict"], document["gate"]
+    yield Text(verdict["result"].upper(), style=_RESULTS[verdict["result"]]).append(
+        f"  {_sentence(document)}", style="default"
+    )
+    yield _plain(f"{gate['base']['path']} → {gate['head']['path']} · fails on {', '.join(verdict['fail_on'])}")
+    for (rank, severity), group in groupby(document["findings"], lambda entry: (entry["rank"], entry["severity"])):
+        members = list(group)
+        yield Text()
+        yield Text(f"{rank} {severity}", style=STYLES[rank]).append(f"  {len(members):,}", style="default")
+        for entry in members:
+            yield from _entry(entry, document)
+    if document["waived"]:
+        yield Text("\nWaived", style="bold").append("  accepted before this change", style="default")
+        for entry in document["waived"]:
+            yield from _entry(entry, document)
+
+
+def _sentence(document: Document) -> str:
+    findings = document["findings"]
+    failing = sum(facts.fails(entry, document) for entry in findings)
+    waived = f", {len(document['waived']):,} waived" if document["waived"] else ""
+    if not findings:
+        return f"Exposure is as before, and so is what audits see{waived}."
+    by_kind = ", ".join(f"{number:,} {kind}" for kind, number in document["summary"]["by_kind"].items() if number)
+    fails = f"{failing:,} of them {'fails' if failing == 1 else 'fail'}" if failing else "none of them fails"
+    return f"{views.count(len(findings), 'finding')}: {by_kind}; {fails}{waived}."
+
+
+def _entry(entry: Mapping[str, Any], document: Document) -> Iterator[RenderableType]:
+    at = entry.get("declared_at")
+    failing = "waiver" not in entry and facts.fails(entry, document)
+    rows = entry["endpoints"]
+    place = views.endpoint(rows[0]) + (f" +{len(rows) - 1:,} more" if len(rows) > 1 else "") if rows else ""
+    about = entry.get("rule") if entry["kind"] == ChangeKind.WEAKENED else facts.whose(entry)
+    headline = " ".join(filter(None, (entry["kind"], about, place)))
+    first = Text(_shown(headline), style="bold" if failing else "default", overflow="fold")
+    if "class" in entry:
+        first.append(f"  {entry['class']}", style="default")
+    yield Padding(first, (0, 0, 0, 2))
+    lines = Text(overflow="fold")
+    if at:
+        lines.append(f"{_shown(at['file'])}:{at['line']}\n", style="cyan")
+    for word, cidrs in facts.sources(entry):
+        sign, style = _SIGNS[word]
+        lines.append(f"{sign} {_shown(facts.some(cidrs))}\n", style=style)
+    lines.append(_shown(entry["why"].removeprefix(f"{about}: ")))
+    if "waiver" in entry:
+        lines.append(f"\nwaived: {_shown(facts.waiver(entry['waiver']))}")
+    yield Padding(lines, (0, 0, 0, 6))
+
+
+def _plain(line: str) -> Text:
+    return Text(_shown(line), overflow="fold")
+
+
+def _shown(value: object) -> str:
+    return visible(str(value), longest=_LONGEST)

@@ -1,0 +1,44 @@
+"""Every case of the gate, in every format for CI: they tell of the same verdict, at lines that are there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from xml.etree.ElementTree import fromstring
+
+import pytest
+
+from auditor.report import GATE_FORMATS, read
+from auditor.report.facts import anchor, fails
+from tests.test_gate_cases import CASES, gated
+
+JUDGED = [case for case in CASES if not case.name.endswith("exit2")]
+
+
+@pytest.mark.parametrize("case", JUDGED, ids=lambda case: case.name)
+def test_the_same_verdict(case: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As many findings fail in each format as there are, and some do exactly where the gate fails."""
+    code = gated(case, tmp_path / "gate.json")
+    doc = read(tmp_path / "gate.json")
+    failing = sum(fails(entry, doc) for entry in doc["findings"])
+    told = {name: GATE_FORMATS[name](doc) for name in ("github", "junit", "markdown", "sarif")}
+    results = json.loads(told["sarif"])["runs"][0]["results"]
+
+    assert code == (1 if failing else 0)
+    assert {"github": failing, "junit": failing, "markdown": failing} == {
+        "github": told["github"].count("::error "),
+        "junit": len(fromstring(told["junit"]).findall(".//failure")),
+        "markdown": told["markdown"].count("| ❌ |"),
+    }
+    assert len(doc["findings"]) + len(doc["waived"]) == len(results)
+
+
+@pytest.mark.parametrize("case", JUDGED, ids=lambda case: case.name)
+def test_the_lines_are_there(case: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each finding is anchored at a line that its file has."""
+    gated(case, tmp_path / "gate.json")
+    doc = read(tmp_path / "gate.json")
+    places = [anchor(entry, doc) for entry in (*doc["findings"], *doc["waived"])]
+    missing = [place for place in places if place[1] > len(Path(place[0]).read_text().splitlines())]
+
+    assert [] == missing
