@@ -5,22 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from auditor import __version__
 from auditor.addresses import by_address
 from auditor.drift import compare
 from auditor.errors import TransportError
-from auditor.grade import grade
+from auditor.evidence import read_listeners
+from auditor.grade import exposed, grade
 from auditor.grade.verdict import verdict
-from auditor.inventory import breaches, choose, expect
+from auditor.inventory import Draft, Wanted, breaches, choose, draft, expect
 from auditor.model.audit import Audit, StageError
 from auditor.model.context import Context
 from auditor.model.drift import Comparison
 from auditor.model.expectation import Expectations
 from auditor.model.inventory import Inventory, LocalVia, Viewpoint
 from auditor.model.observation import Scan
-from auditor.model.words import Profile
+from auditor.model.words import Profile, ViewpointKind
 from auditor.scan import Check, EvidenceStore, Plan, examine, plan, probe_abilities, read_evidence, scan
 from auditor.transport import SystemTransport
 
@@ -66,6 +68,22 @@ def compare_evidence(
         for viewpoint, evidence in saved.items()
     ]
     return _judge(inventory, expected, [e.scan(v.name) for v, e in saved.items()], request, context)
+
+
+def first_inventory(scans: Sequence[Path], listeners: Mapping[str, Sequence[Path]], wanted: Wanted) -> Draft:
+    """Draft an inventory from saved nmap XML and, by host, listeners. Raises AuditorError where nothing can be had."""
+    saved = read_evidence(scans)
+    heard = {host: [one for path in paths for one in read_listeners(path)] for host, paths in listeners.items()}
+    severities = partial(exposed, untrusted=wanted.kind is ViewpointKind.PUBLIC)
+    return draft(
+        wanted,
+        saved.scan(wanted.viewpoint),
+        asked={address for address, _ in saved.asked},
+        labels=saved.labels,
+        sources=saved.sources,
+        listeners=heard,
+        severities=severities,
+    )
 
 
 async def plans(inventory: Inventory, expected: Sequence[Expectations]) -> list[Plan]:

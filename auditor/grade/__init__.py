@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from auditor.grade.findings import grade
+from auditor.grade.severity import exposed
 
-__all__ = ["grade"]
+__all__ = ["exposed", "grade"]
