@@ -123,10 +123,8 @@ def _answered_for(
     }
     for address in host.addresses:
         for protocol in Protocol:
-            rest = [
-                (one.ports - PortSet.of(*_of(declared, protocol)), one.state)
-                for one in seen.get((address, protocol), ())
-            ]
+            known = PortSet.of(*(port for over, port in declared if over is protocol))
+            rest = [(one.ports - known, one.state) for one in seen.get((address, protocol), ())]
             asked = sum(len(ports) for ports, _ in rest)
             is_open = sum(len(ports) for ports, state in rest if state is PortState.OPEN)
             if asked >= 50 and is_open > 0.9 * asked:
