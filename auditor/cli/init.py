@@ -107,7 +107,7 @@ def command(
     else:
         write_new(output, drafted.text)
     if style.verbosity >= 0:
-        told = f"{drafted.hosts} hosts, {drafted.services} services declared, {drafted.todo} exposures left as TODO"
+        told = f"hosts: {drafted.hosts}, services declared: {drafted.services}, left as TODO: {drafted.todo}"
         click.echo(f"auditor: {output or 'drafted'}: {told}", err=True)
     return 0
 
@@ -121,6 +121,8 @@ def _name(option: str, text: str | None) -> str | None:
 
 
 def _address(option: str, text: str) -> Address:
+    if "%" in text:
+        raise UsageError(f"{option} {text}: an address has no zone here; write it without `%` and what follows")
     try:
         address = ip_address(text)
     except ValueError:

@@ -44,7 +44,7 @@ class DraftHost:
         return tuple(address for addresses in self.interfaces.values() for address in addresses)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Group:
     """Addresses held to be one machine's."""
 
@@ -52,6 +52,7 @@ class _Group:
     names: list[str] = field(default_factory=list)
     macs: set[str] = field(default_factory=set)
     heard: str | None = None  # the host of a listeners file
+    given: bool = False  # the user says where it is
     scanned: bool = True
     notes: list[str] = field(default_factory=list)
 
@@ -59,7 +60,8 @@ class _Group:
 def usable(address: Address) -> bool:
     """Whether an inventory can declare the address as a machine's."""
     mapped = isinstance(address, IPv6Address) and address.ipv4_mapped is not None
-    return not (address.is_unspecified or address.is_multicast or address == _BROADCAST or mapped)
+    zoned = isinstance(address, IPv6Address) and address.scope_id is not None
+    return not (address.is_unspecified or address.is_multicast or address == _BROADCAST or mapped or zoned)
 
 
 def living(scan: Scan, asked: Iterable[Address]) -> set[Address]:
@@ -90,7 +92,10 @@ def draft_hosts(
     claims = _claims(listeners, known)
     for host, (own, notes) in claims.items():
         _hear(groups, host, own, notes)
+    for group in groups:
+        group.given = group.heard is not None and bool(known.get(group.heard) or is_literal(group.heard))
     _by_elimination(groups, listeners, _open_tcp(scan))
+    _note_doubts(groups, listeners)
     return _named(groups, listeners)
 
 
@@ -184,27 +189,52 @@ def _open_tcp(scan: Scan) -> dict[Address, PortSet]:
 
 
 def _by_elimination(groups: list[_Group], listeners: Listeners, opened: Mapping[Address, PortSet]) -> None:
-    """Join a file about a host of which no address is known with the one scanned host whose open ports it explains."""
-    nowhere = [group for group in groups if group.heard is not None and not group.addresses]
+    """Join a file about a host that the scan does not know with the scanned one whose open ports it explains.
+
+    That may be two groups, one of each family. Nothing is joined where there is a choice.
+    """
     pairs = []
-    for group in nowhere:
-        tcp = PortSet.of(*(one.port for one in listeners[group.heard or ""] if _reachable_tcp(one)))
-        fits = []
-        for other in groups:
-            ports = PortSet.union(opened.get(address, PortSet()) for address in other.addresses)
-            if other.heard is None and ports and not ports - tcp:
-                fits.append(other)
-        if len(fits) == 1:
-            pairs.append((group, fits[0]))
-    for group, other in pairs:
-        if sum(one is other for _, one in pairs) == 1:
-            group.addresses, group.names, group.macs, group.scanned = other.addresses, other.names, other.macs, True
+    for group in groups:
+        if group.heard is None or group.scanned or group.given:
+            continue
+        tcp = PortSet.of(*(one.port for one in listeners[group.heard] if _reachable_tcp(one)))
+        fits = [other for other in groups if other.heard is None and _explained(other, opened, tcp)]
+        families = [family for other in fits for family in {Family.of(address) for address in other.addresses}]
+        if len(families) == len(set(families)):
+            pairs.append((group, fits))
+    for group, fits in pairs:
+        if any(one in theirs for other, theirs in pairs if other is not group for one in fits):
+            continue
+        for one in fits:
+            group.addresses |= one.addresses
+            group.names += one.names
+            group.macs |= one.macs
+            groups.remove(one)
+        if fits:
+            group.scanned = True
             group.notes.append(f"TODO the listeners explain every open port here, so this is held to be {group.heard}")
-            groups.remove(other)
+
+
+def _explained(group: _Group, opened: Mapping[Address, PortSet], tcp: PortSet) -> bool:
+    """Whether something is open at the group, and nothing but those ports."""
+    ports = PortSet.union(opened.get(address, PortSet()) for address in group.addresses)
+    return bool(ports) and not ports - tcp
 
 
 def _reachable_tcp(one: Listener) -> bool:
     return one.protocol is Protocol.TCP and not one.loopback
+
+
+def _note_doubts(groups: Sequence[_Group], listeners: Listeners) -> None:
+    """Say what is not known of the hosts that listeners files alone tell of."""
+    scanned = any(group.scanned for group in groups)
+    for group in groups:
+        if group.heard is None or group.scanned or group.given:
+            continue
+        if scanned:
+            group.notes.append("TODO no host of the scan is known to be this one; --host-address NAME=ADDRESS tells it")
+        if group.addresses and any(one.wildcard and not one.loopback for one in listeners[group.heard]):
+            group.notes.append("TODO it listens on all its addresses, and only those below are known; add the others")
 
 
 def _named(groups: list[_Group], listeners: Listeners) -> list[DraftHost]:

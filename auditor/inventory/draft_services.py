@@ -147,6 +147,7 @@ class _Case:
         self._sightings = sightings
         self.listeners = listeners
         self._outward = [one for one in listeners if not one.loopback]
+        self._local = len(self._outward) < len(listeners)
         processes = sorted({one.process for one in self._outward or listeners}) or [""]
         identities = [one.identity for one in sightings] or [None]
         ways = [
@@ -164,10 +165,9 @@ class _Case:
         """What nmap saw open."""
         day = max(one.at for one in self._sightings)
         when = f" on {day:%Y-%m-%d}" if day.timestamp() > 0 else ""
-        local = any(one.loopback for one in self.listeners)
         standing = Standing.DECLARED if self.safe else Standing.TODO
         addresses = [one.address for one in self._sightings]
-        yield from self._entries(standing, addresses, "is reachable", f"found by nmap{when}", local=local)
+        yield from self._entries(standing, addresses, "is reachable", f"found by nmap{when}", local=self._local)
 
     def listening(self, seen: Seen, notes: list[str]) -> Iterator[Entry]:
         """What listens, and nmap did not see open."""
@@ -178,18 +178,16 @@ class _Case:
         addresses = [a for a in self._host.addresses if any(one.takes(a) for one in self._outward)]
         where = f"listens on {', '.join(sorted({_bind(one) for one in self._outward}))}"
         if not addresses:
-            notes.append(f"{self.what} {where}, which is no address that this host has here")
+            what = _label(self._found, self._identity, self._process) or "something unidentified"
+            notes.append(f"{self._port}/{self._protocol} {where}, which is no address of this host here: {what}")
         elif self._host.scanned:
             where = f"{where}, and nmap {self._fate(addresses, seen)}"
-            yield from self._entries(Standing.UNSEEN, addresses, where, reason)
+            yield from self._entries(Standing.UNSEEN, addresses, where, reason, local=self._local)
         else:
-            standing = Standing.DECLARED if self.safe else Standing.TODO
-            yield from self._entries(standing, addresses, where, reason)
-
-    @property
-    def what(self) -> str:
-        label = _label(self._found, self._identity, self._process) or "something unidentified"
-        return f"{label} on {self._port}/{self._protocol}"
+            # Over UDP many a client listens too, and nobody has seen it answer.
+            safe = self.safe and self._protocol is Protocol.TCP
+            standing = Standing.DECLARED if safe else Standing.TODO
+            yield from self._entries(standing, addresses, where, reason, local=self._local)
 
     def _fate(self, addresses: Sequence[Address], seen: Seen) -> str:
         states = sorted(
@@ -263,13 +261,10 @@ def _label(found: Classification, identity: Identity | None, process: str) -> st
     """What it is, by its own words where it has any: hostile text."""
     if identity is not None and identity.probed:
         words = f"{identity.product} {identity.version}" if identity.product else identity.name
-    elif process:
-        words = process
-    elif found.entry is not None:
-        words = f"{found.entry.id}, by its port number alone,"
     else:
-        words = ""
-    return words.strip()[:_LONGEST_LABEL]
+        words = process or (found.entry.id if found.entry is not None else "")
+    words = words.strip()[:_LONGEST_LABEL]
+    return f"{words} (judged by its port number alone)" if words and found.decided_by == "port" else words
 
 
 def _bind(listener: Listener) -> str:
@@ -292,11 +287,9 @@ def _base_name(found: Classification, identity: Identity | None, process: str, p
     word = _protocol_word(identity)
     if found.graded_as is ServiceClass.PUBLIC_WEB and word in ("http", "https"):
         return word
-    if found.entry is not None and found.entry.id != "web":
-        return found.entry.id
-    if found.entry is not None:
-        return {80: "http", 443: "https"}.get(port, "web")
     name = word or process
+    if found.entry is not None and not (process and found.decided_by == "port"):
+        name = {80: "http", 443: "https"}.get(port, "web") if found.entry.id == "web" else found.entry.id
     return name if _WORD.fullmatch(name) and not name.startswith("x-") else f"port-{port}"
 
 

@@ -12,7 +12,7 @@ from ipaddress import ip_address, ip_network
 
 from auditor.addresses import PRIVATE, by_address, contains, difference
 from auditor.errors import EvidenceError
-from auditor.inventory.draft_hosts import DraftHost, Listeners, draft_hosts, fit_name, living, unused
+from auditor.inventory.draft_hosts import DraftHost, Listeners, draft_hosts, fit_name, living, unused, usable
 from auditor.inventory.draft_services import DraftServices, Entry, Severities, Standing, draft_services
 from auditor.inventory.draft_text import comment, commented, indented, listing, row, scalar
 from auditor.model.inventory import LOOPBACK
@@ -96,12 +96,15 @@ class _Page:
 
     def _viewpoint_addresses(self, sources: Iterable[Address]) -> tuple[list[Address], bool]:
         """At most one for each family that the hosts have; and whether any of them is made up."""
-        found = {Family.of(address): address for address in reversed([*sources]) if address not in self._addresses}
+        found = {Family.of(address): address for address in reversed([*sources]) if self._fits(address)}
         found |= {Family.of(address): address for address in self._wanted.addresses}
         needed = sorted({Family.of(address) for address in self._addresses})
         missing = [family for family in needed if family not in found]
         found |= {family: unused(_DOCUMENTATION[family], self._addresses) for family in missing}
         return sorted(found.values(), key=by_address), bool(missing)
+
+    def _fits(self, source: Address) -> bool:
+        return usable(source) and source not in self._addresses
 
     def draft(self, silent: int, errors: Sequence[str]) -> Draft:
         entries = [entry for drafted in self._services for entry in drafted.entries]
@@ -120,31 +123,22 @@ class _Page:
         return Draft("\n".join(lines[:-1]) + "\n", len(self._hosts), declared, todo)
 
     def _head(self, todo: int, silent: int, errors: Sequence[str]) -> list[str]:
-        lines = [
-            comment("A first inventory, drafted by `auditor init`. Every TODO is for you to decide or to replace.")
-        ]
+        lines = [comment("A first inventory, drafted by `auditor init`. Every TODO is yours to decide or to replace.")]
         if todo:
+            found = _count(todo, "exposure")
             lines += [
-                comment(
-                    f"{_count(todo, 'exposure')} that nobody should bless unseen: in comments below, each with its"
-                ),
-                comment("severity and class. Close it; or take the `# ` away and name in `from` who may reach it."),
+                comment(f"Left in comments: {found} that nobody should bless unseen, each with severity and class."),
+                comment("Close it; or take the `# ` away, and name in `from` who may reach it."),
             ]
         if silent:
-            lines.append(
-                comment(
-                    f"{_count(silent, 'address', 'es')} in the evidence gave no sign of life and left no trace here."
-                )
-            )
+            lines.append(comment(f"{_count(silent, 'address', 'es')} in the evidence gave no sign of life: not here."))
         lines += [comment(f"TODO the evidence is incomplete, and so is this: {error}") for error in errors]
         return [*lines, "version: 1", f"name: {scalar(self._wanted.name)}"]
 
     def _scope(self) -> list[str]:
-        lines = [
-            comment("TODO only the addresses of the hosts below; widen it to networks where new hosts should be found")
-        ]
+        lines = [comment("TODO just the hosts below; widen it to the networks where new hosts should be found")]
         if any(host.placeholder for host in self._hosts):
-            lines.append(comment("TODO some are made up, see below: replace them here too"))
+            lines.append(comment("TODO some addresses are made up, see below: replace them here too"))
         return ["scope:", *indented([*lines, *listing("allow", _collapsed(self._addresses))])]
 
     def _ranges(self) -> list[str]:
@@ -186,20 +180,18 @@ class _Page:
 
     def _entry(self, host: DraftHost, entry: Entry) -> list[str]:
         lines = self._service(host, entry)
+        # Hostile text never begins a comment, where it could pose as a key to uncomment.
+        label = entry.label or "something unidentified"
         ports = ", ".join(_ports(entry))
-        what = f"{entry.label or 'something unidentified'} on {ports}"
         match entry.standing:
             case Standing.DECLARED:
-                return [comment(f"{what} {entry.where}"), *lines]
+                return [comment(f"{ports} {entry.where}: {label}"), *lines]
             case Standing.TODO:
-                told = f"TODO {entry.severity} {entry.classed}: {what} {entry.where} from {self._wanted.viewpoint}"
-                if not host.scanned:
-                    told = (
-                        f"TODO {entry.severity} {entry.classed}: {what} {entry.where}, and nothing tells who reaches it"
-                    )
+                who = f" from {self._wanted.viewpoint}" if host.scanned else ", and nothing tells who reaches it"
+                told = f"TODO {entry.severity} {entry.classed}: {label} on {ports} {entry.where}{who}"
                 return [comment(f"{told}; decide who may, then uncomment"), *commented(lines)]
             case Standing.UNSEEN:
-                told = f"{entry.classed}: {what} {entry.where} from {self._wanted.viewpoint}"
+                told = f"{entry.severity} {entry.classed} where it is reachable: {label} on {ports} {entry.where}"
                 return [comment(f"{told}; if somebody should reach it, uncomment"), *commented(lines)]
 
     def _service(self, host: DraftHost, entry: Entry) -> list[str]:
