@@ -142,6 +142,17 @@ def test_both_kinds_of_evidence(capsys):
     assert told.err == "auditor: drafted: hosts: 1, services declared: 2, left as TODO: 2\n"
 
 
+def test_the_readme_shows_the_real_one():
+    """Its excerpt is made of lines of that draft."""
+    shown = re.search(
+        r"(?s)```text\n(      # 443/tcp is .*?)```", (TESTS.parent / "README.md").read_text(encoding="utf-8")
+    )
+    real = (DATA / "expected.yaml").read_text(encoding="utf-8").splitlines()
+
+    assert shown is not None
+    assert [line for line in shown[1].splitlines() if line not in real] == []
+
+
 def test_the_order_of_the_evidence_changes_nothing(capsys):
     """The same files in another order give the same text."""
     run(["init", *BOTH])
