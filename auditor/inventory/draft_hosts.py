@@ -170,8 +170,9 @@ def _hear(groups: list[_Group], host: str, own: set[Address], notes: list[str]) 
         if group.heard is None
         and (group.addresses & own or any(short in (_folded(n), _folded(n).partition(".")[0]) for n in group.names))
     ]
-    taken = {address for group in groups if group not in mine for address in group.addresses}
-    merged = _Group(own - taken, heard=host, scanned=bool(mine), notes=notes)
+    taken = {address: group.heard for group in groups if group not in mine for address in group.addresses}
+    lost = [f"TODO {one} is left out: it went to {taken[one]}" for one in sorted(own & taken.keys(), key=by_address)]
+    merged = _Group(own - taken.keys(), heard=host, scanned=bool(mine), notes=[*notes, *lost])
     for group in mine:
         groups.remove(group)
         merged.addresses |= group.addresses

@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import yaml
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from auditor.errors import EvidenceError
@@ -100,8 +100,7 @@ def test_every_draft_is_valid_and_holds_no_text_from_outside(observations, label
     """It loads, two readers of YAML agree on it, and its keys and values are names, addresses and words of ours."""
     kind, error = told
     scan = Scan("seen", Technique.SYN, "7.93", observations=observations, errors=(error,))
-    if not listeners and all(one.state is PortState.FILTERED for one in observations):
-        return
+    assume(listeners or any(one.state is not PortState.FILTERED for one in observations))
     made = draft(
         Wanted("estate", kind, kind),
         scan,
