@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 
 from auditor import __version__
@@ -12,9 +13,10 @@ from auditor.addresses import by_address
 from auditor.change import changes, new_breaches, readings, united
 from auditor.drift import compare
 from auditor.errors import TransportError
-from auditor.grade import gate_verdict, grade, grade_changes
+from auditor.evidence import read_listeners
+from auditor.grade import exposed, gate_verdict, grade, grade_changes
 from auditor.grade.verdict import verdict
-from auditor.inventory import breaches, choose, expect, lint, load_with_places, sight
+from auditor.inventory import Draft, Wanted, breaches, choose, draft, expect, lint, load_with_places, sight
 from auditor.model.audit import Audit, StageError
 from auditor.model.breach import Breach
 from auditor.model.change import Written
@@ -26,7 +28,7 @@ from auditor.model.gate import Gate, Side
 from auditor.model.inventory import Inventory, LocalVia, Viewpoint
 from auditor.model.lint import JudgedBreach, Validation
 from auditor.model.observation import Scan
-from auditor.model.words import Profile
+from auditor.model.words import Profile, ViewpointKind
 from auditor.scan import Check, EvidenceStore, Plan, examine, plan, probe_abilities, read_evidence, scan
 from auditor.transport import SystemTransport
 
@@ -89,6 +91,22 @@ def validate(path: Path, today: date) -> Validation:
         waived=judged(graded.waived),
         lint=lint(inventory, places, today),
         sight=sight(inventory),
+    )
+
+
+def first_inventory(scans: Sequence[Path], listeners: Mapping[str, Sequence[Path]], wanted: Wanted) -> Draft:
+    """Draft an inventory from saved nmap XML and, by host, listeners. Raises AuditorError where nothing can be had."""
+    saved = read_evidence(scans)
+    heard = {host: [one for path in paths for one in read_listeners(path)] for host, paths in listeners.items()}
+    severities = partial(exposed, untrusted=wanted.kind is ViewpointKind.PUBLIC)
+    return draft(
+        wanted,
+        saved.scan(wanted.viewpoint),
+        asked={address for address, _ in saved.asked},
+        labels=saved.labels,
+        sources=saved.sources,
+        listeners=heard,
+        severities=severities,
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO
 from uuid import uuid4
 
@@ -85,6 +86,21 @@ def write_anywhere(path: Path, text: str) -> None:
         return
     with _as_run_error(f"cannot write {path}"):
         path.write_bytes(text.encode("utf-8"))
+
+
+def write_new(path: Path, text: str) -> None:
+    """Write a text file, mode 0600, that must not be there yet. Raises RunError, leaving what is there as it is."""
+    with (
+        _as_run_error(f"cannot write {path}"),
+        TemporaryDirectory(dir=path.parent, prefix=f".{path.name[:64]}.") as part,
+    ):
+        whole = Path(part, "whole")
+        write_whole(whole, text)
+        try:
+            path.hardlink_to(whole)  # fails where the name is taken, in one step
+        except FileExistsError:
+            message = f"{path} is there already, and is never overwritten; choose another name, or move it away"
+            raise RunError(message) from None
 
 
 @contextmanager

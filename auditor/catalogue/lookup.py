@@ -17,7 +17,7 @@ _LONGEST_PRODUCT = 200  # characters; the text comes from the network
 
 @dataclass(frozen=True, slots=True)
 class Classification:
-    """A class and what decided it: `product`, `protocol`, `declared`, `port`, `http`, `unknown` or `none`.
+    """A class and what decided it: `product`, `protocol`, `process`, `declared`, `port`, `http`, `unknown` or `none`.
 
     `unknown` is what nmap recognised and the catalogue does not know; `none` is where nothing was recognised.
 
@@ -62,13 +62,20 @@ class Spoken:
         return self.entry is None and not self.carrier
 
 
-def classify(protocol: Protocol, port: int, identity: Identity | None, declared: ServiceClass | None) -> Classification:
-    """The class of an endpoint, from what answers, else what is declared, else its port number, else bare HTTP."""
+def classify(
+    protocol: Protocol, port: int, identity: Identity | None, declared: ServiceClass | None, process: str = ""
+) -> Classification:
+    """The class of an endpoint: from what answers, else the process that listens, else what is declared, else its port
+    number, else bare HTTP.
+    """
     answer = spoken(identity)
+    running = _by_process().get(process)
     if protocol is Protocol.UDP:
-        return _over_udp(port, answer, declared)
+        return _over_udp(port, answer, running, declared)
     if answer and answer.entry:
         return Classification(_over_tcp(answer.entry), None, answer.entry, answer.decided_by)
+    if running:
+        return Classification(_over_tcp(running), None, running, "process")
     usual = _usual(protocol, port, answer)
     if declared is not None:
         agrees = usual if usual and usual.service_class is declared else None
@@ -83,9 +90,11 @@ def classify(protocol: Protocol, port: int, identity: Identity | None, declared:
     return Classification(ServiceClass.UNCLASSIFIED, None, None, _undecided(answer))
 
 
-def _over_udp(port: int, answer: Spoken | None, declared: ServiceClass | None) -> Classification:
+def _over_udp(port: int, answer: Spoken | None, running: Entry | None, declared: ServiceClass | None) -> Classification:
     if answer and answer.entry:
         return Classification(ServiceClass.UDP, answer.entry.as_class, answer.entry, answer.decided_by)
+    if running:
+        return Classification(ServiceClass.UDP, running.as_class, running, "process")
     usual = _usual(Protocol.UDP, port, answer)
     if declared not in (None, ServiceClass.UDP, ServiceClass.UNCLASSIFIED):
         agrees = usual if usual and usual.as_class is declared else None
@@ -191,6 +200,11 @@ def _by_product() -> dict[str, Entry | None]:
 @cache
 def _by_name() -> dict[str, Entry]:
     return {name.removeprefix("ssl/"): entry for entry in entries() for name in entry.names}
+
+
+@cache
+def _by_process() -> dict[str, Entry]:
+    return {process: entry for entry in entries() for process in entry.processes}
 
 
 @cache

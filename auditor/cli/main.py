@@ -12,7 +12,7 @@ from typing import NoReturn, TextIO
 import click
 
 from auditor import __version__
-from auditor.cli import audit, compare, doctor, expect, gate, plan, render, signals, validate
+from auditor.cli import audit, compare, doctor, expect, gate, init, plan, render, signals, validate
 from auditor.cli.output import clean
 from auditor.errors import AuditorError, InventoryError
 
@@ -41,7 +41,7 @@ def cli() -> None:
     """
 
 
-for module in (audit, compare, validate, expect, plan, gate, render, doctor):
+for module in (audit, compare, validate, expect, plan, gate, render, init, doctor):
     cli.add_command(module.command)
 
 

@@ -149,6 +149,12 @@ def _severities(drift: Drift, found: Classification) -> tuple[Severity, ...]:
     return severities_of(found.graded_as, untrusted=untrusted, past_front=_past_its_front(drift), override=override)
 
 
+def exposed(found: Classification, *, untrusted: bool) -> tuple[Severity, ...]:
+    """What a service that nobody declares amounts to where it is reachable, the highest severity first."""
+    override = found.entry.severity.get("untrusted" if untrusted else "foothold") if found.entry else None
+    return severities_of(found.graded_as, untrusted=untrusted, override=override)
+
+
 def severities_of(
     service_class: ServiceClass, *, untrusted: bool, past_front: bool = False, override: Severity | None = None
 ) -> tuple[Severity, ...]:

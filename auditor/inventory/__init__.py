@@ -1,6 +1,8 @@
 """YAML to an inventory, and the inventory to what each endpoint should be from one viewpoint."""
 
 from auditor.inventory.coverage import choose
+from auditor.inventory.draft_hosts import fit_name, usable
+from auditor.inventory.drafting import Draft, Wanted, draft
 from auditor.inventory.expecting import expect
 from auditor.inventory.lint import lint, sight
 from auditor.inventory.loading import absent, load, load_with_places
@@ -8,14 +10,19 @@ from auditor.inventory.policy import breaches
 from auditor.inventory.revisions import copied, revision
 
 __all__ = [
+    "Draft",
+    "Wanted",
     "absent",
     "breaches",
     "choose",
     "copied",
+    "draft",
     "expect",
+    "fit_name",
     "lint",
     "load",
     "load_with_places",
     "revision",
     "sight",
+    "usable",
 ]

@@ -84,6 +84,18 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
+class Label:
+    """What nmap knows an address by: names, those that its user gave first, and the hardware address where it is near.
+
+    Names from DNS are whatever the owner of the address says: hostile text.
+    """
+
+    address: Address
+    names: tuple[str, ...] = ()
+    mac: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """Ports that were asked about and never properly answered for: timed out, truncated, probe failed."""
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from ipaddress import IPv4Address, ip_address, ip_network
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 
 from auditor.errors import EvidenceError
-from auditor.model.observation import Failure, Observation, Reply, Scan
+from auditor.model.observation import Failure, Label, Observation, Reply, Scan
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, PortState, Protocol, Technique
 from auditor.scan.merge import Board
@@ -38,7 +39,8 @@ _LAST_OCTETS = re.compile(r"(\d+\.\d+\.\d+\.)(\d{1,3})-(\d{1,3})")
 class Evidence:
     """What saved files of one viewpoint tell. `asked` is what their scans set out to ask.
 
-    An address of which a file tells only that it lives is in `asked` with no ports.
+    An address of which a file tells only that it lives is in `asked` with no ports. `sources` are the source addresses
+    that the scans were told to use (nmap's -S).
     """
 
     observations: tuple[Observation, ...]
@@ -49,6 +51,8 @@ class Evidence:
     technique: Technique
     commands: tuple[str, ...]
     errors: tuple[str, ...]
+    labels: tuple[Label, ...] = ()
+    sources: tuple[Address, ...] = ()
 
     def scan(self, viewpoint: str) -> Scan:
         """The evidence as a scan from that viewpoint."""
@@ -99,6 +103,8 @@ def read_evidence(paths: Sequence[Path]) -> Evidence:
         technique=Technique.CONNECT if connect else Technique.SYN,
         commands=tuple(bounded(start.args, 4096) for start in starts),
         errors=tuple(f"{one.path}: {one.run.problem}" for one in read if one.run.problem is not None),
+        labels=tuple(dict.fromkeys(record.label for one in read for record in one.run.records if record.label)),
+        sources=tuple(dict.fromkeys(source for start in starts for source in _sources(start.args))),
     )
 
 
@@ -192,6 +198,14 @@ def _chunks(path: Path) -> Iterator[bytes]:
             yield unpacker.flush()
             if not unpacker.eof:
                 raise EOFError("its end is missing")
+
+
+def _sources(args: str) -> Iterator[Address]:
+    """The source addresses that an nmap command line sets."""
+    for option, value in pairwise(args.split()):
+        if option == "-S":
+            with suppress(ValueError):
+                yield ip_address(value)
 
 
 def _meant(args: str) -> Iterator[Address]:

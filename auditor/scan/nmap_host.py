@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from ipaddress import ip_address
 from xml.etree.ElementTree import Element
 
-from auditor.model.observation import ICMP_ERRORS, Identity
+from auditor.model.observation import ICMP_ERRORS, Identity, Label
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, PortState, Protocol
 from auditor.scan.nmap_records import Asked, HostRecord, Seen, Sight, Unread, bounded, instant
@@ -15,6 +16,9 @@ from auditor.scan.nmap_records import Asked, HostRecord, Seen, Sight, Unread, bo
 _NO_EVIDENCE = frozenset({"", "user-set", "localhost-response", "no-response", "unknown-response"})  # of a living host
 _ANSWERS = frozenset({PortState.OPEN, PortState.CLOSED, PortState.UNFILTERED})
 _MAY_BE_OWN = ICMP_ERRORS | {"perm-denied"}  # the kernel of the scanner says these too
+_MAC = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}")
+_LONGEST_NAME = 253  # characters of a DNS name
+_MOST_NAMES = 16
 
 
 def read_host(element: Element, asked: tuple[Asked, ...]) -> Iterator[HostRecord]:
@@ -30,12 +34,13 @@ def read_host(element: Element, asked: tuple[Asked, ...]) -> Iterator[HostRecord
         return
     reply = None if reason in _NO_EVIDENCE else reason
     if element.get("timedout") == "true":
-        yield HostRecord(address, at, reply=reply, why_not="nmap gave up on this host: host timeout")
+        why_not = "nmap gave up on this host: host timeout"
+        yield HostRecord(address, at, reply=reply, why_not=why_not, label=_label(element, address))
         return
     connect = any(one.type == "connect" for one in asked)
     seen, unread = _ports(element, at, asked)
     seen, unmade = _without_own_states(seen, connect=connect)
-    yield HostRecord(address, at, tuple(seen), (*unread, *unmade), reply)
+    yield HostRecord(address, at, tuple(seen), (*unread, *unmade), reply, label=_label(element, address))
 
 
 def _down(address: Address, at: datetime | None) -> HostRecord:
@@ -52,6 +57,18 @@ def _address(element: Element) -> Address | None:
         if child.get("addrtype") in ("ipv4", "ipv6"):
             return _ip(child.get("addr"))
     return None
+
+
+def _label(element: Element, address: Address) -> Label | None:
+    found = [(one.get("type") != "user", bounded(one.get("name", ""), _LONGEST_NAME)) for one in _hostnames(element)]
+    names = tuple(dict.fromkeys(name for _, name in sorted(found) if name))
+    macs = (child.get("addr", "") for child in element.iterfind("address") if child.get("addrtype") == "mac")
+    mac = next((text.lower() for text in macs if _MAC.fullmatch(text)), "")
+    return Label(address, names, mac) if names or mac else None
+
+
+def _hostnames(element: Element) -> list[Element]:
+    return element.findall("hostnames/hostname")[:_MOST_NAMES]
 
 
 def _ip(text: str | None) -> Address | None:

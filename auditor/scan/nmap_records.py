@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from auditor.model.observation import Identity
+from auditor.model.observation import Identity, Label
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, PortState, Protocol
 
@@ -85,7 +85,8 @@ class HostRecord:
     """One finished `host` element. `why_not` is set where the host as a whole was not scanned to its end, and `down`
     where nmap's own ping, or ARP, is why.
 
-    `reply` is nmap's reason for holding the host to be up, where that is evidence from the network.
+    `reply` is nmap's reason for holding the host to be up, where that is evidence from the network. `label` has the
+    names and the hardware address of it, where there is any.
     """
 
     address: Address
@@ -95,6 +96,7 @@ class HostRecord:
     reply: str | None = None
     why_not: str | None = None
     down: bool = False
+    label: Label | None = None
 
 
 Item = HostRecord | Progress | Skipped

@@ -21,6 +21,7 @@ from auditor.scan.nmap_records import Asked, Finish, Item, Progress, Skipped, St
 
 _WANTED = frozenset(
     {"host", "status", "address", "ports", "extraports", "extrareasons", "port", "state", "service", "script"}
+    | {"hostnames", "hostname"}
 )
 _DEEPEST = 64  # real documents nest about 10 deep
 

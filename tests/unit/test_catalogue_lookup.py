@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from auditor.catalogue import classify, contradiction
+from auditor.catalogue import Classification, classify, contradiction
 from auditor.model.observation import Identity
 from auditor.model.words import Protocol, ServiceClass
 
@@ -149,6 +149,23 @@ def test_what_is_recognised_and_unknown_is_not_the_port() -> None:
     refuted = classify(TCP, 2375, probed("xmail-ctrl"), ADMIN)
 
     assert (ADMIN, "declared", None) == (refuted.service_class, refuted.decided_by, refuted.entry)
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (classify(TCP, 80, None, None, "redis-server"), (STORE, None, "process")),
+        (classify(TCP, 80, None, WEB, "redis-server"), (STORE, None, "process")),
+        (classify(TCP, 80, probed("http", "nginx"), None, "redis-server"), (WEB, None, "product")),
+        (classify(TCP, 5000, None, None, "docker-proxy"), (DEV, None, "port")),
+        (classify(TCP, 22, None, None, ""), (ADMIN, None, "port")),
+        (classify(UDP, 9999, None, None, "openvpn"), (PLAIN_UDP, ADMIN, "process")),
+        (classify(UDP, 9999, probed("snmp"), None, "openvpn"), (PLAIN_UDP, None, "protocol")),
+    ],
+)
+def test_the_process_that_listens(found: Classification, expected: tuple[object, ...]) -> None:
+    """It decides where nothing has answered for itself, before what is declared and before the number."""
+    assert expected == (found.service_class, found.as_class, found.decided_by)
 
 
 def test_a_usual_port_of_kafka() -> None:

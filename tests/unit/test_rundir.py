@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from auditor.errors import RunError
-from auditor.rundir import RunDir, write_anywhere, write_whole
+from auditor.rundir import RunDir, write_anywhere, write_new, write_whole
 
 STARTED = datetime(2026, 1, 1, 2, 0, tzinfo=UTC)
 
@@ -149,3 +149,19 @@ def test_a_reports_folder_that_is_a_link_to_nothing_is_named(tmp_path: Path) -> 
 
     with pytest.raises(RunError, match=r"cannot create the folder .*reports: "):
         RunDir(tmp_path / "reports", "estate", "0" * 32, STARTED)
+
+
+def test_a_new_file_takes_no_other_s_place(tmp_path: Path) -> None:
+    """A name that is taken, be it by a link to nothing, stays what it is; a new file is whole, private and alone."""
+    taken, link, new = tmp_path / "taken", tmp_path / "link", tmp_path / "new"
+    taken.write_text("mine", encoding="utf-8")
+    link.symlink_to(tmp_path / "nothing")
+    for path in (taken, link):
+        with pytest.raises(RunError, match=f"{path} is there already, and is never overwritten"):
+            write_new(path, "yours")
+    write_new(new, "yours")
+
+    assert taken.read_text(encoding="utf-8") == "mine"
+    assert new.read_text(encoding="utf-8") == "yours"
+    assert stat.S_IMODE(new.stat().st_mode) == 0o600
+    assert names(tmp_path) == ["link", "new", "taken"]

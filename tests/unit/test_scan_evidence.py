@@ -176,3 +176,25 @@ def test_the_same_scan_given_twice_confirms_nothing(tmp_path: Path) -> None:
 
     assert {1} == {one.attempts for one in found.observations}
     assert 1 == len(found.commands)
+
+
+def test_names_and_hardware_addresses(tmp_path: Path) -> None:
+    """What the user called it comes first; what is no hardware address is dropped, and long names are cut."""
+    scan = tmp_path / "named.xml"
+    scan.write_text(
+        '<nmaprun args="nmap -S 198.51.100.20 -oX - web" version="7.93"><host><status state="up" reason="reset"/>'
+        '<address addr="203.0.113.10" addrtype="ipv4"/><address addr="AA:11:22:33:44:55" addrtype="mac"/>'
+        f'<hostnames><hostname name="a{"b" * 400}" type="PTR"/><hostname name="web" type="user"/>'
+        '<hostname name="web" type="user"/></hostnames></host>'
+        '<host timedout="true"><status state="up" reason="reset"/><address addr="2001:db8::1" addrtype="ipv6"/>'
+        '<address addr="&lt;b&gt;" addrtype="mac"/><hostnames><hostname name="six" type="PTR"/></hostnames></host>'
+        "</nmaprun>",
+        encoding="utf-8",
+    )
+    found = read_evidence([scan])
+
+    assert found.sources == (ip_address("198.51.100.20"),)
+    assert [(str(one.address), one.names[0], len(one.names[-1]), one.mac) for one in found.labels] == [
+        ("203.0.113.10", "web", 253, "aa:11:22:33:44:55"),
+        ("2001:db8::1", "six", 3, ""),
+    ]

@@ -1,0 +1,225 @@
+"""A first inventory from what was seen: nouns in, YAML text out.
+
+What is reachable and risky is written as a comment with its class and severity. Taking the comment away declares
+nothing yet: `from` then names a range that does not exist, until somebody has decided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
+
+from auditor.addresses import PRIVATE, by_address, contains, difference
+from auditor.errors import EvidenceError
+from auditor.inventory.draft_hosts import DraftHost, Listeners, draft_hosts, fit_name, living, unused, usable
+from auditor.inventory.draft_services import DraftServices, Entry, Severities, Standing, draft_services
+from auditor.inventory.draft_text import comment, commented, indented, listing, row, scalar
+from auditor.model.inventory import LOOPBACK
+from auditor.model.observation import Label, Observation, Scan
+from auditor.model.words import Address, Family, Network, Protocol, ViewpointKind
+
+_DOCUMENTATION = {Family.IPV4: ip_address("192.0.2.1"), Family.IPV6: ip_address("2001:db8::1")}  # RFC 5737, RFC 3849
+_INTERNET = "internet"
+_UNDECIDED = "TODO"  # a range that is never declared, so that what names it is invalid
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the user says of the inventory to be. `addresses` are those that targets see the viewpoint as, and
+    `host_addresses` those of the hosts that listeners files are about.
+    """
+
+    name: str
+    viewpoint: str
+    kind: ViewpointKind
+    addresses: Sequence[Address] = ()
+    host_addresses: Mapping[str, Sequence[Address]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """The text of an inventory, and how much is in it."""
+
+    text: str
+    hosts: int
+    services: int
+    todo: int
+
+
+def draft(
+    wanted: Wanted,
+    scan: Scan,
+    *,
+    asked: Iterable[Address],
+    labels: Iterable[Label],
+    sources: Iterable[Address],
+    listeners: Listeners,
+    severities: Severities,
+) -> Draft:
+    """The first inventory. `sources` are the addresses that the scan was told to send from.
+
+    Raises EvidenceError where nothing in the evidence shows a host, UsageError where `wanted` contradicts itself.
+    """
+    asked = set(asked)
+    alive = living(scan, asked)
+    hosts = draft_hosts(scan, alive, labels, listeners, wanted.host_addresses)
+    if not hosts:
+        raise EvidenceError("nothing in the evidence shows that a host lives, so there is no host to declare")
+    seen: dict[tuple[Address, Protocol], list[Observation]] = {}
+    for one in scan.observations:
+        seen.setdefault((one.address, one.protocol), []).append(one)
+    services = [draft_services(host, seen, severities) for host in hosts]
+    page = _Page(wanted, hosts, services, alive, sources)
+    return page.draft(silent=len(asked - alive), errors=scan.errors)
+
+
+class _Page:
+    """Writes the inventory."""
+
+    def __init__(
+        self,
+        wanted: Wanted,
+        hosts: Sequence[DraftHost],
+        services: Sequence[DraftServices],
+        alive: set[Address],
+        sources: Iterable[Address],
+    ) -> None:
+        self._wanted = wanted
+        self._hosts = hosts
+        self._services = services
+        self._alive = alive
+        self._addresses = {address for host in hosts for address in host.addresses}
+        self._own, self._made_up = self._viewpoint_addresses(sources)
+        self._public = wanted.kind is ViewpointKind.PUBLIC
+        self._range = _INTERNET if self._public else f"{fit_name(wanted.viewpoint)[:55]}-clients"
+
+    def _viewpoint_addresses(self, sources: Iterable[Address]) -> tuple[list[Address], bool]:
+        """At most one for each family that the hosts have; and whether any of them is made up."""
+        found = {Family.of(address): address for address in reversed([*sources]) if self._fits(address)}
+        found |= {Family.of(address): address for address in self._wanted.addresses}
+        needed = sorted({Family.of(address) for address in self._addresses})
+        missing = [family for family in needed if family not in found]
+        found |= {family: unused(_DOCUMENTATION[family], self._addresses) for family in missing}
+        return sorted(found.values(), key=by_address), bool(missing)
+
+    def _fits(self, source: Address) -> bool:
+        return usable(source) and source not in self._addresses
+
+    def draft(self, silent: int, errors: Sequence[str]) -> Draft:
+        entries = [entry for drafted in self._services for entry in drafted.entries]
+        todo = sum(entry.standing is Standing.TODO for entry in entries)
+        declared = sum(entry.standing is Standing.DECLARED for entry in entries)
+        sections = [
+            self._head(todo, silent, errors),
+            self._scope(),
+            self._ranges(),
+            self._viewpoint(),
+            ["hosts:"],
+        ]
+        lines = [line for section in sections for line in (*section, "")][:-1]
+        for host, drafted in zip(self._hosts, self._services, strict=True):
+            lines += [*indented(self._host(host, drafted)), ""]
+        return Draft("\n".join(lines[:-1]) + "\n", len(self._hosts), declared, todo)
+
+    def _head(self, todo: int, silent: int, errors: Sequence[str]) -> list[str]:
+        lines = [comment("A first inventory, drafted by `auditor init`. Every TODO is yours to decide or to replace.")]
+        if todo:
+            found = _count(todo, "exposure")
+            lines += [
+                comment(f"Left in comments: {found} that nobody should bless unseen, each with severity and class."),
+                comment("Close it; or take the `# ` away, and name in `from` who may reach it."),
+            ]
+        if silent:
+            lines.append(comment(f"{_count(silent, 'address', 'es')} in the evidence gave no sign of life: not here."))
+        lines += [comment(f"TODO the evidence is incomplete, and so is this: {error}") for error in errors]
+        return [*lines, "version: 1", f"name: {scalar(self._wanted.name)}"]
+
+    def _scope(self) -> list[str]:
+        lines = [comment("TODO just the hosts below; widen it to the networks where new hosts should be found")]
+        if any(host.placeholder for host in self._hosts):
+            lines.append(comment("TODO some addresses are made up, see below: replace them here too"))
+        return ["scope:", *indented([*lines, *listing("allow", _collapsed(self._addresses))])]
+
+    def _ranges(self) -> list[str]:
+        if self._public:
+            return ["ranges:", *indented([f'{_INTERNET}: {{cidrs: [0.0.0.0/0, "::/0"], trust: untrusted}}'])]
+        why = comment(f"TODO the clients that look as {self._wanted.viewpoint} does")
+        return ["ranges:", *indented([why, *listing(self._range, self._own)])]
+
+    def _viewpoint(self) -> list[str]:
+        lines = [f"kind: {self._wanted.kind}"]
+        if self._made_up:
+            lines.append(
+                comment("TODO an address for documentation stands for the scanner's own, which the evidence does")
+            )
+            lines.append(comment("not tell: write what the targets see, at most one for each family"))
+        lines += listing("addresses", self._own)
+        if self._public and any(contains(PRIVATE, address) for address in self._alive):
+            lines.append(comment("private addresses too, which a public viewpoint has no path to unless it is said"))
+            lines += listing("targets", _collapsed(self._alive & self._addresses))
+        if self._public:
+            lines.append(comment("boundary: filtered   # where a firewall should drop what is blocked"))
+        return ["viewpoints:", *indented([f"{scalar(self._wanted.viewpoint)}:", *indented(lines)])]
+
+    def _host(self, host: DraftHost, drafted: DraftServices) -> Iterator[str]:
+        yield f"{scalar(host.name)}:"
+        yield from indented(map(comment, host.notes))
+        if host.placeholder:
+            what = "TODO an address for documentation stands for the host's own, which the listeners do not tell"
+            yield from indented([comment(f"{what}; replace it before any audit")])
+        yield from indented(["interfaces:"])
+        yield from indented((f"{name}: {row(own)}" for name, own in host.interfaces.items()), 2)
+        if drafted.entries:
+            # A key with nothing but comments below it would be null.
+            empty = not any(entry.standing is Standing.DECLARED for entry in drafted.entries)
+            yield from indented(commented(["services:"]) if empty else ["services:"])
+        for entry in drafted.entries:
+            yield from indented(self._entry(host, entry), 2)
+        yield from indented(map(comment, drafted.notes))
+
+    def _entry(self, host: DraftHost, entry: Entry) -> list[str]:
+        lines = self._service(host, entry)
+        # Hostile text never begins a comment, where it could pose as a key to uncomment.
+        label = entry.label or "something unidentified"
+        ports = ", ".join(_ports(entry))
+        match entry.standing:
+            case Standing.DECLARED:
+                return [comment(f"{ports} {entry.where}: {label}"), *lines]
+            case Standing.TODO:
+                who = f" from {self._wanted.viewpoint}" if host.scanned else ", and nothing tells who reaches it"
+                told = f"TODO {entry.severity} {entry.classed}: {label} on {ports} {entry.where}{who}"
+                return [comment(f"{told}; decide who may, then uncomment"), *commented(lines)]
+            case Standing.UNSEEN:
+                told = f"{entry.severity} {entry.classed} where it is reachable: {label} on {ports} {entry.where}"
+                return [comment(f"{told}; if somebody should reach it, uncomment"), *commented(lines)]
+
+    def _service(self, host: DraftHost, entry: Entry) -> list[str]:
+        ports = _ports(entry)
+        lines = [f"ports: {scalar(ports[0]) if len(ports) == 1 else row(ports)}"]
+        if entry.interfaces != tuple(host.interfaces) or len(host.interfaces) > 1:
+            lines.append(f"interfaces: {row(entry.interfaces)}")
+        if entry.families:
+            lines.append(f"families: {row(entry.families)}")
+        if entry.interfaces != (LOOPBACK,):
+            decided = entry.standing is Standing.DECLARED
+            lines.append(f"from: {row([self._range if decided else _UNDECIDED])}")
+        if entry.declared_class:
+            lines.append(f"class: {entry.declared_class}")
+        if entry.protocol:
+            lines.append(f"protocol: {scalar(entry.protocol)}")
+        return [f"{scalar(entry.name)}:", *indented([*lines, f"reason: {scalar(entry.reason)}"])]
+
+
+def _ports(entry: Entry) -> list[str]:
+    return [f"{port}/{protocol}" for protocol, port in entry.ports]
+
+
+def _collapsed(addresses: Iterable[Address]) -> tuple[Network | Address, ...]:
+    """Just these addresses, as few networks; one alone is written as an address."""
+    networks = difference(ip_network(address) for address in addresses)
+    return tuple(one.network_address if one.prefixlen == one.max_prefixlen else one for one in networks)
+
+
+def _count(number: int, noun: str, plural: str = "s") -> str:
+    return f"{number} {noun}{'' if number == 1 else plural}"
