@@ -13,7 +13,7 @@ from auditor.catalogue import PRINTER_PORTS, Entry, classify, entries, kinds, to
 from auditor.catalogue.entry import read
 from auditor.model.observation import Identity
 from auditor.model.ports import PortSet
-from auditor.model.words import Kind, Protocol, ServiceClass, Severity
+from auditor.model.words import ChangeKind, Kind, Protocol, ServiceClass, Severity
 
 NMAP = Path("/usr/share/nmap")
 # In words of nmap later than 7.93, whose saved XML may come too, or of its table of ports.
@@ -155,7 +155,7 @@ def test_printer_ports() -> None:
 
 def test_every_kind_has_a_meaning() -> None:
     """One sentence each, and no more kinds than there are."""
-    assert {kind.value for kind in Kind} == set(kinds())
+    assert {kind.value for kind in (*Kind, *ChangeKind)} == set(kinds())
     assert all(text.endswith(".") for text in kinds().values())
 
 
