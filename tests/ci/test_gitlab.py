@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 from xml.etree.ElementTree import parse
 
@@ -22,7 +23,14 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Origin:
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return shipped(tmp_path_factory.mktemp("package") / "auditor")
+    """A wheel of this tree, which pip installs once for all tests."""
+    folder = tmp_path_factory.mktemp("package")
+    done = run(
+        [sys.executable, "-m", "build", "--wheel", "--outdir", "dist", str(shipped(folder / "auditor"))], folder, {}
+    )
+    assert done.returncode == 0, told(done)
+    (wheel,) = (folder / "dist").glob("*.whl")
+    return wheel
 
 
 def merge_request(
