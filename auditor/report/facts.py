@@ -61,8 +61,18 @@ def files(document: Document) -> list[str]:
 
 def anchor(entry: Mapping[str, Any], document: Document) -> tuple[str, int]:
     """The file and the line that the finding is about; the inventory's first line where there is none."""
+    return _declared_at(entry) or (within(files(document)[0]), 1)
+
+
+def declared_at(entry: Mapping[str, Any]) -> str:
+    """`inventory.yaml:12`; empty where no line declares what the finding is about."""
+    at = _declared_at(entry)
+    return f"{at[0]}:{at[1]}" if at else ""
+
+
+def _declared_at(entry: Mapping[str, Any]) -> tuple[str, int] | None:
     at = entry.get("declared_at") or entry.get("expected", {}).get("declared_at")
-    return (within(at["file"]), at["line"]) if at else (within(files(document)[0]), 1)
+    return (within(at["file"]), at["line"]) if at else None
 
 
 def within(name: str) -> str:
@@ -129,7 +139,6 @@ def some(names: Sequence[str], shown: int = _SHOWN) -> str:
 def facts(entry: Mapping[str, Any], document: Document) -> list[tuple[str, str]]:
     """All that is known of the finding as (name, text), in the order in which people ask."""
     rows = entry["endpoints"]
-    file, line = anchor(entry, document)
     also = f" (also {', '.join(entry['also'])})" if entry["also"] else ""
     playbook = document["playbooks"].get(entry["playbook"]["id"], {})
     found = [
@@ -142,7 +151,7 @@ def facts(entry: Mapping[str, Any], document: Document) -> list[tuple[str, str]]
         ("expected", "" if is_change(entry) or not rows else views.expected(dict(entry))),
         ("observed", "" if is_change(entry) or not rows else _observed(entry)),
         ("rule", entry.get("rule", "")),
-        ("declared at", f"{file}:{line}"),
+        ("declared at", declared_at(entry)),
         ("owner", entry.get("owner", "")),
         ("waiver", waiver(entry.get("waiver") or entry.get("about_waiver"))),
         ("expired waiver", waiver(entry.get("expired_waiver"))),

@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from auditor.report import views
-from auditor.report.facts import CIDRS, CLOSES, anchor, fails, is_gate, is_notice, some, sources, waiver, whose
+from auditor.report.facts import CIDRS, CLOSES, declared_at, fails, is_gate, is_notice, some, sources, waiver, whose
 from auditor.report.hostile import visible, visible_document
 from auditor.report.plain import Document
 
@@ -123,14 +123,14 @@ def _change(entry: Document, doc: Document) -> tuple[str, ...]:
         code(whose(entry)),
         _endpoints(entry),
         _sources(entry),
-        _at(entry, doc),
+        _at(entry),
         inert(entry.get("owner", "–")),
         _why(entry),
     )
 
 
 def _weakened(entry: Document, doc: Document) -> tuple[str, ...]:
-    return _mark(entry, doc), code(entry.get("rule", whose(entry))), _why(entry), _at(entry, doc)
+    return _mark(entry, doc), code(entry.get("rule", whose(entry))), _why(entry), _at(entry)
 
 
 def _audit(doc: Document, page: _Page) -> None:
@@ -157,7 +157,7 @@ def _drift(entry: Document, doc: Document) -> tuple[str, ...]:
         code(whose(entry)),
         _endpoints(entry),
         f"{inert(views.expected(entry))} → {inert(observed)}" if seen else "–",
-        _at(entry, doc),
+        _at(entry),
         inert(entry.get("owner", "–")),
         _why(entry),
     )
@@ -180,9 +180,9 @@ def _sources(entry: Document) -> str:
     )
 
 
-def _at(entry: Document, doc: Document) -> str:
-    file, line = anchor(entry, doc)
-    return code(f"{file}:{line}")
+def _at(entry: Document) -> str:
+    at = declared_at(entry)
+    return code(at) if at else "–"
 
 
 def _why(entry: Document) -> str:

@@ -16,7 +16,14 @@ from tests.gates import FILE, OPENED, WAIVER, change, gate
 
 @pytest.mark.parametrize(
     ("words", "failing"),
-    [((), 13), (("none",), 0), (("direct-compromise",), 3), (("internal-recon",), 7), (("wrong-family",), 1)],
+    [
+        ((), 15),  # all but the notice
+        (("none",), 0),
+        (("direct-compromise",), 4),
+        (("internal-recon",), 8),
+        (("wrong-family",), 1),
+        (("stale-waiver",), 1),
+    ],
 )
 def test_an_audit_fails(words: tuple[str, ...], failing: int) -> None:
     """By any finding, or as --fail-on says."""

@@ -96,7 +96,7 @@ def test_an_audit() -> None:
     found = suites(document(busy_audit()))
     public = outcomes(found["public"])
 
-    assert ["public", "vpn", "audit"] == list(found)
+    assert ["public", "vpn", "inventory", "audit"] == list(found)
     assert "failure" == public["db-1: wrong-interface db-1.cache 203.0.113.12:6379/tcp"]
     assert "error" == public["mail-1: unverified"]
     assert "skipped" == public["vpn-1: as declared"]  # nothing of it answered
@@ -120,7 +120,7 @@ def test_below_fail_on() -> None:
     audit = busy_audit()
     doc = document(replace(audit, verdict=replace(audit.verdict, fail_on=("direct-compromise",))))
 
-    assert 3 == sum(len(suite.findall(".//failure")) for suite in suites(doc).values())
+    assert 4 == sum(len(suite.findall(".//failure")) for suite in suites(doc).values())
 
 
 @pytest.mark.parametrize(
