@@ -19,6 +19,7 @@ _DNS = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+\.?")
 _WITH_PORT = re.compile(r"([^:/\[\]]*\.[^:/\[\]]*):[0-9]{1,5}")
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")  # the last label of what the C library takes for an address
+_NEARLY_IPV4 = re.compile(r"\s*[0-9]+(\.[0-9]+){2}\.[^.]*\.?")  # such as `10.0.0.1-9` and `10.0.0.l`: no names
 _ZEROS = re.compile(r"(?=.*\b0[0-9])[0-9]{1,9}(\.[0-9]{1,9}){3}")
 _MAPPED = ip_network("::ffff:0:0/96")
 _BROADCAST = ip_address("255.255.255.255")
@@ -42,7 +43,7 @@ def address(text: str, *, unicast: bool = True) -> Address:
     try:
         found = ip_address(text)
     except ValueError:
-        if len(text) <= 253 and _DNS.fullmatch(text):
+        if len(text) <= 253 and not _NEARLY_IPV4.fullmatch(text) and _DNS.fullmatch(text):
             message = "is a DNS name, and only the interfaces of hosts can have those"
             raise ValueError(f"{shown(text)} {message}; write the address") from None
         raise ValueError(f"{shown(text)} is not an IPv4 or IPv6 address") from None
@@ -65,7 +66,7 @@ def address_or_name(text: str) -> Address | str:
         raise ValueError(f"{shown(text)} is a URL; write only the name or the address in it")
     if with_port := _WITH_PORT.fullmatch(text):
         raise ValueError(f"{shown(text)} has a port; write {shown(with_port[1])} here, and ports in services")
-    if is_literal(text) or "%" in text:
+    if is_literal(text) or "%" in text or _NEARLY_IPV4.fullmatch(text):
         return address(text)
     if "." not in text.rstrip("."):
         example = "such as `db.example.com`"
