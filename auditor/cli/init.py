@@ -75,7 +75,9 @@ def command(
     output: Path | None,
     style: Style,
 ) -> int:
-    """Draft a first inventory from saved nmap XML, from listeners, or from both. Sends no packet.
+    """Draft a first inventory from nmap XML, listeners or both.
+
+    From saved evidence: it sends no packet.
 
     Addresses with one name or hardware address become one host. Services that are no risk are declared; risky ones, and
     those that nothing identifies, become TODO comments with their severity and class, for you to decide.
@@ -84,11 +86,14 @@ def command(
 
     \b
     Examples:
-      nmap -n -sV -oX scan.xml 203.0.113.0/24
       auditor init --nmap-xml scan.xml -o inventory.yaml
-      ssh web-1 sudo ss -H -tulnp > web-1.txt
       auditor init --nmap-xml scan.xml --listeners web-1=web-1.txt --kind internal
       auditor init --listeners web-1=web-1.txt --host-address web-1=203.0.113.10
+
+    \b
+    The evidence:
+      nmap -n -sV -oX scan.xml 203.0.113.10
+      ssh web-1 sudo ss -H -tulnp > web-1.txt
     """
     if not scans and not listeners:
         raise UsageError("nothing to draft from: give --nmap-xml FILE, or --listeners HOST=FILE, or both")

@@ -38,7 +38,7 @@ def test_version() -> None:
 
 def test_the_commands_are_those_that_exist() -> None:
     """A command that is not built yet is not offered."""
-    assert COMMANDS == ["audit", "compare", "doctor", "expect", "plan", "render", "validate"]
+    assert COMMANDS == ["audit", "compare", "doctor", "expect", "gate", "init", "plan", "render", "validate"]
 
 
 @pytest.mark.parametrize(
