@@ -1,4 +1,4 @@
-"""Write docs/inventory.md, the reference of the inventory's format, from its schema. `script/reference` runs it."""
+"""Write docs/inventory.md, the reference of the inventory's format, from its schema and the lint rules. `script/reference` runs it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from auditor.inventory.lint import RULES
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "inventory.md"
@@ -65,7 +67,7 @@ def page() -> str:
         keep_trailing_newline=True,
     )
     sections = {heading: _section(heading, _at(place)) for heading, place in SECTIONS.items()}
-    return environment.get_template("reference.md.j2").render(sections=sections)
+    return environment.get_template("reference.md.j2").render(sections=sections, lint=RULES)
 
 
 def _at(place: str) -> dict[str, Any]:
