@@ -1,4 +1,4 @@
-"""Write docs/inventory.md, the reference of the inventory's format, from its schema and the lint rules. `script/reference` runs it."""
+"""Write docs/inventory.md, the reference of the format, from the schema and the lint rules: `script/reference`."""
 
 from __future__ import annotations
 

@@ -77,18 +77,25 @@ class Document:
     starts: dict[int, int] = field(default_factory=dict)
     unread: list[Path] = field(default_factory=list)
     _orders: dict[int, dict[str, int]] = field(default_factory=dict)
+    _last: tuple[Path, Any, tuple[int, int]] = ("nothing yet",), None, (1, 1)  # siblings are asked for in a row
 
     def place(self, path: Path) -> tuple[int, int]:
         """Line and column of what stands at `path`, or of its nearest ancestor that is there; (1, 1) for the root."""
-        here, found = self.data, (1, 1)
-        for step in path:
-            start = self.starts.get(id(here))
-            index = None if start is None else self._index(here, step)
-            if start is None or index is None or index >= self.places[start]:  # not there, or put there since
-                break
-            found = divmod(self.places[start + 1 + index], _COLUMNS)
-            here = here[step]
-        return found
+        parent, here, found = self._last
+        if not path or path[:-1] != parent:
+            here, found = self.data, (1, 1)
+            for step in path[:-1]:
+                here, found = self._step(here, step, found)
+            self._last = path[:-1], here, found
+        return self._step(here, path[-1], found)[1] if path else found
+
+    def _step(self, here: Any, step: str | int, found: tuple[int, int]) -> tuple[Any, tuple[int, int]]:
+        """What stands there, and where; nothing, and the place of what would hold it, where there is no such one."""
+        start = self.starts.get(id(here))
+        index = None if start is None else self._index(here, step)
+        if start is None or index is None or index >= self.places[start]:  # not there, or put there since
+            return None, found
+        return here[step], divmod(self.places[start + 1 + index], _COLUMNS)
 
     def _index(self, container: Any, step: str | int) -> int | None:
         """Which of the keys or items it is; None where there is no such one."""

@@ -337,6 +337,8 @@ def _agree(tree: Tree, host: Attachment, services: list[Service], fronts: Mappin
     `fronts` has what each service is behind, as far as that can be told. Goes through the ports once: thousands of
     services may share a host, and comparing each with each would take hours.
     """
+    if not any(_share_ports(services, protocol) for protocol in Protocol):
+        return
     meanings = [_Meaning.of(service, fronts[service.name]) for service in services]
     if len(set(meanings)) > 1:
         found: dict[tuple[str, int, int], None] = {}
@@ -351,6 +353,17 @@ def _agree(tree: Tree, host: Attachment, services: list[Service], fronts: Mappin
             message = f"declares an endpoint of the service `{first.name}` too, with another {key} ({both})"
             path: Path = ("hosts", host.host, "services", second.name)
             tree.problem(path, f"{message}; give both the same `{key}`, or separate their ports")
+
+
+def _share_ports(services: Sequence[Service], protocol: Protocol) -> bool:
+    """Whether two have a port in common, wherever; the services of most hosts have none, and this is quickly told."""
+    taken = 0
+    for service in services:
+        bits = service.ports(protocol).bits
+        if taken & bits:
+            return True
+        taken |= bits
+    return False
 
 
 _SHOWN = {"class": "declared_class", "protocol": "protocol", "behind": "behind"}

@@ -75,6 +75,38 @@ def test_places() -> None:
     assert document.place(("a", "b", 7, "deeper")) == (2, 3)
 
 
+def test_places_in_big_mappings_and_beside_dropped_keys() -> None:
+    """Every key of many knows its own place, whatever is dropped before it, and so do its own keys in turn."""
+    many = "".join(f"k{number}: {{a: 1, b: [2, 3]}}\n" for number in range(100))
+    document = parse(f"x-first: 1\n{many}x-last: {{k0: 1}}\nlast: 1\n", "f")
+
+    assert [(number + 2, 1) for number in range(100)] == [document.place((f"k{number}",)) for number in range(100)]
+    assert document.place(("k7", "b", 1)) == (9, 19)
+    assert document.place(("k7", "b", 0)) == (9, 16)
+    assert document.place(("k8", "a")) == (10, 6)
+    assert document.place(("last",)) == (103, 1)
+    assert document.place(("x-last", "k0")) == (1, 1)
+    assert document.place(("k8", "c")) == (10, 1)
+
+
+def test_what_is_put_in_later_has_the_place_of_its_holder() -> None:
+    """A stand-in for a missing key is not where a dropped or other key stood."""
+    document = parse("a: {b: 1, x-own: 2}\nc: 3\n", "f")
+    document.data["a"]["missing"] = None
+    document.data["late"] = {"d": 1}
+
+    assert document.place(("a", "missing")) == (1, 1)
+    assert document.place(("late", "d")) == (1, 1)
+    assert document.place(("c",)) == (2, 1)
+
+
+def test_the_same_text_means_what_its_quotes_say_each_time() -> None:
+    """What a text means is remembered apart for plain and for quoted ones."""
+    document = parse("""a: [1, "1", 1, '1', true, "true", ~, "~"]""", "f")
+
+    assert document.data == {"a": [1, "1", 1, "1", True, "true", None, "~"]}
+
+
 def test_aliases_share_their_anchor() -> None:
     """An alias is its anchor's value, in a key too."""
     document = parse("a: &n name\nb: &l [1]\n? *n\n: *l\n", "f")
