@@ -16,7 +16,7 @@ from auditor.errors import TransportError
 from auditor.evidence import read_listeners
 from auditor.grade import exposed, gate_verdict, grade, grade_changes
 from auditor.grade.verdict import verdict
-from auditor.inventory import Draft, Wanted, breaches, choose, draft, expect, lint, load_with_places, sight
+from auditor.inventory import Draft, Wanted, breaches, choose, draft, expect, lint, load_with_places, no_cycles, sight
 from auditor.model.audit import Audit, StageError
 from auditor.model.breach import Breach
 from auditor.model.change import Written
@@ -131,8 +131,10 @@ def gate(base: tuple[str, Written], head: tuple[str, Written], fail_on: Sequence
     """Judge what the step from BASE to HEAD, each with its path as given, does to exposure. Looks at nothing else."""
     before, after = base[1].inventory, head[1].inventory
     policy = united(before.policy, after.policy)
-    known, judged = ([b for one in side for b in breaches(one, policy)] for side in readings(before, after, policy))
-    graded = grade_changes(changes(base[1], head[1]), new_breaches(known, judged, before, after), before, after, today)
+    with no_cycles():
+        known, judged = ([b for one in side for b in breaches(one, policy)] for side in readings(before, after, policy))
+        broken = new_breaches(known, judged, before, after)
+        graded = grade_changes(changes(base[1], head[1]), broken, before, after, today)
     return Gate(
         auditor_version=__version__,
         date=today,

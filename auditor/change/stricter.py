@@ -47,7 +47,8 @@ def new_breaches(
     before: Iterable[Breach], after: Iterable[Breach], base: Inventory, head: Inventory
 ) -> tuple[Breach, ...]:
     """The breaches of HEAD, each once, that BASE did not have of the same rule, whatever the service is called now."""
-    names = renamed(base, head)
+    before, after = tuple(before), tuple(after)
+    names = renamed(base, head) if before and after else {}
     known = {_key(breach, names) for breach in before}
     found: dict[tuple[str, str], Breach] = {}
     for breach in after:

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from auditor.model.context import Event
 from auditor.report import gate_text, is_gate, text
 
+_MOST_CHANGES = 200  # that a person would read; the document has all
 _LEVELS = ("warning", "info", "debug")
 
 
@@ -62,7 +63,9 @@ def summary(document: dict[str, Any], style: Style) -> str:
     """The terminal summary of a report or a gate, with the codes for colour in it where colour is wanted."""
     forced, console = style.forced_color, style.console()
     color = console.color_system is not None if forced is None else forced  # a dumb terminal has none
-    return (gate_text if is_gate(document) else text)(document, color=color, width=console.width)
+    if is_gate(document):
+        return gate_text(document, color=color, width=console.width, limit=_MOST_CHANGES)
+    return text(document, color=color, width=console.width)
 
 
 class Log:

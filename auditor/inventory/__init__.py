@@ -1,6 +1,7 @@
 """YAML to an inventory, and the inventory to what each endpoint should be from one viewpoint."""
 
 from auditor.inventory.coverage import choose
+from auditor.inventory.cycles import no_cycles
 from auditor.inventory.draft_hosts import fit_name, usable
 from auditor.inventory.drafting import Draft, Wanted, draft
 from auditor.inventory.expecting import expect
@@ -22,6 +23,7 @@ __all__ = [
     "lint",
     "load",
     "load_with_places",
+    "no_cycles",
     "revision",
     "sight",
     "usable",

@@ -21,23 +21,27 @@ _SIGNS = {"gained": ("+", "red"), "lost": ("-", "green")}
 _LONGEST = 1000  # characters of one text
 
 
-def gate_text(document: Document, *, color: bool = False, width: int = 100) -> str:
-    """The gate as text, `width` columns wide."""
-    return printed(_parts(document), color=color, width=width)
+def gate_text(document: Document, *, color: bool = False, width: int = 100, limit: int | None = None) -> str:
+    """The gate as text, `width` columns wide. `limit` is how many findings to list; all by default."""
+    return printed(_parts(document, limit), color=color, width=width)
 
 
-def _parts(document: Document) -> Iterator[RenderableType]:
+def _parts(document: Document, limit: int | None) -> Iterator[RenderableType]:
     verdict, gate = document["verdict"], document["gate"]
     yield Text(verdict["result"].upper(), style=_RESULTS[verdict["result"]]).append(
         f"  {_sentence(document)}", style="default"
     )
     yield _plain(f"{gate['base']['path']} → {gate['head']['path']} · fails on {', '.join(verdict['fail_on'])}")
-    for (rank, severity), group in groupby(document["findings"], lambda entry: (entry["rank"], entry["severity"])):
+    findings = document["findings"] if limit is None else document["findings"][:limit]
+    for (rank, severity), group in groupby(findings, lambda entry: (entry["rank"], entry["severity"])):
         members = list(group)
         yield Text()
         yield Text(f"{rank} {severity}", style=STYLES[rank]).append(f"  {len(members):,}", style="default")
         for entry in members:
             yield from _entry(entry, document)
+    if len(findings) < len(document["findings"]):
+        left = views.count(len(document["findings"]) - len(findings), "more finding")
+        yield _plain(f"… and {left}, none of them worse; --format json has all")
     if document["waived"]:
         yield Text("\nWaived", style="bold").append("  accepted before this change", style="default")
         for entry in document["waived"]:
