@@ -11,7 +11,7 @@ from netaddr import IPNetwork, IPSet
 
 from auditor.errors import AuditorError
 from auditor.model.inventory import Scope, SourceRange
-from auditor.model.words import Address, Network, Trust
+from auditor.model.words import Address, Network, Source, Trust
 
 # RFC 1918, RFC 6598, RFC 4193; loopback and link-local of RFC 1122, 3927, 4291.
 PRIVATE = tuple(map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")))
@@ -104,9 +104,26 @@ def difference(networks: Iterable[Network], without: Iterable[Network] = ()) -> 
     return _networks(remaining - _set(without) if without else remaining)
 
 
+def sources_less(sources: Iterable[Source], without: Iterable[Source] = ()) -> tuple[Source, ...]:
+    """The same of sources with DNS names among them: the networks, and then the names, sorted."""
+    sources, without = tuple(sources), tuple(without)
+    names = {one for one in sources if isinstance(one, str)}.difference(without)
+    networks = difference(
+        [one for one in sources if not isinstance(one, str)], [one for one in without if not isinstance(one, str)]
+    )
+    return *networks, *sorted(names)
+
+
 def intersection(networks: Iterable[Network], others: Iterable[Network]) -> tuple[Network, ...]:
     """The addresses that are in both, as the fewest disjoint networks, sorted."""
     return _networks(_set(networks) & _set(others))
+
+
+def overlap(networks: Collection[Network], others: Collection[Network]) -> bool:
+    """Whether some address is in both."""
+    if len(networks) * len(others) > 64:
+        return bool(_set(networks) & _set(others))
+    return any(one.version == other.version and one.overlaps(other) for one in networks for other in others)
 
 
 def trust_of(networks: Iterable[Network]) -> Trust:

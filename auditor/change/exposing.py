@@ -9,7 +9,7 @@ from auditor.addresses import by_address
 from auditor.catalogue import entry_by_word
 from auditor.change.exposure import Overlay
 from auditor.change.lines import Lines
-from auditor.change.sources import Networks, SourceSets, Trusting
+from auditor.change.sources import Sources, SourceSets, Trusting
 from auditor.model.change import Change, ChangedEndpoint, Written
 from auditor.model.inventory import Host, Inventory, Service
 from auditor.model.ports import PortSet
@@ -23,7 +23,7 @@ class _Fold:
     """Everything of one kind, host and service."""
 
     service: Service
-    overlays: list[tuple[Overlay, Networks, Networks]] = field(default_factory=list)  # each with gained and lost
+    overlays: list[tuple[Overlay, Sources, Sources]] = field(default_factory=list)  # each with gained and lost
 
 
 def exposures(base: Written, head: Written, laid: Iterable[Overlay], sets: SourceSets) -> Iterator[Change]:
@@ -42,7 +42,7 @@ def exposures(base: Written, head: Written, laid: Iterable[Overlay], sets: Sourc
         yield folding.change(kind, host, fold)
 
 
-def _kind(overlay: Overlay, gained: Networks, lost: Networks) -> ChangeKind | None:
+def _kind(overlay: Overlay, gained: Sources, lost: Sources) -> ChangeKind | None:
     if not overlay.before:
         return ChangeKind.ADDED if gained else None
     if not overlay.after:
@@ -107,9 +107,9 @@ def _worst(trusts: Iterable[Trust]) -> Trust:
     return Trust.UNTRUSTED if Trust.UNTRUSTED in set(trusts) else Trust.TRUSTED
 
 
-def _endpoints(overlays: Iterable[tuple[Overlay, Networks, Networks]]) -> tuple[ChangedEndpoint, ...]:
+def _endpoints(overlays: Iterable[tuple[Overlay, Sources, Sources]]) -> tuple[ChangedEndpoint, ...]:
     """Ports of one address that changed alike as one, sorted."""
-    alike: dict[tuple[Address | str, Protocol, Networks, Networks], int] = {}
+    alike: dict[tuple[Address | str, Protocol, Sources, Sources], int] = {}
     for overlay, gained, lost in overlays:
         key = overlay.address, overlay.protocol, gained, lost
         alike[key] = alike.get(key, 0) | overlay.ports.bits

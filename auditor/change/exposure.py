@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from auditor.addresses import by_address
-from auditor.change.sources import Networks, SourceSets
+from auditor.change.sources import Sources, SourceSets
 from auditor.model.inventory import Host, Inventory, Service
 from auditor.model.ports import PortSet, partition
 from auditor.model.words import Address, Family, Protocol
@@ -48,8 +48,8 @@ class Overlay:
     head: Spot | None
     old: tuple[Service, ...]
     new: tuple[Service, ...]
-    before: Networks
-    after: Networks
+    before: Sources
+    after: Sources
 
 
 def spots(inventory: Inventory) -> dict[Address | str, Spot]:
@@ -57,7 +57,7 @@ def spots(inventory: Inventory) -> dict[Address | str, Spot]:
     found: dict[Address | str, Spot] = {}
     for host in inventory.hosts.values():
         for interface in host.interfaces.values():
-            for address in (*interface.addresses, *getattr(interface, "names", ())):
+            for address in (*interface.addresses, *interface.names):
                 found[address] = Spot(host, interface.name, address)
     return found
 

@@ -32,7 +32,7 @@ def _host(host: Host, scope: Scope, head: Written, declared: set[Address | str])
     """Addresses that nobody declares any more, whatever their host is called. Out of scope nobody looked anyway."""
     gone: dict[str, list[Address | str]] = {}
     for interface in host.interfaces.values():
-        for address in (*interface.addresses, *getattr(interface, "names", ())):
+        for address in (*interface.addresses, *interface.names):
             if address not in declared and (isinstance(address, str) or addresses.in_scope(address, scope)):
                 gone.setdefault(interface.name, []).append(address)
     if gone and host.name not in head.inventory.hosts:

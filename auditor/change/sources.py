@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from auditor import addresses
 from auditor.model.inventory import Inventory, Service, SourceRange
-from auditor.model.words import Family, Network, Trust
+from auditor.model.words import Family, Network, Source, Trust
 
-Networks = tuple[Network, ...]
+Sources = tuple[Source, ...]
 
 
 class SourceSets:
@@ -18,49 +18,45 @@ class SourceSets:
     """
 
     def __init__(self) -> None:
-        self._known: dict[Networks, Networks] = {}
-        self._united: dict[tuple[object, ...], Networks] = {}
-        self._without: dict[tuple[int, int], Networks] = {}
+        self._known: dict[Sources, Sources] = {}
+        self._united: dict[tuple[object, ...], Sources] = {}
+        self._without: dict[tuple[int, int], Sources] = {}
         self._kept: list[object] = []
 
-    def of(self, services: Sequence[Service], family: Family | None) -> Networks:
+    def of(self, services: Sequence[Service], family: Family | None) -> Sources:
         """Who of the family may reach what all these services declare; of both families where it is None."""
         families = {family} if family else {one for service in services for one in service.families}
         key = (*sorted(families), *sorted({id(service.sources) for service in services}))
         if key not in self._united:
             self._kept += [service.sources for service in services]
-            networks = (
-                network
-                for service in services
-                for source in service.sources
-                for network in source.networks
-                if Family.of(network) in families
-            )
-            self._united[key] = self._one(addresses.difference(networks))
+            ranges = [source for service in services for source in service.sources]
+            networks = [n for source in ranges for n in source.networks if Family.of(n) in families]
+            names = [name for source in ranges for name in source.names]  # of either family
+            self._united[key] = self._one(addresses.sources_less([*networks, *names]))
         return self._united[key]
 
-    def without(self, networks: Networks, others: Networks) -> Networks:
+    def without(self, sources: Sources, others: Sources) -> Sources:
         """Both as this object gives them."""
-        if networks is others or not networks:
+        if sources is others or not sources:
             return self._one(())
         if not others:
-            return networks
-        key = id(networks), id(others)
+            return sources
+        key = id(sources), id(others)
         if key not in self._without:
-            self._without[key] = self._one(addresses.difference(networks, others))
+            self._without[key] = self._one(addresses.sources_less(sources, others))
         return self._without[key]
 
-    def union(self, sets: Iterable[Networks]) -> Networks:
+    def union(self, sets: Iterable[Sources]) -> Sources:
         distinct = tuple({id(one): one for one in sets}.values())
         if len(distinct) == 1:
             return distinct[0]
         key = ("union", *sorted(map(id, distinct)))
         if key not in self._united:
-            self._united[key] = self._one(addresses.difference(network for one in distinct for network in one))
+            self._united[key] = self._one(addresses.sources_less(source for one in distinct for source in one))
         return self._united[key]
 
-    def _one(self, networks: Networks) -> Networks:
-        return self._known.setdefault(networks, networks)
+    def _one(self, sources: Sources) -> Sources:
+        return self._known.setdefault(sources, sources)
 
 
 class Trusting:
@@ -93,29 +89,29 @@ class Trusting:
             return Trust.UNTRUSTED
         return Trust.TRUSTED if is_machine(source) else self._by_size(source.networks)
 
-    def of_gain(self, gained: Networks, services: Sequence[Service]) -> Trust:
+    def of_gain(self, gained: Sources, services: Sequence[Service]) -> Trust:
         """The trust of what these services of HEAD let in anew."""
         key = (id(gained), *(id(service.sources) for service in services))
         if key not in self._gains:
             self._gains[key] = self._of_gain(gained, {id(r): r for s in services for r in s.sources}.values())
         return self._gains[key]
 
-    def _of_gain(self, gained: Networks, ranges: Iterable[SourceRange]) -> Trust:
-        giving = [
-            r for r in ranges if any(one.version == n.version and one.overlaps(n) for one in r.networks for n in gained)
-        ]
+    def _of_gain(self, gained: Sources, ranges: Iterable[SourceRange]) -> Trust:
+        """DNS names are of declared hosts, which are our own, and so trusted."""
+        networks = [source for source in gained if not isinstance(source, str)]
+        giving = [source for source in ranges if addresses.overlap(source.networks, networks)]
         if any(self.of_range(source) is Trust.UNTRUSTED for source in giving):
             return Trust.UNTRUSTED
         literals = [network for source in ranges if not source.named for network in source.networks]
         if not all(source.named for source in giving) and addresses.trust_of(literals) is Trust.UNTRUSTED:
             return Trust.UNTRUSTED
-        machines = [n for r in giving if is_machine(r) for n in r.networks]
-        return self._by_size(addresses.difference(gained, machines))
+        machines = [network for source in giving if is_machine(source) for network in source.networks]
+        return self._by_size(addresses.difference(networks, machines))
 
-    def _by_size(self, networks: Networks) -> Trust:
+    def _by_size(self, networks: Collection[Network]) -> Trust:
         """By size, less what BASE declares trusted."""
         suspected = addresses.difference(networks, self._unsuspected) if self._untrusted else ()
-        if any(one.version == n.version and one.overlaps(n) for one in suspected for n in self._untrusted):
+        if addresses.overlap(suspected, self._untrusted):
             return Trust.UNTRUSTED
         return addresses.trust_of(addresses.difference(networks, self._trusted) if self._trusted else networks)
 

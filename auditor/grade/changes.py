@@ -13,7 +13,7 @@ from auditor.grade.severity import CONSEQUENCE, DECIDED_BY, severities_of
 from auditor.model.change import Change
 from auditor.model.finding import Finding, Playbook
 from auditor.model.ports import PortSet
-from auditor.model.words import ChangeKind, Family, Network, Protocol, ServiceClass, Severity, Trust
+from auditor.model.words import ChangeKind, Family, Network, Protocol, ServiceClass, Severity, Source, Trust
 
 _SHOWN = 4  # networks named in a sentence
 GAINS = frozenset({ChangeKind.ADDED, ChangeKind.WIDENED})
@@ -138,17 +138,18 @@ def _short(ports: PortSet) -> str:
 
 
 @lru_cache(maxsize=1024)
-def named(networks: tuple[Network, ...]) -> str:
-    """The networks in a sentence: the first few and how many more there are; `nobody` where there is none.
+def named(sources: tuple[Source, ...]) -> str:
+    """The sources in a sentence: the first few and how many more there are; `nobody` where there is none.
 
     What is whole but for a few is told as that: `0.0.0.0/0 without 10.20.1.0/24`.
     """
-    if len(networks) <= _SHOWN:
-        return _row([str(network) for network in networks]) or "nobody"
+    if len(sources) <= _SHOWN:
+        return _row([str(source) for source in sources]) or "nobody"
+    networks = [source for source in sources if not isinstance(source, str)]
     parts = [_whole([one for one in networks if Family.of(one) is family]) for family in Family]
-    if all(part is not None for part in parts):
+    if len(networks) == len(sources) and all(part is not None for part in parts):
         return _row([part for part in parts if part])
-    return _row([*(str(network) for network in networks[:_SHOWN]), f"{len(networks) - _SHOWN} more"])
+    return _row([*(str(source) for source in sources[:_SHOWN]), f"{len(sources) - _SHOWN} more"])
 
 
 def _whole(networks: list[Network]) -> str | None:

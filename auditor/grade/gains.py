@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import date
 
-from auditor.addresses import difference
+from auditor.addresses import sources_less
 from auditor.grade.breaches import breach_finding
 from auditor.grade.changes import GAINS, Possible, change_finding, possible
 from auditor.grade.findings import Grades
@@ -140,6 +140,6 @@ def _part(change: Change, endpoints: list[ChangedEndpoint]) -> Change:
     return replace(
         change,
         endpoints=tuple(endpoints),
-        gained=difference(network for one in endpoints for network in one.gained),
-        lost=difference(network for one in endpoints for network in one.lost),
+        gained=sources_less(source for one in endpoints for source in one.gained),
+        lost=sources_less(source for one in endpoints for source in one.lost),
     )

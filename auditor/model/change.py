@@ -8,7 +8,7 @@ from typing import Any
 
 from auditor.model.inventory import Inventory, Location, Service
 from auditor.model.ports import PortSet
-from auditor.model.words import Address, ChangeKind, Network, Protocol, ServiceClass, Trust
+from auditor.model.words import Address, ChangeKind, Protocol, ServiceClass, Source, Trust
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +18,8 @@ class ChangedEndpoint:
     address: Address | str
     protocol: Protocol
     ports: PortSet
-    gained: tuple[Network, ...] = ()
-    lost: tuple[Network, ...] = ()
+    gained: tuple[Source, ...] = ()
+    lost: tuple[Source, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,8 @@ class Change:
     host: str | None = None
     service: Service | None = None
     endpoints: tuple[ChangedEndpoint, ...] = ()
-    gained: tuple[Network, ...] = ()
-    lost: tuple[Network, ...] = ()
+    gained: tuple[Source, ...] = ()
+    lost: tuple[Source, ...] = ()
     trust: Trust | None = None
     classes: tuple[ServiceClass, ...] = ()
     behind: str | None = None

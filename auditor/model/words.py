@@ -7,6 +7,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
+Source = Network | str  # the name is one of DNS, of a declared host
 
 
 class Family(StrEnum):

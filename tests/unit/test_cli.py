@@ -442,7 +442,7 @@ def test_the_command_line_outweighs_config(tmp_path: Path) -> None:
     [
         ("[compare]\nfail-onn = []\n", "fail-onn"),
         ('[compare]\nformats = ["json"]\n', "formats"),
-        ("[gate]\n", "unknown table gate"),
+        ("[gates]\n", "unknown table gates"),
         ('color = "always"\n', "unknown table color"),
         ("compare = 1\n", "compare"),
         ("[compare\n", "auditor.toml"),
