@@ -18,7 +18,7 @@ _NO_PROTOCOL = re.compile(r"(\[[^\[\]/]+\]|[^:/]+):[0-9]{1,5}")
 _DNS = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+\.?")
 _WITH_PORT = re.compile(r"([^:/\[\]]*\.[^:/\[\]]*):[0-9]{1,5}")
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
-_NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")  # the last label of what the C library takes for an address
+_LAST_LABEL = re.compile(r"[A-Za-z][A-Za-z0-9-]+")  # no number, which the C library takes for an address: 127.0x1
 _NEARLY_IPV4 = re.compile(r"\s*[0-9]+(\.[0-9]+){2}\.[^.]*\.?")  # such as `10.0.0.1-9` and `10.0.0.l`: no names
 _ZEROS = re.compile(r"(?=.*\b0[0-9])[0-9]{1,9}(\.[0-9]{1,9}){3}")
 _MAPPED = ip_network("::ffff:0:0/96")
@@ -82,8 +82,9 @@ def address_or_name(text: str) -> Address | str:
         if not _LABEL.fullmatch(label):
             parts = "has parts of letters, digits and inner `-`, 1 to 63 characters each, with dots between them"
             raise ValueError(f"{shown(text)} is not a DNS name, which {parts}; {shown(label)} is no such part")
-    if _NUMBER.fullmatch(labels[-1]):  # not a name to the C library, which knows addresses such as 127.0x1
-        raise ValueError(f"{shown(text)} is not an IPv4 or IPv6 address, and the last part of a DNS name is no number")
+    if not _LAST_LABEL.fullmatch(labels[-1]):
+        last = "which ends with a part of at least two characters, the first of them a letter"
+        raise ValueError(f"{shown(text)} is neither an IPv4 or IPv6 address nor a DNS name, {last}")
     return text.lower()
 
 
