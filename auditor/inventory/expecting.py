@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 from auditor.addresses import by_address
 from auditor.inventory.coverage import Asked, Place, choose, cover, ports_asked, ports_of
 from auditor.inventory.cycles import no_cycles
 from auditor.model.expectation import Expectation, Expectations
 from auditor.model.inventory import Host, Inventory, Service, SourceRange, Viewpoint
-from auditor.model.ports import PortSet
+from auditor.model.ports import PortSet, partition
 from auditor.model.words import Basis, ExpectedState, Family, Profile, Protocol
 
 
@@ -158,14 +157,14 @@ class _Expecting:
         services = place.host.services if place.host else ()
         family = Family.of(place.address)
         for protocol in Protocol:
-            split = _split(services, protocol)
+            split = partition([service.ports(protocol) for service in services])
             yield protocol, tuple(self._part(services, place.interface, family, *each) for each in split)
 
     def _part(
-        self, services: Sequence[Service], interface: str, family: Family, bits: int, declaring: tuple[int, ...]
+        self, services: Sequence[Service], interface: str, family: Family, declared: PortSet, declaring: tuple[int, ...]
     ) -> _Part:
         """`declaring` are the places of the services that all declare the ports, in order of their names."""
-        ports = self._sets.setdefault(bits, PortSet(bits))
+        ports = self._sets.setdefault(declared.bits, declared)
         attached = tuple(index for index in declaring if interface in services[index].interfaces)
         here = tuple(index for index in attached if family in services[index].families)
         if here:
@@ -219,23 +218,3 @@ def _united(services: tuple[Service, ...]) -> tuple[Service, tuple[str, ...]]:
         answers=all(one.answers for one in services),
     )
     return united, tuple(one.name for one in rest)
-
-
-def _split(services: Sequence[Service], protocol: Protocol) -> list[tuple[int, tuple[int, ...]]]:
-    """The declared ports as disjoint sets, each with the places of all the services that declare it.
-
-    Goes through the ports once, from where one service begins or ends to the next: thousands of them may share a host.
-    """
-    changes: dict[int, int] = {}  # by port, the services that begin there or have ended before, as bits
-    for index, service in enumerate(services):
-        for first, last in service.ports(protocol).ranges():
-            changes[first] = changes.get(first, 0) ^ 1 << index
-            changes[last + 1] = changes.get(last + 1, 0) ^ 1 << index
-    parts: dict[int, int] = {}
-    ports = sorted(changes)
-    owners = 0
-    for first, after in pairwise(ports):
-        owners ^= changes[first]
-        if owners:
-            parts[owners] = parts.get(owners, 0) | PortSet.span(first, after - 1).bits
-    return [(bits, tuple(PortSet(owners))) for owners, bits in parts.items()]

@@ -14,8 +14,10 @@ import pytest
 
 from auditor.catalogue import PLAYBOOK_KEYS, playbooks
 from auditor.grade.breaches import breach_finding, stale_finding
+from auditor.grade.changes import change_finding
 from auditor.grade.diagnosis import playbook
 from auditor.model.breach import Breach, StaleWaiver
+from auditor.model.change import Change, ChangedEndpoint
 from auditor.model.drift import Drift, Outcome
 from auditor.model.expectation import Expectation
 from auditor.model.finding import Finding, Playbook
@@ -112,6 +114,18 @@ def of_inventory() -> list[Finding]:
     ]
 
 
+def of_changes() -> list[Finding]:
+    """A finding for each kind of change."""
+    at = Location("a folder/hosts; reboot.yaml", 12)
+    here = (ChangedEndpoint(ADDRESSES[Family.IPV6], Protocol.TCP, PortSet.of(22), BOTH, BOTH),)
+    change = Change(ChangeKind.ADDED, "web-1", SSH, here, BOTH, BOTH, Trust.UNTRUSTED, location=at)
+    weak = Change(ChangeKind.WEAKENED, rule="scope.allow", what="no longer has 10.0.0.0/8", location=at)
+    return [
+        *(change_finding(replace(change, kind=kind)) for kind in ChangeKind if kind is not ChangeKind.WEAKENED),
+        change_finding(weak),
+    ]
+
+
 def render(book: Playbook) -> dict[str, str]:
     """Every text with its placeholders filled; KeyError where one is missing."""
     return {key: text.format_map(book.values) for key, text in playbooks()[book.id].items()}
@@ -137,10 +151,10 @@ def test_every_playbook_has_exactly_its_keys() -> None:
 
 
 def test_every_playbook_is_chosen_by_something() -> None:
-    """A playbook that nothing leads to would be dead text; each kind of change has its own."""
-    about_inventory = {finding.playbook.id for finding in of_inventory()}
+    """A playbook that no drift leads to would be dead text."""
+    about_inventory = {finding.playbook.id for finding in (*of_inventory(), *of_changes())}
 
-    assert set(playbooks()) == {choice[0] for choice in CHOICES} | about_inventory | set(ChangeKind)
+    assert set(playbooks()) == {choice[0] for choice in CHOICES} | about_inventory
 
 
 def test_every_kind_has_a_playbook() -> None:
@@ -163,7 +177,9 @@ def test_choice_and_commands(choice: Choice, family: Family) -> None:
         assert_readable(command)
 
 
-@pytest.mark.parametrize("finding", of_inventory(), ids=lambda finding: f"{finding.kind}:{finding.playbook.id}")
+@pytest.mark.parametrize(
+    "finding", [*of_inventory(), *of_changes()], ids=lambda finding: f"{finding.kind}:{finding.playbook.id}"
+)
 def test_playbooks_about_the_inventory(finding: Finding) -> None:
     """They are filled to the last placeholder too, and the names of files stay words of the command."""
     texts = render(finding.playbook)
