@@ -210,3 +210,30 @@ def test_an_empty_name(section: str, tmp_path: Path) -> None:
     path.write_text(f'{HEAD}{section}: {{"": {{interfaces: {{lan: 1}}, kind: 1, services: 1, cidrs: 1}}}}\n')
 
     assert any("`` is not a name" in one for one in problems(path))
+
+
+WHOLE = HEAD + HOST.removeprefix("version: 1\n")
+FLOW = '{"version": 1, "name": "case", "scope": {"allow": ["10.0.0.0/8",]}, '
+FLOW += '"hosts": {"a": {"interfaces": {"lan": ["10.0.0.1"],}}}}'
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("crlf.yaml", WHOLE.replace("\n", "\r\n").encode()),
+        ("mark-and-crlf.yaml", b"\xef\xbb\xbf" + WHOLE.replace("\n", "\r\n").encode()),
+        ("no-last-line-end.yaml", WHOLE.rstrip().encode()),
+        ("directive.yaml", f"%YAML 1.2\n---\n{WHOLE}...\n".encode()),
+        ("comments.yaml", f"# first\n{WHOLE}# last \u4e16\u754c\n".encode()),
+        ("anchors.yaml", f"x-a: &a [1]\nx-b: &a [2]\nx-c: *a\n{WHOLE}".encode()),
+        ("own-keys.yaml", f"x-free: {{on: yes, 22:22: [~, {{'': 1}}]}}\n{WHOLE}".encode()),
+        ("escapes.yaml", f'x-text: "\\u2028\\x85\\r\\0\\e"\n{WHOLE}'.encode()),
+        ("trailing-commas.json", FLOW.encode()),
+        ("indented-with-tabs.json", FLOW.replace(" ", "\n\t").encode()),
+    ],
+)
+def test_what_is_fine(tmp_path: Path, name: str, content: bytes) -> None:
+    """Line ends of Windows, byte order marks, directives, anchors defined again, escapes and trailing commas."""
+    (tmp_path / name).write_bytes(content)
+
+    assert ["a"] == list(load(tmp_path / name).hosts)
