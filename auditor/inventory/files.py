@@ -123,12 +123,15 @@ def _below(folder: FilePath, source: Source) -> Iterator[FilePath]:
     for where, folders, names in os.walk(folder, onerror=lambda error: _unreadable(error, source)):
         for name in sorted(names + folders):
             entry = FilePath(where, name)
-            if entry.is_symlink():
-                linked.append(entry)
-            elif entry.suffix.lower() in _SUFFIXES and entry.is_file():
-                found[entry.resolve()] = entry
-            elif entry.suffix.lower() in _SUFFIXES and not entry.is_dir():
-                source.problem(source.name(entry), "is no regular file; put a file here")
+            try:
+                if entry.is_symlink():
+                    linked.append(entry)
+                elif entry.suffix.lower() in _SUFFIXES and entry.is_file():
+                    found[entry.resolve()] = entry
+                elif entry.suffix.lower() in _SUFFIXES and not entry.is_dir():
+                    source.problem(source.name(entry), "is no regular file; put a file here")
+            except OSError as error:  # its folder may be listed and not entered
+                source.problem(source.name(entry), f"cannot be read: {error.strerror}")
     for link in linked:
         _follow(link, root, found, source)
     yield from sorted(found.values())

@@ -68,8 +68,8 @@ def make(folder: Path, step: dict[str, Any]) -> None:
             os.mkfifo(folder / name)
         case {"folder": name}:
             (folder / name).mkdir()
-        case {"closed": name}:
-            (folder / name).chmod(0)
+        case {"closed": name, "to": mode}:
+            (folder / name).chmod(mode)
         case _:
             raise AssertionError(step)
 
