@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 
 from auditor import addresses
-from auditor.change.exposure import renamed
+from auditor.change.exposure import renamed, spots
 from auditor.change.keys import Path, listed, weak
 from auditor.model.change import Change, Written
 from auditor.model.inventory import Forbid, Policy, SourceRange, Waiver
@@ -25,6 +26,7 @@ def accepting(base: Written, head: Written) -> Iterator[Change]:
     yield from _policy(base, head)
     for index, waiver in enumerate(head.inventory.waivers):
         yield from _waiver(base.inventory.waivers, waiver, ("waivers", index), head)
+    yield from _tags(base, head)
 
 
 def _trust(before: SourceRange | None, after: SourceRange, trusted: list[Network], head: Written) -> Iterator[Change]:
@@ -94,6 +96,25 @@ def _waiver(before: tuple[Waiver, ...], after: Waiver, path: Path, head: Written
     ):
         if wider:
             yield weak(head, (*path, key), f"was {was}, is {now}", rule=f"{name}.{key}")
+
+
+def _tags(base: Written, head: Written) -> Iterator[Change]:
+    """Tags by which waivers that BASE had cover hosts that they did not cover."""
+    patterns = {tag for waiver in base.inventory.waivers for tag in waiver.match.tags}
+    if not patterns:
+        return
+    before = {address: spot.host for address, spot in spots(base.inventory).items()}
+    told: set[str] = set()
+    for address, spot in spots(head.inventory).items():
+        host, old = spot.host, before.get(address)
+        if old is None or host.tags == old.tags or host.name in told:
+            continue
+        new = [tag for tag in host.tags if tag not in old.tags and any(fnmatchcase(tag, one) for one in patterns)]
+        if new:
+            told.add(host.name)
+            yield weak(
+                head, ("hosts", host.name, "tags"), f"now has {listed(new)}, which waivers cover", host=host.name
+            )
 
 
 def _accepts(one: Waiver, other: Waiver) -> bool:
