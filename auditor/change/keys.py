@@ -21,8 +21,14 @@ def weak(
     host: str | None = None,
     service: Service | None = None,
     location: Location | None = None,
+    base: Written | None = None,
 ) -> Change:
-    """The key at the path is weakened; `what` says from what to what. What is gone is told where HEAD lacks it."""
+    """The key at the path is weakened; `what` says from what to what.
+
+    What is gone is told where HEAD lacks it: `base` had it, and in the same file HEAD would have it.
+    """
+    if base:
+        location = head.where.beside(path, base.where.file(path))
     return Change(
         kind=ChangeKind.WEAKENED,
         host=host,

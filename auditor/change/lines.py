@@ -17,9 +17,10 @@ class Lines:
         self._head = head
 
     def of(self, overlay: Overlay) -> Location:
-        return self._head.where.at(self.path(overlay))
+        path = self._path(overlay)
+        return self._head.where.beside(path, self._base.where.file(path))
 
-    def path(self, overlay: Overlay) -> _Path:
+    def _path(self, overlay: Overlay) -> _Path:
         """Of HEAD's service there; of what is removed, of the service of that name, or of what is around it."""
         if overlay.new and overlay.head:
             host, service = overlay.head.host, overlay.new[0]

@@ -17,7 +17,7 @@ def seeing(base: Written, head: Written) -> Iterator[Change]:
     """The keys by which HEAD takes something out of sight."""
     declared = set(spots(head.inventory))
     for host in base.inventory.hosts.values():
-        yield from _host(host, base.inventory.scope, head, declared)
+        yield from _host(host, base, head, declared)
     yield from _scope(base.inventory.scope, head)
     stand_ins = [v for name, v in head.inventory.viewpoints.items() if name not in base.inventory.viewpoints]
     for name, before in base.inventory.viewpoints.items():
@@ -25,19 +25,22 @@ def seeing(base: Written, head: Written) -> Iterator[Change]:
         if after is not None:
             yield from _Viewpoint(before, after, base.inventory, head).changes()
         elif not any(_stands_in(one, before) for one in stand_ins):
-            yield weak(head, ("viewpoints", name), "nothing looks from there any more")
+            yield weak(head, ("viewpoints", name), "nothing looks from there any more", base=base)
 
 
-def _host(host: Host, scope: Scope, head: Written, declared: set[Address | str]) -> Iterator[Change]:
+def _host(host: Host, base: Written, head: Written, declared: set[Address | str]) -> Iterator[Change]:
     """Addresses that nobody declares any more, whatever their host is called. Out of scope nobody looked anyway."""
     gone: dict[str, list[Address | str]] = {}
     for interface in host.interfaces.values():
         for address in (*interface.addresses, *interface.names):
-            if address not in declared and (isinstance(address, str) or addresses.in_scope(address, scope)):
+            if address not in declared and (
+                isinstance(address, str) or addresses.in_scope(address, base.inventory.scope)
+            ):
                 gone.setdefault(interface.name, []).append(address)
     if gone and host.name not in head.inventory.hosts:
         every = [address for each in gone.values() for address in each]
-        yield weak(head, ("hosts", host.name), f"nobody declares {listed(every)} any more", host=host.name)
+        what = f"nobody declares {listed(every)} any more"
+        yield weak(head, ("hosts", host.name), what, host=host.name, base=base)
         return
     for interface_name, each in gone.items():
         path = "hosts", host.name, "interfaces", interface_name

@@ -25,6 +25,18 @@ class Places:
             return Location(document.file, *document.place(("waivers", index, *path[2:])))
         return self.tree.at(path)
 
+    def file(self, path: Path) -> str:
+        """The name of the file that the path stands in, below that of the inventory."""
+        return self.tree.at(path).file.removeprefix(self.tree.path)
+
+    def beside(self, path: Path, file: str) -> Location:
+        """Where the path, which is gone, would stand: in the file of that name, if it is still there."""
+        if path[:2] not in self.tree.owners:
+            for document in self.tree.owners.values():
+                if document.file == f"{self.tree.path}{file}":
+                    return Location(document.file, *document.place(path))
+        return self.at(path)
+
     def get(self, path: Path) -> Any:
         """What is written at the path; None where nothing is. Waivers are not looked up."""
         here: Any = self.tree.data

@@ -52,6 +52,12 @@ class Where(typing.Protocol):
     def at(self, path: tuple[str | int, ...]) -> Location:
         """Where the path stands, or its nearest ancestor that is there."""
 
+    def file(self, path: tuple[str | int, ...]) -> str:
+        """The name of the file that the path stands in, below that of the inventory."""
+
+    def beside(self, path: tuple[str | int, ...], file: str) -> Location:
+        """Where the path, which is gone, would stand: in the file of that name, if it is still there."""
+
     def get(self, path: tuple[str | int, ...]) -> Any:
         """What is written at the path; None where nothing is."""
 

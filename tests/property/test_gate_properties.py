@@ -66,6 +66,12 @@ class Nowhere:
     def at(self, path: Sequence[str | int]) -> Location:  # noqa: ARG002 -- the protocol names it
         return Location("inventory.yaml", 1)
 
+    def file(self, path: Sequence[str | int]) -> str:  # noqa: ARG002
+        return ""
+
+    def beside(self, path: Sequence[str | int], file: str) -> Location:  # noqa: ARG002
+        return self.at(path)
+
     def get(self, path: Sequence[str | int]) -> Any:  # noqa: ARG002
         return None
 
