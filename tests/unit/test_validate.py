@@ -32,8 +32,8 @@ LINT = (
     "internet; narrow them, or accept it by `except` in a `forbid` of the policy [exposed-data-store]\n"
 )
 BREACH = (
-    "inventory.yaml:11:7: hosts.db-1.services.postgres: The policy has `forbid class data-store, trust untrusted`, but "
-    "db-1.postgres (data-store) is declared to untrusted sources: internet: "
+    "inventory.yaml:11:7: hosts.db-1.services.postgres: db-1.postgres (data-store) is declared to untrusted sources: "
+    "internet, against the policy (forbid class data-store, trust untrusted): "
     "whoever reaches it can try to take it over. [policy-breach]\n"
 )
 SIGHT = "source ranges: 1 of 1 has a viewpoint standing in them\naddresses: 1 of 1 IPv4 are looked at\n"
