@@ -13,7 +13,7 @@ from auditor.change.sources import Sources, SourceSets, Trusting
 from auditor.model.change import Change, ChangedEndpoint, Written
 from auditor.model.inventory import Host, Inventory, Service
 from auditor.model.ports import PortSet
-from auditor.model.words import Address, ChangeKind, Protocol, ServiceClass, Trust
+from auditor.model.words import GAINS, Address, ChangeKind, Protocol, ServiceClass, Trust
 
 _Key = tuple[ChangeKind, str, str]
 
@@ -62,7 +62,7 @@ class _Folding:
     sets: SourceSets
 
     def change(self, kind: ChangeKind, host: str, fold: _Fold) -> Change:
-        opened = kind in (ChangeKind.ADDED, ChangeKind.WIDENED)
+        opened = kind in GAINS
         declaring = [service for overlay, _, _ in fold.overlays for service in _declaring(overlay, self.base)]
         classes = {one for service in declaring for one in _classes(service)}
         return Change(

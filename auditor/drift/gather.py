@@ -11,9 +11,8 @@ from auditor.model.drift import Drift, Outcome
 from auditor.model.expectation import Expectations
 from auditor.model.inventory import Service, Viewpoint
 from auditor.model.ports import PortSet
-from auditor.model.words import Address, Basis, Family, Kind, PortState, Protocol, Result
+from auditor.model.words import ABOUT_AN_ADDRESS, Address, Basis, Family, Kind, PortState, Protocol, Result
 
-_OF_ADDRESS = frozenset({Kind.HOST_UNREACHABLE, Kind.ALL_PORTS_OPEN, Kind.UNKNOWN_HOST})
 _Group = tuple[Kind, *tuple[object, ...]]
 _Verified = Mapping[tuple[str, str | None, Family, Protocol], PortSet]
 
@@ -49,7 +48,7 @@ def _answered_for(outcome: Outcome, facts: Facts) -> bool:
 def _key(kind: Kind, outcome: Outcome) -> _Group:
     expectation = outcome.expectation
     place = (kind, expectation.host, expectation.interface, Family.of(expectation.address))
-    if kind in _OF_ADDRESS:
+    if kind in ABOUT_AN_ADDRESS:
         return *place, expectation.address
     if kind is Kind.BOUNDARY_LEAK:
         return place
@@ -70,13 +69,13 @@ def _drift(viewpoint: Viewpoint, kind: Kind, members: list[Outcome], verified: _
         family=family,
         outcomes=tuple(members),
         service=_service(kind, members),
-        address=first.address if kind in _OF_ADDRESS else None,
+        address=first.address if kind in ABOUT_AN_ADDRESS else None,
         family_gap=all(_verified_in_other_family(member, verified) for member in members),
     )
 
 
 def _service(kind: Kind, members: list[Outcome]) -> Service | None:
-    if kind in _OF_ADDRESS or kind in (Kind.BOUNDARY_LEAK, Kind.UNDECLARED_PORT):
+    if kind in ABOUT_AN_ADDRESS or kind in (Kind.BOUNDARY_LEAK, Kind.UNDECLARED_PORT):
         return None
     return members[0].expectation.service
 

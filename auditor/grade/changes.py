@@ -13,10 +13,9 @@ from auditor.grade.severity import CONSEQUENCE, DECIDED_BY, severities_of
 from auditor.model.change import Change
 from auditor.model.finding import Finding, Playbook
 from auditor.model.ports import PortSet
-from auditor.model.words import ChangeKind, Family, Network, Protocol, ServiceClass, Severity, Source, Trust
+from auditor.model.words import GAINS, ChangeKind, Family, Network, Protocol, ServiceClass, Severity, Source, Trust
 
 _SHOWN = 4  # networks named in a sentence
-GAINS = frozenset({ChangeKind.ADDED, ChangeKind.WIDENED})
 _MEANT_FOR_ALL = frozenset({ServiceClass.PUBLIC_WEB, ServiceClass.UDP})
 
 

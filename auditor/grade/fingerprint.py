@@ -6,9 +6,7 @@ import hashlib
 import json
 
 from auditor.model.drift import Drift
-from auditor.model.words import ChangeKind, Kind
-
-_ABOUT_AN_ADDRESS = frozenset({Kind.HOST_UNREACHABLE, Kind.ALL_PORTS_OPEN, Kind.UNKNOWN_HOST})
+from auditor.model.words import ABOUT_AN_ADDRESS, ChangeKind, Kind
 
 
 def fingerprint(drift: Drift) -> str:
@@ -47,7 +45,7 @@ def identity(
 
 
 def _what(drift: Drift) -> tuple[str, str, str, str]:
-    if drift.kind in _ABOUT_AN_ADDRESS:
+    if drift.kind in ABOUT_AN_ADDRESS:
         return "", str(drift.address), "", ""
     if drift.kind is Kind.BOUNDARY_LEAK:
         return "", "", "", ""

@@ -12,7 +12,7 @@ from datetime import date
 
 from auditor.addresses import sources_less
 from auditor.grade.breaches import breach_finding
-from auditor.grade.changes import GAINS, Possible, change_finding, possible
+from auditor.grade.changes import Possible, change_finding, possible
 from auditor.grade.findings import Grades
 from auditor.grade.waivers import Held, Waivers
 from auditor.model.breach import Breach
@@ -20,7 +20,7 @@ from auditor.model.change import Change, ChangedEndpoint
 from auditor.model.finding import Finding
 from auditor.model.inventory import Host, Inventory, Waiver
 from auditor.model.ports import PortSet
-from auditor.model.words import Address, Family
+from auditor.model.words import GAINS, Address, Family
 
 
 def grade_changes(

@@ -12,9 +12,7 @@ from auditor.model.breach import Breach
 from auditor.model.drift import Drift
 from auditor.model.inventory import Host, Match
 from auditor.model.ports import ALL_PORTS, PortSet
-from auditor.model.words import Address, Kind, Protocol, ServiceClass
-
-ABOUT_AN_ADDRESS = frozenset({Kind.HOST_UNREACHABLE, Kind.ALL_PORTS_OPEN, Kind.UNKNOWN_HOST})
+from auditor.model.words import ABOUT_AN_ADDRESS, Address, Protocol, ServiceClass
 
 
 class Names:

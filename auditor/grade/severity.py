@@ -9,7 +9,7 @@ from auditor.catalogue import Classification, classify
 from auditor.model.drift import Drift, Outcome
 from auditor.model.observation import Identity
 from auditor.model.ports import PortSet
-from auditor.model.words import Kind, PortState, Protocol, ServiceClass, Severity
+from auditor.model.words import ABOUT_AN_ADDRESS, Kind, PortState, Protocol, ServiceClass, Severity
 
 _TABLE: dict[ServiceClass, tuple[tuple[Severity, ...], tuple[Severity, ...]]] = {
     # class: (from an untrusted viewpoint, from a foothold), the highest first
@@ -65,7 +65,7 @@ _NOT_EXPOSED: dict[Kind, str] = {
 EXPOSED = frozenset(
     {Kind.WRONG_SERVICE, Kind.WRONG_FAMILY, Kind.OUTSIDE_SOURCE_RANGE, Kind.WRONG_INTERFACE, Kind.UNDECLARED_PORT}
 )
-_ADDRESS_OR_BOUNDARY = frozenset({Kind.HOST_UNREACHABLE, Kind.ALL_PORTS_OPEN, Kind.UNKNOWN_HOST, Kind.BOUNDARY_LEAK})
+_ADDRESS_OR_BOUNDARY = ABOUT_AN_ADDRESS | {Kind.BOUNDARY_LEAK}
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 
 from auditor.model.audit import StageError, Verdict
 from auditor.model.drift import Comparison
+from auditor.model.failing import fails
 from auditor.model.finding import Finding
 from auditor.model.words import Kind, Result, Severity
 
@@ -20,15 +21,14 @@ def verdict(
     fail_on: Collection[str] = (),
     allow_unverified: bool = False,
 ) -> Verdict:
-    """Judge an audit by the findings that no waiver covers.
+    """Judge an audit by the findings that no waiver covers, as `fails` judges each.
 
-    `fail_on` is empty (any finding fails), or `none`, or one severity (it and all above it fail), or kinds. Notices
-    fail only where their kind is named, and are no part of the result. Drift outweighs incompleteness.
+    Notices are no part of the result. Drift outweighs incompleteness.
     """
     unverified = any(o.result is Result.UNVERIFIED for c in comparisons for o in c.outcomes)
     unseen = any(not c.outcomes for c in comparisons)  # a viewpoint with nothing to look at has verified nothing
     complete = not (unverified or unseen or errors)
-    if any(_fails(finding, fail_on) for finding in findings):
+    if any(fails(finding.kind, finding.severity, fail_on) for finding in findings):
         exit_code = DRIFT
     elif not complete and not allow_unverified:
         exit_code = INCOMPLETE
@@ -37,16 +37,6 @@ def verdict(
     drifted = any(not finding.notice for finding in findings)
     result = "drift" if drifted else "clean" if complete else "incomplete"
     return Verdict(result, complete, tuple(sorted(fail_on)), exit_code)
-
-
-def _fails(finding: Finding, fail_on: Collection[str]) -> bool:
-    if finding.kind in fail_on:
-        return True
-    if finding.notice:
-        return False
-    if not fail_on:
-        return True
-    return any(finding.severity.rank <= Severity(word).rank for word in fail_on if word in set(Severity))
 
 
 FAIL_ON_WORDS = ("none", *Severity, *Kind)

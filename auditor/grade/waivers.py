@@ -9,14 +9,14 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
-from auditor.grade.matching import ABOUT_AN_ADDRESS, Terms
+from auditor.grade.matching import Terms
 from auditor.grade.severity import by_port, without_class
 from auditor.model.breach import Breach
 from auditor.model.drift import Drift, Outcome
 from auditor.model.finding import Finding
 from auditor.model.inventory import Host, Waiver
 from auditor.model.ports import PortSet
-from auditor.model.words import Address, ServiceClass, Severity
+from auditor.model.words import ABOUT_AN_ADDRESS, Address, ServiceClass, Severity
 
 _Graded = Sequence[tuple[PortSet, Severity, tuple[ServiceClass, ...]]]
 

@@ -79,6 +79,7 @@ class Kind(StrEnum):
 
 
 OF_INVENTORY = frozenset({Kind.POLICY_BREACH, Kind.STALE_WAIVER})  # what no scan gives
+ABOUT_AN_ADDRESS = frozenset({Kind.HOST_UNREACHABLE, Kind.ALL_PORTS_OPEN, Kind.UNKNOWN_HOST})  # as a whole
 NOTICES = frozenset({Kind.STALE_WAIVER})  # listed, and no part of the result; they fail an audit only where named
 
 
@@ -90,6 +91,10 @@ class ChangeKind(StrEnum):
     REMOVED = "removed"
     NARROWED = "narrowed"
     WEAKENED = "weakened"  # audits less
+
+
+GAINS = frozenset({ChangeKind.ADDED, ChangeKind.WIDENED})
+CLOSES = frozenset({ChangeKind.REMOVED, ChangeKind.NARROWED})
 
 
 class Trust(StrEnum):

@@ -6,16 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
-from auditor.model.words import NOTICES, ChangeKind, Kind, Severity
+from auditor.model import failing
+from auditor.model.words import NOTICES, ChangeKind
 from auditor.report import views
 from auditor.report.gate import SCHEMA as GATE
 from auditor.report.hostile import visible
 from auditor.report.plain import Document
 
-OPENS = frozenset({ChangeKind.ADDED.value, ChangeKind.WIDENED.value})
-CLOSES = frozenset({ChangeKind.REMOVED.value, ChangeKind.NARROWED.value})
-_CHANGES = frozenset(kind.value for kind in ChangeKind)
-_MAY_FAIL_A_GATE = OPENS | {ChangeKind.WEAKENED.value, Kind.POLICY_BREACH.value}
 _SHOWN = 8  # endpoints that one line names
 CIDRS = 24  # CIDRs that one line names; the internet less one network is up to 32 of them
 
@@ -26,7 +23,7 @@ def is_gate(document: Document) -> bool:
 
 def is_change(entry: Mapping[str, Any]) -> bool:
     """Whether the finding is what a change of the inventory does, and not what was seen or declared."""
-    return entry["kind"] in _CHANGES
+    return entry["kind"] in set(ChangeKind)
 
 
 def is_notice(entry: Mapping[str, Any]) -> bool:
@@ -36,16 +33,8 @@ def is_notice(entry: Mapping[str, Any]) -> bool:
 
 def fails(entry: Mapping[str, Any], document: Document) -> bool:
     """Whether the unwaived finding is one of those for which the verdict exits 1."""
-    words: Sequence[str] = document["verdict"]["fail_on"]
-    if is_gate(document) and entry["kind"] not in _MAY_FAIL_A_GATE:
-        return False
-    if entry["kind"] in words:
-        return True
-    if is_notice(entry):
-        return False
-    if not words:
-        return True
-    return any(entry["rank"] <= Severity(word).rank for word in words if word in set(Severity))
+    judge = failing.fails_gate if is_gate(document) else failing.fails
+    return judge(entry["kind"], entry["severity"], document["verdict"]["fail_on"])
 
 
 def files(document: Document) -> list[str]:

@@ -5,8 +5,9 @@ https://docs.github.com/actions/reference/workflow-commands-for-github-actions
 
 from __future__ import annotations
 
+from auditor.model.words import CLOSES
 from auditor.report import views
-from auditor.report.facts import CLOSES, anchor, fails, headline, is_change, is_notice, sentence, waiver
+from auditor.report.facts import anchor, fails, headline, is_change, is_notice, sentence, waiver
 from auditor.report.hostile import visible, visible_document
 from auditor.report.plain import Document
 

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
+from auditor.model.words import CLOSES, ChangeKind
 from auditor.report import views
-from auditor.report.facts import CIDRS, CLOSES, declared_at, fails, is_gate, is_notice, some, sources, waiver, whose
+from auditor.report.facts import CIDRS, declared_at, fails, is_gate, is_notice, some, sources, waiver, whose
 from auditor.report.hostile import visible, visible_document
 from auditor.report.plain import Document
 
@@ -100,9 +101,9 @@ def _verdict(doc: Document) -> str:
 
 
 def _gate(doc: Document, page: _Page) -> None:
-    weakened = [entry for entry in doc["findings"] if entry["kind"] == "weakened"]
+    weakened = [entry for entry in doc["findings"] if entry["kind"] == ChangeKind.WEAKENED]
     closed = [entry for entry in doc["findings"] if entry["kind"] in CLOSES]
-    rest = [entry for entry in doc["findings"] if entry not in weakened and entry not in closed]
+    rest = [entry for entry in doc["findings"] if entry["kind"] not in CLOSES | {ChangeKind.WEAKENED}]
     head = ("", "kind", "class", "service", "endpoints", "sources", "declared at", "owner", "why")
     for severity, group in groupby(rest, lambda entry: entry["severity"]):
         page.table(severity, head, (_change(entry, doc) for entry in group))
