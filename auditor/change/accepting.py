@@ -7,9 +7,9 @@ from fnmatch import fnmatchcase
 
 from auditor import addresses
 from auditor.change.exposure import renamed, spots
-from auditor.change.keys import Path, listed, weak
+from auditor.change.keys import listed, weak
 from auditor.model.change import Change, Written
-from auditor.model.inventory import Forbid, Policy, SourceRange, Waiver
+from auditor.model.inventory import Forbid, Path, Policy, SourceRange, Waiver
 from auditor.model.words import Network, Trust
 
 

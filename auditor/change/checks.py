@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from auditor.change.exposure import Overlay
-from auditor.change.keys import Path, weak
+from auditor.change.keys import weak
 from auditor.model.change import Change, Written
-from auditor.model.inventory import Host, Service
+from auditor.model.inventory import Host, Path, Service
 
 
 def checks(head: Written, laid: Iterable[Overlay]) -> Iterator[Change]:

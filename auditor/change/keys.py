@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from auditor.model.change import Change, Written
-from auditor.model.inventory import Location, Service
+from auditor.model.inventory import Location, Path, Service
 from auditor.model.words import ChangeKind
 
-Path = tuple[str | int, ...]
 _SHOWN = 8
 
 

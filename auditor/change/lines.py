@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from auditor.change.exposure import Overlay, Spot
 from auditor.model.change import Written
-from auditor.model.inventory import Host, Location, Service
-
-_Path = tuple[str | int, ...]
+from auditor.model.inventory import Host, Location, Path, Service
 
 
 class Lines:
@@ -20,7 +18,7 @@ class Lines:
         path = self._path(overlay)
         return self._head.where.beside(path, self._base.where.file(path))
 
-    def _path(self, overlay: Overlay) -> _Path:
+    def _path(self, overlay: Overlay) -> Path:
         """Of HEAD's service there; of what is removed, of the service of that name, or of what is around it."""
         if overlay.new and overlay.head:
             host, service = overlay.head.host, overlay.new[0]
@@ -35,7 +33,7 @@ class Lines:
             return self._gone(spot, service)
         return self._changed(host_after, service, after, overlay)
 
-    def _changed(self, host: Host, before: Service | None, after: Service, overlay: Overlay) -> _Path:
+    def _changed(self, host: Host, before: Service | None, after: Service, overlay: Overlay) -> Path:
         where = self._head.where
         path = where.of_service(host.name, after.name)
         if before is None:
@@ -57,14 +55,14 @@ class Lines:
             return "hosts", host.name, "interfaces", spot.interface
         return path
 
-    def _granted(self, host: Host, path: _Path) -> _Path:
+    def _granted(self, host: Host, path: Path) -> Path:
         """The host's `roles`, where a new service comes of a role that BASE had as it is."""
-        roles: _Path = ("hosts", host.name, "roles")
+        roles: Path = ("hosts", host.name, "roles")
         if path[0] == "roles" and self._base.where.get(path) == self._head.where.get(path) is not None:
             return roles
         return path
 
-    def _gone(self, spot: Spot, service: Service) -> _Path:
+    def _gone(self, spot: Spot, service: Service) -> Path:
         return "hosts", spot.host.name, "services", service.name
 
     @staticmethod
@@ -73,7 +71,7 @@ class Lines:
         return next((service for service in found.services if service.name == name), None) if found else None
 
 
-def _of_range(name: str) -> _Path:
+def _of_range(name: str) -> Path:
     """The path of what a source is named after; a literal never changes."""
     what, colon, rest = name.partition(":")
     if colon and what in ("host", "role"):

@@ -7,9 +7,9 @@ from functools import cached_property
 
 from auditor import addresses
 from auditor.change.exposure import spots
-from auditor.change.keys import Path, listed, weak
+from auditor.change.keys import listed, weak
 from auditor.model.change import Change, Written
-from auditor.model.inventory import Host, Inventory, Scope, Viewpoint
+from auditor.model.inventory import Host, Inventory, Path, Scope, Viewpoint
 from auditor.model.words import Address, Boundary, Family, Network, ViewpointKind
 
 

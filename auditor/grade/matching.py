@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
-import re
 from collections.abc import Collection, Iterable
 from ipaddress import ip_address
 
@@ -11,6 +9,7 @@ from auditor.addresses import Members
 from auditor.model.breach import Breach
 from auditor.model.drift import Drift
 from auditor.model.inventory import Host, Match
+from auditor.model.patterns import pattern
 from auditor.model.ports import ALL_PORTS, PortSet
 from auditor.model.words import ABOUT_AN_ADDRESS, Address, Protocol, ServiceClass
 
@@ -23,7 +22,7 @@ class Names:
     def __init__(self, given: Collection[str]) -> None:
         self.given = bool(given)
         self.exact = frozenset(name for name in given if "*" not in name)
-        self._patterns = [(name.partition("*")[0], _pattern(name)) for name in given if "*" in name]
+        self._patterns = [(name.partition("*")[0], pattern(name)) for name in given if "*" in name]
 
     @property
     def plain(self) -> bool:
@@ -35,16 +34,11 @@ class Names:
         if not self.given or name is None:
             return not self.given
         return name in self.exact or any(
-            name.startswith(beginning) and pattern.match(name) for beginning, pattern in self._patterns
+            name.startswith(beginning) and fitting.match(name) for beginning, fitting in self._patterns
         )
 
     def fit_any(self, names: Iterable[str]) -> bool:
         return not self.given or any(self.fit(name) for name in names)
-
-
-def _pattern(name: str) -> re.Pattern[str]:
-    """fnmatch writes expressions that no name makes slow; its other wildcards stand for themselves here."""
-    return re.compile(fnmatch.translate(re.sub(r"[\[?]", r"[\g<0>]", name)))
 
 
 class Terms:

@@ -14,7 +14,6 @@ from auditor.model.ports import ALL_PORTS, PortSet
 from auditor.model.words import Address, Family, Profile, Protocol
 
 _NONE = PortSet()
-_FAMILY = {Family.IPV4: "IPv4", Family.IPV6: "IPv6"}
 _LEFT_OUT_PORTS = {
     (Profile.QUICK, Protocol.TCP): "TCP ports other than the declared and the usual ones",
     (Profile.QUICK, Protocol.UDP): "UDP ports other than the declared and the usual ones",
@@ -124,7 +123,7 @@ class _Judge:
         self._deny = addresses.Members(inventory.scope.deny)
         self._own = frozenset(viewpoint.addresses)
         self._missing = {
-            family: f"the viewpoint {viewpoint.name} has no {_FAMILY[family]} address"
+            family: f"the viewpoint {viewpoint.name} has no {family.spelled} address"
             for family in Family
             if viewpoint.address_of(family) is None
         }
@@ -150,7 +149,7 @@ class _Judge:
         """One line for each family that the viewpoint lacks, where the scope has it or an address of it was refused."""
         for family, reason in self._missing.items():
             if family in self._seen:
-                yield LeftOut(f"{_FAMILY[family]}", reason)
+                yield LeftOut(family.spelled, reason)
 
 
 def _places(host: Host) -> Iterator[Place]:

@@ -17,7 +17,8 @@ from typing import Any, NamedTuple, NoReturn
 import yaml
 
 from auditor.errors import Problem
-from auditor.inventory.text import Path, dotted, shown
+from auditor.inventory.text import dotted, shown
+from auditor.model.inventory import Path
 
 MAX_DEPTH = 64
 MAX_ALIASED = 1_000_000  # nodes that aliases may add to a file

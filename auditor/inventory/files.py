@@ -14,8 +14,8 @@ from typing import Any, NoReturn
 from auditor.errors import InventoryError, Problem
 from auditor.inventory.events import MAX_PROBLEMS, Document, parse
 from auditor.inventory.schema import BROKEN, MISNAMED
-from auditor.inventory.text import Path, Suggestions, clean, dotted
-from auditor.model.inventory import InventoryFile, Location
+from auditor.inventory.text import Suggestions, clean, dotted
+from auditor.model.inventory import InventoryFile, Location, Path
 
 MAX_BYTES = 64 * 1024 * 1024
 

@@ -11,8 +11,8 @@ from auditor.inventory.literals import is_literal
 from auditor.inventory.schema import MISNAMED, Broken, items, sound, told
 from auditor.inventory.services import Attachment, Services, check_roles, role_is_sound
 from auditor.inventory.sources import Sources
-from auditor.inventory.text import Path, shown
-from auditor.model.inventory import Host, Interface
+from auditor.inventory.text import shown
+from auditor.model.inventory import Host, Interface, Path
 
 
 def resolve_hosts(tree: Tree, attached: Mapping[str, Attached], sources: Sources) -> dict[str, Host]:

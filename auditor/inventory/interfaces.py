@@ -12,8 +12,8 @@ from auditor import addresses
 from auditor.inventory.files import Tree
 from auditor.inventory.literals import address_or_name
 from auditor.inventory.schema import MISNAMED, Broken, items
-from auditor.inventory.text import Path, shown
-from auditor.model.inventory import LOOPBACK, Interface, Scope, SourceRange
+from auditor.inventory.text import shown
+from auditor.model.inventory import LOOPBACK, Interface, Path, Scope, SourceRange
 from auditor.model.words import Address, Trust
 
 

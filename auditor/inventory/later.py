@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from auditor.inventory.events import Document
-from auditor.inventory.text import Path
+from auditor.model.inventory import Path
 
 # Where such keys stand; `*` is any name.
 _KEYS: tuple[tuple[Path, tuple[str, ...]], ...] = (

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from auditor.inventory.files import Tree
-from auditor.inventory.text import Path, dotted
+from auditor.inventory.text import dotted
 from auditor.model.breach import Breach
-from auditor.model.inventory import Location
+from auditor.model.inventory import Location, Path
 
 
 @dataclass(frozen=True, slots=True)

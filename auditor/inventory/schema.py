@@ -20,7 +20,8 @@ from jsonschema import Draft202012Validator, ValidationError, validators
 
 from auditor.inventory.events import MAX_PROBLEMS, Document
 from auditor.inventory.literals import ports_meant
-from auditor.inventory.text import Path, Suggestions, clean, listed, shown
+from auditor.inventory.text import Suggestions, clean, listed, shown
+from auditor.model.inventory import Path
 from auditor.resources import schema_text
 
 

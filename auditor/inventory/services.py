@@ -13,8 +13,8 @@ from auditor.inventory.files import Tree
 from auditor.inventory.literals import Ports, ports
 from auditor.inventory.schema import BROKEN, MISNAMED, Broken, items, sound
 from auditor.inventory.sources import Sources
-from auditor.inventory.text import Path, listed, shown
-from auditor.model.inventory import LOOPBACK, Service, SourceRange
+from auditor.inventory.text import listed, shown
+from auditor.model.inventory import LOOPBACK, Path, Service, SourceRange
 from auditor.model.ports import PortSet
 from auditor.model.words import Family, Protocol, ServiceClass
 

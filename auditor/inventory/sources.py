@@ -9,8 +9,8 @@ from auditor.inventory.files import Tree
 from auditor.inventory.interfaces import Machines
 from auditor.inventory.literals import is_literal, network
 from auditor.inventory.schema import Broken, items, sound, told
-from auditor.inventory.text import Path, shown
-from auditor.model.inventory import SourceRange
+from auditor.inventory.text import shown
+from auditor.model.inventory import Path, SourceRange
 from auditor.model.words import Network, Trust
 
 

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from itertools import islice
 from unicodedata import name
 
-Path = tuple[str | int, ...]
+from auditor.model.inventory import Path
 
 _MOST_NAMES = 12
 _MOST_COMPARED = 50_000  # words with names, in all: about a second

@@ -9,8 +9,8 @@ from auditor.inventory.files import Tree
 from auditor.inventory.literals import address, canary
 from auditor.inventory.schema import Broken, items, told
 from auditor.inventory.sources import networks
-from auditor.inventory.text import Path, shown
-from auditor.model.inventory import Canary, LocalVia, NetnsVia, Scope, Via, Viewpoint
+from auditor.inventory.text import shown
+from auditor.model.inventory import Canary, LocalVia, NetnsVia, Path, Scope, Via, Viewpoint
 from auditor.model.words import Address, Boundary, Family, Network, ViewpointKind
 
 
@@ -74,7 +74,7 @@ def _addresses(tree: Tree, path: Path, texts: Any) -> tuple[Address, ...]:
             continue
         family = Family.of(one)
         if family in found:
-            message = f"a viewpoint has at most one {_spelled(family)} address, and {found[family]} is one already"
+            message = f"a viewpoint has at most one {family.spelled} address, and {found[family]} is one already"
             tree.problem((*path, index), f"{message}; keep the one that targets see")
         found.setdefault(family, one)
     return tuple(found.values())
@@ -124,7 +124,3 @@ def _canaries(
 def _via(value: Any) -> Via:
     netns = told(value, "netns") if isinstance(value, dict) else None
     return NetnsVia(netns) if netns else LocalVia()
-
-
-def _spelled(family: Family) -> str:
-    return "IPv4" if family is Family.IPV4 else "IPv6"

@@ -13,8 +13,8 @@ from auditor.inventory.files import Tree
 from auditor.inventory.literals import is_literal, network, ports
 from auditor.inventory.schema import MISNAMED, Broken, items, sound, told
 from auditor.inventory.services import ServiceNames
-from auditor.inventory.text import Path, shown
-from auditor.model.inventory import LOOPBACK, Forbid, Location, Match, Policy, Waiver
+from auditor.inventory.text import shown
+from auditor.model.inventory import LOOPBACK, Forbid, Location, Match, Path, Policy, Waiver
 from auditor.model.ports import PortSet
 from auditor.model.words import Family, Kind, Network, Protocol, ServiceClass, Severity, Trust
 

@@ -6,7 +6,7 @@ import typing
 from dataclasses import dataclass
 from typing import Any
 
-from auditor.model.inventory import Inventory, Location, Service
+from auditor.model.inventory import Inventory, Location, Path, Service
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, ChangeKind, Protocol, ServiceClass, Source, Trust
 
@@ -49,22 +49,22 @@ class Change:
 class Where(typing.Protocol):
     """Where the keys of an inventory stand, by their paths such as `("hosts", "web-1", "services", "https")`."""
 
-    def at(self, path: tuple[str | int, ...]) -> Location:
+    def at(self, path: Path) -> Location:
         """Where the path stands, or its nearest ancestor that is there."""
 
-    def file(self, path: tuple[str | int, ...]) -> str:
+    def file(self, path: Path) -> str:
         """The name of the file that the path stands in, below that of the inventory."""
 
-    def beside(self, path: tuple[str | int, ...], file: str) -> Location:
+    def beside(self, path: Path, file: str) -> Location:
         """Where the path, which is gone, would stand: in the file of that name, if it is still there."""
 
-    def get(self, path: tuple[str | int, ...]) -> Any:
+    def get(self, path: Path) -> Any:
         """What is written at the path; None where nothing is."""
 
-    def of_service(self, host: str, name: str, key: str | None = None) -> tuple[str | int, ...]:
+    def of_service(self, host: str, name: str, key: str | None = None) -> Path:
         """The path of a service's declaration, or of one of its keys: the host's own, else the last role's."""
 
-    def dotted(self, path: tuple[str | int, ...]) -> str:
+    def dotted(self, path: Path) -> str:
         """The path as messages and rules write it."""
 
 

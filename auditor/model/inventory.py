@@ -22,6 +22,7 @@ from auditor.model.words import (
 )
 
 _NO_PORTS = PortSet()
+Path = tuple[str | int, ...]  # the keys that lead to a place, such as ("hosts", "web-1", "tags", 0)
 LOOPBACK = "loopback"  # the built-in interface: 127.0.0.0/8 and ::1 of the host itself, never probed
 
 

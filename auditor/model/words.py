@@ -18,6 +18,11 @@ class Family(StrEnum):
     def of(cls, address: Address | Network) -> Family:
         return cls.IPV4 if address.version == 4 else cls.IPV6
 
+    @property
+    def spelled(self) -> str:
+        """As sentences write it: `IPv4`."""
+        return f"IPv{self[-1]}"
+
 
 class Protocol(StrEnum):
     TCP = "tcp"

@@ -12,7 +12,6 @@ from auditor.report.hostile import visible
 from auditor.report.plain import Document, present
 
 SCHEMA = "auditor/validation/v1"
-_SPELLED = {Family.IPV4: "IPv4", Family.IPV6: "IPv6"}
 _NOWHERE = Location("", 0)
 _MOST_TOLD = 12  # names or addresses in one line; the document has all of them
 
@@ -105,7 +104,7 @@ def _ranges(sight: Sight) -> str:
 
 def _addresses(sight: Sight) -> str:
     families = [
-        f"{sight.watched[family]} of {sight.addresses[family]} {_SPELLED[family]}"
+        f"{sight.watched[family]} of {sight.addresses[family]} {family.spelled}"
         for family in Family
         if sight.addresses[family]
     ]

@@ -103,8 +103,7 @@ def _mismatch(viewpoint: Viewpoint, family: Family, used: str) -> str | None:
         same = False
     if same:
         return None
-    names = {Family.IPV4: "IPv4", Family.IPV6: "IPv6"}
     return (
-        f"the system sends {names[family]} probes from {used or 'no known address'}, but viewpoint {viewpoint.name} is "
-        f"declared as {declared or 'without an address of that family'}; correct `addresses`, or set `nat: true`"
+        f"the system sends {family.spelled} probes from {used or 'no known address'}, but viewpoint {viewpoint.name} "
+        f"is declared as {declared or 'without an address of that family'}; correct `addresses`, or set `nat: true`"
     )

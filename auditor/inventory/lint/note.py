@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from auditor.inventory.text import Path, clean
+from auditor.inventory.text import clean
+from auditor.model.inventory import Path
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from auditor.catalogue import declared_classes
 from auditor.inventory.lint.note import Note, some
 from auditor.inventory.places import Places
 from auditor.inventory.policy import Trusts
-from auditor.inventory.text import Path, listed
-from auditor.model.inventory import Host, Inventory, Service, SourceRange
+from auditor.inventory.text import listed
+from auditor.model.inventory import Host, Inventory, Path, Service, SourceRange
 from auditor.model.words import Family, ServiceClass, Trust
 
 _EXPOSED = {

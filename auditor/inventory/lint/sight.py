@@ -9,12 +9,10 @@ from ipaddress import ip_network
 from auditor.addresses import Members, by_address
 from auditor.inventory.lint.note import Note, counted, some
 from auditor.inventory.places import Places
-from auditor.inventory.text import Path
-from auditor.model.inventory import Inventory, Service, SourceRange
+from auditor.model.inventory import Inventory, Path, Service, SourceRange
 from auditor.model.lint import Sight
 from auditor.model.words import Address, Boundary, Family, ViewpointKind
 
-_SPELLED = {Family.IPV4: "IPv4", Family.IPV6: "IPv6"}
 _SUBNET = {Family.IPV4: 24, Family.IPV6: 64}  # what is likely one network: its addresses are told in one line
 
 
@@ -180,7 +178,7 @@ def _unwatched(inventory: Inventory) -> Iterator[Note]:
         one.hosts[place.host] = None
         one.addresses.append(place.address)
     for family, one in families.items():
-        message = f"no viewpoint has an {_SPELLED[family]} address, so that nobody looks at {_told(one)}"
+        message = f"no viewpoint has an {family.spelled} address, so that nobody looks at {_told(one)}"
         yield Note("unwatched-family", one.path, f"{message}; give one to a viewpoint")
     for one in subnets.values():
         message = f"no viewpoint looks at {_told(one)}"

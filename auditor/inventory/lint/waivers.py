@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import fnmatch
-import re
 from collections.abc import Collection, Iterable, Iterator
 from datetime import date, timedelta
 
 from auditor.inventory.lint.note import Note
 from auditor.inventory.literals import is_literal
-from auditor.inventory.text import Path, clean
-from auditor.model.inventory import LOOPBACK, Inventory, Match, Waiver
+from auditor.inventory.text import clean
+from auditor.model.inventory import LOOPBACK, Inventory, Match, Path, Waiver
+from auditor.model.patterns import pattern
 
 _SOON = timedelta(days=14)
 
@@ -84,14 +83,9 @@ class _Names:
             return f"no host fits its {' and '.join(f'`{key}`' for key, _, _ in wanted)} together"
         return None
 
-    def _fit(self, key: str, pattern: str, known: Collection[str]) -> Iterable[str]:
-        if "*" not in pattern:
-            return (pattern,) if pattern in known else ()
-        if (key, pattern) not in self._fitting:
-            self._fitting[key, pattern] = frozenset(filter(_pattern(pattern).fullmatch, known))
-        return self._fitting[key, pattern]
-
-
-def _pattern(name: str) -> re.Pattern[str]:
-    """fnmatch writes expressions that no name makes slow; its other wildcards stand for themselves here."""
-    return re.compile(fnmatch.translate(re.sub(r"[\[?]", r"[\g<0>]", name)))
+    def _fit(self, key: str, given: str, known: Collection[str]) -> Iterable[str]:
+        if "*" not in given:
+            return (given,) if given in known else ()
+        if (key, given) not in self._fitting:
+            self._fitting[key, given] = frozenset(filter(pattern(given).match, known))
+        return self._fitting[key, given]
