@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from fnmatch import fnmatchcase
+from collections.abc import Iterator, Sequence
 
 from auditor import addresses
 from auditor.change.exposure import renamed, spots
 from auditor.change.keys import listed, weak
 from auditor.model.change import Change, Written
 from auditor.model.inventory import Forbid, Path, Policy, SourceRange, Waiver
+from auditor.model.patterns import pattern
 from auditor.model.words import Network, Trust
 
 
@@ -24,8 +24,11 @@ def accepting(base: Written, head: Written) -> Iterator[Change]:
     for name, source in head.inventory.ranges.items():
         yield from _trust(base.inventory.ranges.get(name), source, trusted, head)
     yield from _policy(base, head)
+    before: dict[str, list[Waiver]] = {}
+    for waiver in base.inventory.waivers:
+        before.setdefault(waiver.match.written, []).append(waiver)
     for index, waiver in enumerate(head.inventory.waivers):
-        yield from _waiver(base.inventory.waivers, waiver, ("waivers", index), head)
+        yield from _waiver(before.get(waiver.match.written, []), waiver, ("waivers", index), head)
     yield from _tags(base, head)
 
 
@@ -78,8 +81,8 @@ def _covers(rule: Forbid, other: Forbid) -> bool:
     return rule.service_class in (None, other.service_class) and rule.trust in (None, other.trust)
 
 
-def _waiver(before: tuple[Waiver, ...], after: Waiver, path: Path, head: Written) -> Iterator[Change]:
-    same = [one for one in before if one.match.written == after.match.written]
+def _waiver(same: Sequence[Waiver], after: Waiver, path: Path, head: Written) -> Iterator[Change]:
+    """How it accepts more than those of the same match, which BASE has."""
     name = f"waivers[{after.match}]"
     if not same:
         accepted = f"{after.severity} and below" if after.severity else "any severity"
@@ -100,7 +103,7 @@ def _waiver(before: tuple[Waiver, ...], after: Waiver, path: Path, head: Written
 
 def _tags(base: Written, head: Written) -> Iterator[Change]:
     """Tags by which waivers that BASE had cover hosts that they did not cover."""
-    patterns = {tag for waiver in base.inventory.waivers for tag in waiver.match.tags}
+    patterns = [pattern(tag) for tag in {tag for waiver in base.inventory.waivers for tag in waiver.match.tags}]
     if not patterns:
         return
     before = {address: spot.host for address, spot in spots(base.inventory).items()}
@@ -109,7 +112,7 @@ def _tags(base: Written, head: Written) -> Iterator[Change]:
         host, old = spot.host, before.get(address)
         if old is None or host.tags == old.tags or host.name in told:
             continue
-        new = [tag for tag in host.tags if tag not in old.tags and any(fnmatchcase(tag, one) for one in patterns)]
+        new = [tag for tag in host.tags if tag not in old.tags and any(one.match(tag) for one in patterns)]
         if new:
             told.add(host.name)
             yield weak(

@@ -9,7 +9,7 @@ from auditor.catalogue import declared_classes
 from auditor.change.exposure import renamed, spots
 from auditor.change.sources import Trusting
 from auditor.model.breach import Breach
-from auditor.model.inventory import Host, Inventory, Policy, Service, SourceRange
+from auditor.model.inventory import Host, Inventory, Policy, Service, SourceRange, fewest_waiver_days
 from auditor.model.words import ServiceClass
 
 _Rewrite = Callable[[Host, Service], Service]
@@ -18,11 +18,10 @@ _UNTOLD = frozenset({ServiceClass.UNCLASSIFIED, ServiceClass.UDP})
 
 def united(base: Policy, head: Policy) -> Policy:
     """Everything that one of the two asks for."""
-    days = [policy.max_waiver_days for policy in (base, head) if policy.max_waiver_days is not None]
     return Policy(
         forbid=tuple(dict.fromkeys((*base.forbid, *head.forbid))),
         require=tuple(dict.fromkeys((*base.require, *head.require))),
-        max_waiver_days=min(days, default=None),
+        max_waiver_days=fewest_waiver_days(base, head),
         location=head.location,
     )
 

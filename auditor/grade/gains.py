@@ -18,7 +18,7 @@ from auditor.grade.waivers import Held, Waivers
 from auditor.model.breach import Breach
 from auditor.model.change import Change, ChangedEndpoint
 from auditor.model.finding import Finding
-from auditor.model.inventory import Host, Inventory, Waiver
+from auditor.model.inventory import Host, Inventory, Waiver, fewest_waiver_days
 from auditor.model.ports import PortSet
 from auditor.model.words import GAINS, Address, Family
 
@@ -27,9 +27,9 @@ def grade_changes(
     changes: Iterable[Change], breaches: Iterable[Breach], base: Inventory, head: Inventory, today: date
 ) -> Grades:
     """The findings of a gate on a day (UTC), the most severe first, apart from those that a waiver covers."""
-    kept = tuple(one for one in base.waivers if any(_same(one, other) for other in head.waivers))
-    days = [policy.max_waiver_days for policy in (base.policy, head.policy) if policy.max_waiver_days is not None]
-    waivers = Waivers(kept, _known(base, head), today, min(days, default=None))
+    still = set(map(_placeless, head.waivers))
+    kept = [one for one in base.waivers if _placeless(one) in still]
+    waivers = Waivers(kept, _known(base, head), today, fewest_waiver_days(base.policy, head.policy))
     gains = _Gains([one for one in waivers.held if one.valid and not one.terms.match.kinds], base, head)
     found = [finding for change in changes for finding in gains.findings(change)]
     for breach in breaches:
@@ -42,8 +42,9 @@ def grade_changes(
     )
 
 
-def _same(one: Waiver, other: Waiver) -> bool:
-    return replace(one, location=None) == replace(other, location=None)
+def _placeless(waiver: Waiver) -> Waiver:
+    """As it is wherever it stands."""
+    return replace(waiver, location=None)
 
 
 def _known(base: Inventory, head: Inventory) -> dict[str, Host]:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+from auditor.inventory.events import Document
 from auditor.inventory.files import Tree
 from auditor.inventory.text import dotted
 from auditor.model.breach import Breach
 from auditor.model.inventory import Location, Path
 
 
-@dataclass(frozen=True, slots=True)
 class Places:
     """The keys of a loaded inventory by their paths, such as `("hosts", "web-1", "services", "https", "from")`."""
 
-    tree: Tree
+    def __init__(self, tree: Tree) -> None:
+        self.tree = tree
 
     def at(self, path: Path) -> Location:
         """Where the path stands, or its nearest ancestor that is there."""
@@ -31,11 +32,14 @@ class Places:
 
     def beside(self, path: Path, file: str) -> Location:
         """Where the path, which is gone, would stand: in the file of that name, if it is still there."""
-        if path[:2] not in self.tree.owners:
-            for document in self.tree.owners.values():
-                if document.file == f"{self.tree.path}{file}":
-                    return Location(document.file, *document.place(path))
-        return self.at(path)
+        document = self._documents.get(f"{self.tree.path}{file}")
+        if document is None or path[:2] in self.tree.owners:
+            return self.at(path)
+        return Location(document.file, *document.place(path))
+
+    @cached_property
+    def _documents(self) -> dict[str, Document]:
+        return {document.file: document for document in self.tree.owners.values()}
 
     def get(self, path: Path) -> Any:
         """What is written at the path; None where nothing is. Waivers are not looked up."""
@@ -63,8 +67,11 @@ class Places:
         """The path of the service or the waiver that breaks the policy."""
         if breach.host is not None and breach.service is not None:
             return self.of_service(breach.host, breach.service.name)
-        waivers: list[Path] = [("waivers", index) for index in range(len(self.tree.waivers))]
-        return next((path for path in waivers if self.at(path) == breach.location), ("policy",))
+        return self._waivers.get(breach.location, ("policy",))
+
+    @cached_property
+    def _waivers(self) -> dict[Location | None, Path]:
+        return {self.at(("waivers", index)): ("waivers", index) for index in range(len(self.tree.waivers))}
 
     def sources(self) -> Iterator[tuple[Path, list[str]]]:
         """Each `from` of hosts and roles as written, with its path."""

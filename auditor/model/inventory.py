@@ -23,6 +23,8 @@ from auditor.model.words import (
 
 _NO_PORTS = PortSet()
 Path = tuple[str | int, ...]  # the keys that lead to a place, such as ("hosts", "web-1", "tags", 0)
+MACHINES = ("host:", "role:")  # what a source begins with that is a declared host, or all hosts of a role
+SOON = 14  # days before its last one in which a waiver counts as about to expire
 LOOPBACK = "loopback"  # the built-in interface: 127.0.0.0/8 and ::1 of the host itself, never probed
 
 
@@ -67,6 +69,11 @@ class SourceRange:
     named: bool = True
     names: tuple[str, ...] = ()
     declared_trust: bool = False
+
+    @property
+    def machines(self) -> bool:
+        """Whether it is a declared host or all hosts of a role: our own, however many they are."""
+        return self.name.startswith(MACHINES)
 
     def __contains__(self, address: Address) -> bool:
         return any(address in network for network in self.networks if network.version == address.version)
@@ -260,6 +267,11 @@ class Policy:
     location: Location | None = None
 
 
+def fewest_waiver_days(*policies: Policy) -> int | None:
+    """For how many days all of the policies let a waiver run; None where none of them sets an end."""
+    return min((one.max_waiver_days for one in policies if one.max_waiver_days is not None), default=None)
+
+
 @dataclass(frozen=True, slots=True)
 class Unresolved:
     """A DNS name of a host that leads to an `address` which is refused, or to none at all.
@@ -294,3 +306,8 @@ class Inventory:
     files: tuple[InventoryFile, ...] = ()
     resolved: Mapping[str, tuple[Address, ...]] = field(default_factory=dict)
     unresolved: tuple[Unresolved, ...] = ()
+
+    def source_sets(self) -> tuple[tuple[SourceRange, ...], ...]:
+        """The source sets of services, each once: those that were written alike are one object."""
+        sets = {id(service.sources): service.sources for host in self.hosts.values() for service in host.services}
+        return tuple(sets.values())

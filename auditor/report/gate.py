@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable
 from auditor import catalogue
 from auditor.model.finding import Finding
 from auditor.model.gate import Gate, Side
+from auditor.model.inventory import fewest_waiver_days
 from auditor.model.words import ChangeKind, Kind, Severity
 from auditor.report.entries import entry
 from auditor.report.plain import Document, present
@@ -25,7 +26,7 @@ def gate_document(gate: Gate) -> Document:
     """
     every = [*gate.findings, *gate.waived]
     hosts = {**gate.base.inventory.hosts, **gate.head.inventory.hosts}
-    day = Day(gate.date, gate.base.inventory.policy.max_waiver_days)
+    day = Day(gate.date, fewest_waiver_days(gate.base.inventory.policy, gate.head.inventory.policy))
     kinds, playbooks = catalogue.kinds(), catalogue.playbooks()
     return {
         "schema": SCHEMA,

@@ -6,10 +6,8 @@ import json
 from dataclasses import dataclass
 from datetime import date
 
-from auditor.model.inventory import Location, Waiver
+from auditor.model.inventory import SOON, Location, Waiver
 from auditor.report.plain import Document, present
-
-SOON = 14  # days before its last one in which a waiver counts as about to expire
 
 
 @dataclass(frozen=True, slots=True)

@@ -241,6 +241,14 @@ CASES: dict[str, tuple[list[tuple[str, str]], list[tuple[str, int, str]]]] = {
     "expired": ([("2027-01-31", "2026-11-21")], [("expired-waiver", 29, "waivers[0].expires")]),
     "last day": ([("2027-01-31", "2026-11-22")], [("expiring-waiver", 29, "waivers[0].expires")]),
     "14 days": ([("2027-01-31", "2026-12-06")], [("expiring-waiver", 29, "waivers[0].expires")]),
+    "expired by the policy": (
+        [("waivers:", "policy: {max_waiver_days: 51}\nwaivers:")],
+        [("expired-waiver", 30, "waivers[0].expires")],
+    ),
+    "last day by the policy": (
+        [("waivers:", "policy: {max_waiver_days: 52}\nwaivers:")],
+        [("expiring-waiver", 30, "waivers[0].expires")],
+    ),
     "15 days": ([("2027-01-31", "2026-12-07")], []),
     "no severity": ([("    severity: control-bypass\n", "")], [("open-waiver", 24, "waivers[0]")]),
     "host pattern": ([("host: web-1", "host: 'db-*'")], [("idle-waiver", 24, "waivers[0].match")]),
@@ -298,6 +306,8 @@ MESSAGES = {
     "family": "no viewpoint has an IPv6 address, so that nobody looks at 2001:db8:1::10, 2001:db8:1::11 of web-1, "
     "web-2; give one to a viewpoint",
     "last day": "today is its last day; mend what it is for, or agree on a new day",
+    "last day by the policy": "today is its last day, by `max_waiver_days` of the policy; "
+    "mend what it is for, or agree on a new day",
     "14 days": "expires in 14 days, on 2026-12-06; mend what it is for, or agree on a new day",
     "service of another host": "no host fits its `host` and `service` together; correct it, or remove the waiver",
     "host pattern": "no host fits `db-*`; correct it, or remove the waiver",

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from datetime import date, timedelta
+from datetime import date
 
-from auditor.inventory.lint.note import Note
+from auditor.inventory.lint.note import Note, counted
 from auditor.inventory.literals import is_literal
 from auditor.inventory.text import clean
-from auditor.model.inventory import LOOPBACK, Inventory, Match, Path, Waiver
+from auditor.model.inventory import LOOPBACK, SOON, Inventory, Match, Path, Policy, Waiver
 from auditor.model.patterns import pattern
-
-_SOON = timedelta(days=14)
 
 
 def waiver_notes(inventory: Inventory, today: date) -> Iterator[Note]:
     names = _Names(inventory) if inventory.waivers else None
     for index, waiver in enumerate(inventory.waivers):
         path: Path = ("waivers", index)
-        yield from _of_time(waiver, path, today)
+        yield from _of_time(waiver, inventory.policy, path, today)
         if waiver.severity is None:
             message = "no `severity` says what is accepted, so that anything is"
             yield Note("open-waiver", path, f"{message}; add the severity of what it is for")
@@ -27,14 +25,16 @@ def waiver_notes(inventory: Inventory, today: date) -> Iterator[Note]:
             yield Note("idle-waiver", (*path, "match"), f"{idle}; correct it, or remove the waiver")
 
 
-def _of_time(waiver: Waiver, path: Path, today: date) -> Iterator[Note]:
-    days = (waiver.expires - today).days
+def _of_time(waiver: Waiver, policy: Policy, path: Path, today: date) -> Iterator[Note]:
+    last = waiver.last_day(policy.max_waiver_days)
+    days = (last - today).days
+    cut = "" if last == waiver.expires else ", by `max_waiver_days` of the policy"
     if days < 0:
-        message = f"expired on {waiver.expires}, before today, {today}"
+        message = f"expired on {last}, before today, {today}{cut}"
         yield Note("expired-waiver", (*path, "expires"), f"{message}; remove it, or agree on a new day")
-    elif waiver.expires - today <= _SOON:
-        left = "today is its last day" if days == 0 else f"expires in {days} day{'s' if days > 1 else ''}"
-        message = f"{left}, on {waiver.expires}" if days else left
+    elif days <= SOON:
+        left = f"expires in {counted(days, 'day')}, on {last}" if days else "today is its last day"
+        message = f"{left}{cut}"
         yield Note("expiring-waiver", (*path, "expires"), f"{message}; mend what it is for, or agree on a new day")
 
 
