@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from auditor.addresses import by_address
 from auditor.catalogue import entry_by_word
-from auditor.change.exposure import Overlay
+from auditor.change.exposure import Overlay, by_place
 from auditor.change.lines import Lines
 from auditor.change.sources import Sources, SourceSets, Trusting
 from auditor.model.change import Change, ChangedEndpoint, Written
@@ -117,9 +116,4 @@ def _endpoints(overlays: Iterable[tuple[Overlay, Sources, Sources]]) -> tuple[Ch
         ChangedEndpoint(address, protocol, PortSet(bits), gained, lost)
         for (address, protocol, gained, lost), bits in alike.items()
     ]
-    return tuple(sorted(found, key=lambda one: (_place(one.address), one.protocol, one.ports.first)))
-
-
-def _place(address: Address | str) -> tuple[int, bytes]:
-    """Names come after addresses."""
-    return (9, address.encode()) if isinstance(address, str) else by_address(address)
+    return tuple(sorted(found, key=lambda one: (by_place(one.address), one.protocol, one.ports.first)))

@@ -22,7 +22,7 @@ class Spot:
 
     @property
     def family(self) -> Family | None:
-        return None if isinstance(self.address, str) else Family.of(self.address)
+        return family_of(self.address)
 
     def services(self) -> tuple[Service, ...]:
         """Those that are declared here, in order of their names."""
@@ -52,6 +52,11 @@ class Overlay:
     after: Sources
 
 
+def family_of(address: Address | str) -> Family | None:
+    """None of a DNS name, which may lead to addresses of both."""
+    return None if isinstance(address, str) else Family.of(address)
+
+
 def spots(inventory: Inventory) -> dict[Address | str, Spot]:
     """Every declared address, and DNS name, with its place."""
     found: dict[Address | str, Spot] = {}
@@ -65,13 +70,14 @@ def spots(inventory: Inventory) -> dict[Address | str, Spot]:
 def overlays(base: Inventory, head: Inventory, sets: SourceSets) -> Iterator[Overlay]:
     """What is declared at the addresses where the two differ in anything that counts, by address."""
     old, new = spots(base), spots(head)
-    for address in sorted(old.keys() | new.keys(), key=_order):
+    for address in sorted(old.keys() | new.keys(), key=by_place):
         before, after = old.get(address), new.get(address)
         if _declared(before, sets) != _declared(after, sets):
             yield from _overlaid(address, before, after, sets)
 
 
-def _order(address: Address | str) -> tuple[int, bytes]:
+def by_place(address: Address | str) -> tuple[int, bytes]:
+    """A sort key that puts DNS names after addresses."""
     return (9, address.encode()) if isinstance(address, str) else by_address(address)
 
 
@@ -98,7 +104,7 @@ def _declared(spot: Spot | None, sets: SourceSets) -> frozenset[tuple[object, ..
 def _overlaid(address: Address | str, base: Spot | None, head: Spot | None, sets: SourceSets) -> Iterator[Overlay]:
     old = base.services() if base else ()
     new = head.services() if head else ()
-    family = None if isinstance(address, str) else Family.of(address)
+    family = family_of(address)
     for protocol in Protocol:
         for ports, owners in partition([service.ports(protocol) for service in (*old, *new)]):
             here = _chosen(old, owners, 0), _chosen(new, owners, len(old))

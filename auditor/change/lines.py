@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from auditor.change.exposure import Overlay, Spot
 from auditor.model.change import Written
-from auditor.model.inventory import Host, Location, Path, Service
+from auditor.model.inventory import Host, Location, Path, Service, SourceRange
 
 
 class Lines:
@@ -42,7 +42,7 @@ class Lines:
             return where.of_service(host.name, after.name, "from")
         for old, new in zip(before.sources, after.sources, strict=True):
             if old.networks != new.networks:
-                return _of_range(new.name)
+                return _of_range(new)
         for key, differs in (
             ("ports", (before.tcp, before.udp) != (after.tcp, after.udp)),
             ("interfaces", before.interfaces != after.interfaces),
@@ -71,9 +71,9 @@ class Lines:
         return next((service for service in found.services if service.name == name), None) if found else None
 
 
-def _of_range(name: str) -> Path:
+def _of_range(source: SourceRange) -> Path:
     """The path of what a source is named after; a literal never changes."""
-    what, colon, rest = name.partition(":")
-    if colon and what in ("host", "role"):
-        return ("hosts", rest, "interfaces") if what == "host" else ("roles", rest)
-    return "ranges", name
+    if not source.machines:
+        return "ranges", source.name
+    what, _, name = source.name.partition(":")
+    return ("hosts", name, "interfaces") if what == "host" else ("roles", name)

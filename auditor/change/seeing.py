@@ -23,7 +23,7 @@ def seeing(base: Written, head: Written) -> Iterator[Change]:
     for name, before in base.inventory.viewpoints.items():
         after = head.inventory.viewpoints.get(name)
         if after is not None:
-            yield from _Viewpoint(before, after, base.inventory, head).changes()
+            yield from _Viewpoint(before, after, base.inventory, head, declared).changes()
         elif not any(_stands_in(one, before) for one in stand_ins):
             yield weak(head, ("viewpoints", name), "nothing looks from there any more", base=base)
 
@@ -73,11 +73,14 @@ def _stands_in(after: Viewpoint, before: Viewpoint) -> bool:
 class _Viewpoint:
     """One viewpoint that both have."""
 
-    def __init__(self, before: Viewpoint, after: Viewpoint, base: Inventory, head: Written) -> None:
+    def __init__(
+        self, before: Viewpoint, after: Viewpoint, base: Inventory, head: Written, declared: set[Address | str]
+    ) -> None:
         self._before = before
         self._after = after
         self._base = base
         self._head = head
+        self._declared = declared
 
     def changes(self) -> Iterator[Change]:
         before, after = self._before, self._after
@@ -118,13 +121,9 @@ class _Viewpoint:
     @cached_property
     def _sources(self) -> list[tuple[str, tuple[Network, ...]]]:
         """The source sets in use, each once, by name."""
-        sets = {id(s.sources): s.sources for host in self._head.inventory.hosts.values() for s in host.services}
-        ranges = {source.name: source.networks for sources in sets.values() for source in sources}
+        sets = self._head.inventory.source_sets()
+        ranges = {source.name: source.networks for sources in sets for source in sources}
         return sorted(ranges.items())
-
-    @cached_property
-    def _declared(self) -> set[Address | str]:
-        return set(spots(self._head.inventory))
 
     def _targets(self) -> tuple[Network, ...]:
         """What is no target any more though both scopes have it; what the scope lost is told of the scope."""

@@ -87,7 +87,7 @@ class Trusting:
         before = self._base.get(source.name)
         if source.trust is Trust.UNTRUSTED or (before and before.trust is Trust.UNTRUSTED):
             return Trust.UNTRUSTED
-        return Trust.TRUSTED if is_machine(source) else self._by_size(source.networks)
+        return Trust.TRUSTED if source.machines else self._by_size(source.networks)
 
     def of_gain(self, gained: Sources, services: Sequence[Service]) -> Trust:
         """The trust of what these services of HEAD let in anew."""
@@ -105,7 +105,7 @@ class Trusting:
         literals = [network for source in ranges if not source.named for network in source.networks]
         if not all(source.named for source in giving) and addresses.trust_of(literals) is Trust.UNTRUSTED:
             return Trust.UNTRUSTED
-        machines = [network for source in giving if is_machine(source) for network in source.networks]
+        machines = [network for source in giving if source.machines for network in source.networks]
         return self._by_size(addresses.difference(networks, machines))
 
     def _by_size(self, networks: Collection[Network]) -> Trust:
@@ -114,8 +114,3 @@ class Trusting:
         if addresses.overlap(suspected, self._untrusted):
             return Trust.UNTRUSTED
         return addresses.trust_of(addresses.difference(networks, self._trusted) if self._trusted else networks)
-
-
-def is_machine(source: SourceRange) -> bool:
-    """Whether it is a declared host or all hosts of a role: our own, however many they are."""
-    return source.name.startswith(("host:", "role:"))

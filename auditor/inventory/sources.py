@@ -10,7 +10,7 @@ from auditor.inventory.interfaces import Machines
 from auditor.inventory.literals import is_literal, network
 from auditor.inventory.schema import Broken, items, sound, told
 from auditor.inventory.text import shown
-from auditor.model.inventory import Path, SourceRange
+from auditor.model.inventory import MACHINES, Path, SourceRange
 from auditor.model.words import Network, Trust
 
 
@@ -102,7 +102,7 @@ class Sources:
         known = self._tree.data["ranges"]
         if entry in known:
             return None
-        if entry.startswith(("host:", "role:")):
+        if entry.startswith(MACHINES):
             return self._machines.source(entry)
         if is_literal(entry):
             try:

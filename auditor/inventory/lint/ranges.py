@@ -41,8 +41,7 @@ def role_notes(inventory: Inventory, places: Places) -> Iterator[Note]:
 
 def _known(inventory: Inventory) -> dict[str, SourceRange]:
     """Each source that a range or a service of the inventory has, by what is written in `from`."""
-    sets = {id(s.sources): s.sources for host in inventory.hosts.values() for s in host.services}
-    return {source.name: source for sources in sets.values() for source in sources} | dict(inventory.ranges)
+    return {source.name: source for sources in inventory.source_sets() for source in sources} | dict(inventory.ranges)
 
 
 def _literals(
