@@ -10,10 +10,12 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from auditor.inventory.schema import decider, wording
-from auditor.model.words import Boundary, Family, ServiceClass, Severity, Trust, ViewpointKind
+from auditor.model.words import NOTICES, Boundary, Family, Kind, Protocol, ServiceClass, Severity, Trust, ViewpointKind
 from auditor.resources import schema_text
 
 SCHEMA: dict[str, Any] = json.loads(schema_text("inventory"))
+MATCH = SCHEMA["$defs"]["waiver"]["properties"]["match"]["properties"]
+WAIVABLE = [kind for kind in Kind if kind not in NOTICES]
 
 
 def subschemas(schema: Any, where: str = "#") -> Iterator[tuple[str, dict[str, Any]]]:
@@ -81,6 +83,11 @@ def test_defaults(path: str, default: Any) -> None:
         (SCHEMA["$defs"]["trust"]["enum"], Trust),
         (SCHEMA["$defs"]["service"]["properties"]["families"]["items"]["enum"], Family),
         (SCHEMA["$defs"]["waiver"]["properties"]["severity"]["enum"], Severity),
+        (MATCH["kind"]["then"]["enum"], WAIVABLE),
+        (MATCH["kind"]["items"]["enum"], WAIVABLE),
+        (resolved(MATCH["class"]["items"])["enum"], ServiceClass),
+        (resolved(MATCH["family"]["items"])["enum"], Family),
+        (resolved(MATCH["protocol"]["items"])["enum"], Protocol),
     ],
 )
 def test_words_are_those_of_the_model(words: list[str], members: Any) -> None:
