@@ -15,6 +15,7 @@ from auditor.errors import EvidenceError
 from auditor.inventory.draft_hosts import DraftHost, Listeners, draft_hosts, fit_name, living, unused, usable
 from auditor.inventory.draft_services import DraftServices, Entry, Severities, Standing, draft_services
 from auditor.inventory.draft_text import comment, commented, indented, listing, row, scalar
+from auditor.inventory.text import counted
 from auditor.model.inventory import LOOPBACK
 from auditor.model.observation import Label, Observation, Scan
 from auditor.model.words import Address, Family, Network, Protocol, ViewpointKind
@@ -125,13 +126,14 @@ class _Page:
     def _head(self, todo: int, silent: int, errors: Sequence[str]) -> list[str]:
         lines = [comment("A first inventory, drafted by `auditor init`. Every TODO is yours to decide or to replace.")]
         if todo:
-            found = _count(todo, "exposure")
+            found = counted(todo, "exposure")
             lines += [
                 comment(f"Left in comments: {found} that nobody should bless unseen, each with severity and class."),
                 comment("Close it; or take the `# ` away, and name in `from` who may reach it."),
             ]
         if silent:
-            lines.append(comment(f"{_count(silent, 'address', 'es')} in the evidence gave no sign of life: not here."))
+            found = counted(silent, "address", "addresses")
+            lines.append(comment(f"{found} in the evidence gave no sign of life: not here."))
         lines += [comment(f"TODO the evidence is incomplete, and so is this: {error}") for error in errors]
         return [*lines, "version: 1", f"name: {scalar(self._wanted.name)}"]
 
@@ -219,7 +221,3 @@ def _collapsed(addresses: Iterable[Address]) -> tuple[Network | Address, ...]:
     """Just these addresses, as few networks; one alone is written as an address."""
     networks = difference(ip_network(address) for address in addresses)
     return tuple(one.network_address if one.prefixlen == one.max_prefixlen else one for one in networks)
-
-
-def _count(number: int, noun: str, plural: str = "s") -> str:
-    return f"{number} {noun}{'' if number == 1 else plural}"

@@ -39,10 +39,15 @@ def dotted(path: Path) -> str:
     return text.removeprefix(".")
 
 
-def listed(names: Collection[str]) -> str:
-    """Names in a row, at most a dozen."""
-    row = ", ".join(clean(one) for one in islice(names, _MOST_NAMES))
-    return row if len(names) <= _MOST_NAMES else f"{row} and {len(names) - _MOST_NAMES} more"
+def listed(names: Collection[str], most: int = _MOST_NAMES) -> str:
+    """Names in a row, at most so many, and how many more."""
+    row = ", ".join(clean(one) for one in islice(names, most))
+    return row if len(names) <= most else f"{row} and {len(names) - most} more"
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """`1 host`, `2 hosts`."""
+    return f"{number} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 class Suggestions:

@@ -13,7 +13,6 @@ from auditor.report.gate import SCHEMA as GATE
 from auditor.report.hostile import visible
 from auditor.report.plain import Document
 
-_SHOWN = 8  # endpoints that one line names
 CIDRS = 24  # CIDRs that one line names; the internet less one network is up to 32 of them
 
 
@@ -110,19 +109,13 @@ def headline(entry: Mapping[str, Any]) -> str:
 def sentence(entry: Mapping[str, Any]) -> str:
     """One line that says it all: what, why, and the source ranges gained and lost."""
     said = [f"{headline(entry)}: {visible(entry['why'], longest=1000)}"]
-    said += [f"{word.capitalize()}: {some(cidrs, CIDRS)}." for word, cidrs in sources(entry)]
+    said += [f"{word.capitalize()}: {views.some(cidrs, CIDRS)}." for word, cidrs in sources(entry)]
     return " ".join(said)
 
 
 def sources(entry: Mapping[str, Any]) -> list[tuple[str, Sequence[str]]]:
     """The CIDRs gained and lost, without those that are empty."""
     return [(word, cidrs) for word, cidrs in entry.get("sources", {}).items() if cidrs and word in ("gained", "lost")]
-
-
-def some(names: Sequence[str], shown: int = _SHOWN) -> str:
-    """The first few of the names, and how many more there are."""
-    rest = len(names) - shown
-    return ", ".join(map(str, names[:shown])) + (f" and {rest:,} more" if rest > 0 else "")
 
 
 def facts(entry: Mapping[str, Any], document: Document) -> list[tuple[str, str]]:
@@ -135,8 +128,8 @@ def facts(entry: Mapping[str, Any], document: Document) -> list[tuple[str, str]]
         ("class", entry.get("class", "")),
         ("viewpoint", entry.get("viewpoint", "")),
         ("where", whose(entry)),
-        ("endpoints", some([views.endpoint(row) for row in rows])),
-        *((word, some(cidrs, CIDRS)) for word, cidrs in sources(entry)),
+        ("endpoints", views.some([views.endpoint(row) for row in rows])),
+        *((word, views.some(cidrs, CIDRS)) for word, cidrs in sources(entry)),
         ("expected", "" if is_change(entry) or not rows else views.expected(dict(entry))),
         ("observed", "" if is_change(entry) or not rows else _observed(entry)),
         ("rule", entry.get("rule", "")),

@@ -75,7 +75,7 @@ def _entry(entry: Mapping[str, Any], document: Document) -> Iterator[RenderableT
         lines.append(f"{_shown(at['file'])}:{at['line']}\n", style="cyan")
     for word, cidrs in facts.sources(entry):
         sign, style = _SIGNS[word]
-        lines.append(f"{sign} {_shown(facts.some(cidrs))}\n", style=style)
+        lines.append(f"{sign} {_shown(views.some(cidrs))}\n", style=style)
     lines.append(_shown(entry["why"].removeprefix(f"{about}: ")))
     if "waiver" in entry:
         lines.append(f"\nwaived: {_shown(facts.waiver(entry['waiver']))}")

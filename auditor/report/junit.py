@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from auditor.report import views
-from auditor.report.facts import facts, fails, headline, is_gate, some, waiver
+from auditor.report.facts import facts, fails, headline, is_gate, waiver
 from auditor.report.hostile import visible, visible_document
 from auditor.report.plain import Document
 
@@ -94,7 +94,7 @@ def _unverified(doc: Document) -> Iterator[tuple[str, Element]]:
     outcome = "skipped" if doc["audit"]["options"].get("allow_unverified") else "error"
     for (viewpoint, host), members in sorted(rows.items()):
         endpoints = views.count(sum(map(views.ports_in, members)), "endpoint")
-        reasons = some(sorted({row["reason"] for row in members}))
+        reasons = views.some(sorted({row["reason"] for row in members}))
         case = Element("testcase", classname=host, name="unverified")
         told = SubElement(case, outcome, message=visible(f"{endpoints} could not be verified: {reasons}"))
         told.set("type", "unverified")

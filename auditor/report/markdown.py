@@ -9,7 +9,7 @@ from typing import Any
 
 from auditor.model.words import CLOSES, ChangeKind
 from auditor.report import views
-from auditor.report.facts import CIDRS, declared_at, fails, is_gate, is_notice, some, sources, waiver, whose
+from auditor.report.facts import CIDRS, declared_at, fails, is_gate, is_notice, sources, waiver, whose
 from auditor.report.hostile import visible, visible_document
 from auditor.report.plain import Document
 
@@ -172,13 +172,12 @@ def _mark(entry: Document, doc: Document) -> str:
 
 def _endpoints(entry: Document) -> str:
     rows = [views.endpoint(row) for row in entry["endpoints"]]
-    return code(some(rows, _SHOWN)) if rows else code(entry["address"]) if "address" in entry else "–"
+    return code(views.some(rows, _SHOWN)) if rows else code(entry["address"]) if "address" in entry else "–"
 
 
 def _sources(entry: Document) -> str:
-    return (
-        "<br>".join(f"{word} {code(some(cidrs, CIDRS), longest=_LONG_CELL)}" for word, cidrs in sources(entry)) or "–"
-    )
+    cells = [f"{word} {code(views.some(cidrs, CIDRS), longest=_LONG_CELL)}" for word, cidrs in sources(entry)]
+    return "<br>".join(cells) or "–"
 
 
 def _at(entry: Document) -> str:

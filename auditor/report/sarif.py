@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import quote
 
 from auditor.report import views
-from auditor.report.facts import anchor, facts, files, is_gate, sentence, some, waiver, whose, within
+from auditor.report.facts import anchor, facts, files, is_gate, sentence, waiver, whose, within
 from auditor.report.hostile import visible, visible_document
 from auditor.report.plain import Document, present
 from auditor.report.stored import to_json
@@ -21,7 +21,6 @@ _NAME = "exposure-drift-auditor"
 _LEVELS = {1: "error", 2: "error", 3: "error", 4: "warning", 5: "warning", 6: "note"}
 # GitHub's bands: over 9.0 critical, from 7.0 high, from 4.0 medium, above 0 low
 _SECURITY = {1: "9.5", 2: "8.5", 3: "8.0", 4: "6.0", 5: "5.0", 6: "2.0"}
-_PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 _LINK = re.compile(r"\[(?=[^\[\]]*\]\()")  # what a message would show as a link
 
 
@@ -73,7 +72,7 @@ def _rules(entries: Iterable[Document], doc: Document) -> list[Document]:
 
 def _help(playbook: Mapping[str, str]) -> Document:
     """The playbook with names for its placeholders, since a rule is for all findings of its kind."""
-    named = {key: _PLACEHOLDER.sub(lambda found: found[1].upper(), text) for key, text in playbook.items()}
+    named = {key: views.PLACEHOLDER.sub(lambda found: found[1].upper(), text) for key, text in playbook.items()}
     parts = [(words, named[key]) for key, words in _HELP if named.get(key)] or [("Fix", "see the report")]
     text = "\n".join(f"{words}: {part}" for words, part in parts)
     markdown = "\n\n".join(f"**{words}:** {part}" for words, part in parts)
@@ -171,7 +170,7 @@ def _failed(doc: Document) -> Iterator[Document]:
 
 def _unverified(doc: Document) -> Iterator[Document]:
     for group in views.by_reason(doc["unverified"]):
-        where = some([f"{row['host']} {views.endpoint(row)}" for row in group.rows])
+        where = views.some([f"{row['host']} {views.endpoint(row)}" for row in group.rows])
         what = views.count(group.endpoints, "endpoint")
         yield _notification("unverified", "warning", f"{group.viewpoint}: {what}: {group.reason}: {where}")
 

@@ -160,7 +160,7 @@ def _expired(document: Document) -> Iterator[RenderableType]:
         yield _section("Waivers expired", "what they covered is found again")
     for sentence, places in back.items():
         yield _item(sentence)
-        yield _item(f"  {_some(list(dict.fromkeys(places)))}")
+        yield _item(f"  {views.some(list(dict.fromkeys(places)))}")
 
 
 def _notices(document: Document) -> Iterator[RenderableType]:
@@ -202,7 +202,7 @@ def _groups(heading: str, meaning: str, rows: list[Document]) -> Iterator[Render
     for group in views.by_reason(rows):
         where = list(dict.fromkeys(f"{row['host']} {row['address']}" for row in group.rows))
         yield _item(f"{group.viewpoint}: {views.count(group.endpoints, 'endpoint')}, {group.reason}")
-        yield _item(f"  {_some(where)}")
+        yield _item(f"  {views.some(where)}")
 
 
 def _left_out(rows: list[Document]) -> Iterator[RenderableType]:
@@ -218,11 +218,6 @@ def _left_out(rows: list[Document]) -> Iterator[RenderableType]:
         yield _item(f"{', '.join(viewpoints)}: {what}: {reason}" if viewpoints else f"{what}: {reason}")
     if len(ordered) > _SHOWN:
         yield _item(f"and {len(ordered) - _SHOWN:,} more in the report")
-
-
-def _some(names: list[str]) -> str:
-    rest = len(names) - _SHOWN
-    return ", ".join(names[:_SHOWN]) + (f" and {rest:,} more" if rest > 0 else "")
 
 
 def _section(heading: str, meaning: str) -> RenderableType:

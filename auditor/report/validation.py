@@ -8,6 +8,7 @@ from auditor.errors import Problem
 from auditor.model.inventory import Location
 from auditor.model.lint import JudgedBreach, Lint, Sight, Validation
 from auditor.model.words import Address, Family
+from auditor.report import views
 from auditor.report.hostile import visible
 from auditor.report.plain import Document, present
 
@@ -67,8 +68,8 @@ def lint_lines(found: Validation) -> Iterator[str]:
 def summary_lines(found: Validation) -> Iterator[str]:
     """What the inventory holds, and how much of it the viewpoints see."""
     counts = _counts(found)
-    holds = ", ".join(_counted(counts[key], key.removesuffix("s")) for key in ("hosts", "services", "viewpoints"))
-    yield f"{found.inventory.name}: valid: {holds} in {_counted(counts['files'], 'file')}{_said(found)}"
+    holds = ", ".join(views.count(counts[key], key.removesuffix("s")) for key in ("hosts", "services", "viewpoints"))
+    yield f"{found.inventory.name}: valid: {holds} in {views.count(counts['files'], 'file')}{_said(found)}"
     yield _ranges(found.sight)
     yield _addresses(found.sight)
 
@@ -85,8 +86,8 @@ def _counts(found: Validation) -> dict[str, int]:
 
 def _said(found: Validation) -> str:
     parts = [
-        f"{_counted(len(found.breaches), 'breach', 'breaches')} of the policy" if found.breaches else "",
-        f"{_counted(len(found.waived), 'breach', 'breaches')} waived" if found.waived else "",
+        f"{views.count(len(found.breaches), 'breach', 'breaches')} of the policy" if found.breaches else "",
+        f"{views.count(len(found.waived), 'breach', 'breaches')} waived" if found.waived else "",
         f"{len(found.lint)} lint" if found.lint else "",
     ]
     told = ", ".join(filter(None, parts))
@@ -97,7 +98,7 @@ def _ranges(sight: Sight) -> str:
     if not sight.ranges:
         return "source ranges: no service names one"
     number = len(sight.ranges) - len(sight.unseen)
-    rest = f"; nobody stands in: {_some(sight.unseen)}" if sight.unseen else ""
+    rest = f"; nobody stands in: {views.some(sight.unseen, _MOST_TOLD)}" if sight.unseen else ""
     has = "has" if number == 1 else "have"
     return f"source ranges: {number} of {len(sight.ranges)} {has} a viewpoint standing in them{rest}"
 
@@ -109,24 +110,13 @@ def _addresses(sight: Sight) -> str:
         if sight.addresses[family]
     ]
     looked = f"addresses: {' and '.join(families)} are looked at" if families else "addresses: none"
-    unwatched = f"; nobody looks at: {_some(map(_place, sight.unwatched))}" if sight.unwatched else ""
-    denied = f"; the scope denies: {_some(map(_place, sight.denied))}" if sight.denied else ""
+    unwatched = f"; nobody looks at: {_places(sight.unwatched)}" if sight.unwatched else ""
+    denied = f"; the scope denies: {_places(sight.denied)}" if sight.denied else ""
     return looked + unwatched + denied
 
 
-def _place(one: tuple[str, Address]) -> str:
-    host, address = one
-    return f"{host} {address}"
-
-
-def _some(names: Iterable[str]) -> str:
-    every = list(names)
-    rest = f" and {len(every) - _MOST_TOLD} more" if len(every) > _MOST_TOLD else ""
-    return ", ".join(every[:_MOST_TOLD]) + rest
-
-
-def _counted(number: int, noun: str, plural: str = "") -> str:
-    return f"{number} {noun if number == 1 else plural or f'{noun}s'}"
+def _places(found: Iterable[tuple[str, Address]]) -> str:
+    return views.some([f"{host} {address}" for host, address in found], _MOST_TOLD)
 
 
 def _line(location: Location | None, path: str, message: str, rule: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -16,7 +16,8 @@ from auditor.report.plain import Document
 
 NO_CLASS = "no class"  # shown for findings about a whole address or boundary
 NO_OWNER = "no owner"
-_PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
+_SHOWN = 8  # names in one line
+PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 _WORDS = {"clean": "Clean", "drift": "Drift", "incomplete": "Incomplete"}
 
 
@@ -75,9 +76,15 @@ def _completeness(document: Document) -> str:
     return f"The audit is incomplete: {' and '.join(parts) or 'a stage failed'}."
 
 
-def count(number: int, noun: str) -> str:
+def count(number: int, noun: str, plural: str = "") -> str:
     """`1 finding`, `1,204 findings`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
+
+
+def some(names: Sequence[str], shown: int = _SHOWN) -> str:
+    """The first few of the names, and how many more there are."""
+    rest = len(names) - shown
+    return ", ".join(map(str, names[:shown])) + (f" and {rest:,} more" if rest > 0 else "")
 
 
 def times(document: Document) -> str:
@@ -299,7 +306,7 @@ def ports_in(row: Mapping[str, Any]) -> int:
 
 def fill(text: str, values: Mapping[str, str]) -> str:
     """A playbook text with its placeholders filled, once: what a value says is never filled again."""
-    return _PLACEHOLDER.sub(lambda found: values.get(found[1], found[0]), text)
+    return PLACEHOLDER.sub(lambda found: values.get(found[1], found[0]), text)
 
 
 def totals(document: Document) -> list[tuple[str, int, str]]:

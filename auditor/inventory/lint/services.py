@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 
 from auditor.catalogue import declared_classes
-from auditor.inventory.lint.note import Note, some
+from auditor.inventory.lint.note import FEW, Note
 from auditor.inventory.places import Places
 from auditor.inventory.policy import Trusts
 from auditor.inventory.text import listed
@@ -32,7 +32,7 @@ def service_notes(inventory: Inventory, places: Places, today: date) -> Iterator
                 path = places.of_service(host.name, service.name, key)
                 found.setdefault((rule, path, message), []).append(host.name)
     for (rule, path, message), hosts in found.items():
-        whose = f"; so on {some(hosts)}" if path[0] == "roles" else ""
+        whose = f"; so on {listed(hosts, FEW)}" if path[0] == "roles" else ""
         yield Note(rule, path, message + whose)
 
 

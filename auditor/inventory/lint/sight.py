@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from ipaddress import ip_network
 
 from auditor.addresses import Members, by_address
-from auditor.inventory.lint.note import Note, counted, some
+from auditor.inventory.lint.note import FEW, Note
 from auditor.inventory.places import Places
+from auditor.inventory.text import counted, listed
 from auditor.model.inventory import Inventory, Path, Service, SourceRange
 from auditor.model.lint import Sight
 from auditor.model.words import Address, Boundary, Family, ViewpointKind
@@ -186,4 +187,4 @@ def _unwatched(inventory: Inventory) -> Iterator[Note]:
 
 
 def _told(one: _Unwatched) -> str:
-    return f"{some(map(str, one.addresses))} of {some(one.hosts)}"
+    return f"{listed([*map(str, one.addresses)], FEW)} of {listed(one.hosts, FEW)}"

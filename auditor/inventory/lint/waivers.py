@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from datetime import date
 
-from auditor.inventory.lint.note import Note, counted
+from auditor.inventory.lint.note import Note
 from auditor.inventory.literals import is_literal
-from auditor.inventory.text import clean
+from auditor.inventory.text import clean, counted
 from auditor.model.inventory import LOOPBACK, SOON, Inventory, Match, Path, Policy, Waiver
 from auditor.model.patterns import pattern
 
