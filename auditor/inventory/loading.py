@@ -12,10 +12,11 @@ from auditor.inventory.interfaces import Machines, resolve_interfaces
 from auditor.inventory.later import refuse_later_keys
 from auditor.inventory.names import Lookup, resolve_names
 from auditor.inventory.places import Places
+from auditor.inventory.policy import resolve_policy
 from auditor.inventory.schema import check
 from auditor.inventory.sources import Sources, resolve_ranges
 from auditor.inventory.viewpoints import resolve_scope, resolve_viewpoints
-from auditor.inventory.waivers import resolve_policy, resolve_waivers
+from auditor.inventory.waivers import resolve_waivers
 from auditor.model.inventory import Inventory, InventoryFile, Scope
 
 

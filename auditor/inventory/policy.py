@@ -1,15 +1,72 @@
-"""What is declared against the policy."""
+"""The policy: reading it, and what is declared against it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
+from functools import cached_property
+from typing import Any
 
 from auditor.addresses import trust_of_sources
 from auditor.catalogue import declared_classes
-from auditor.inventory.text import listed
+from auditor.inventory.files import Tree
+from auditor.inventory.schema import Broken, items, told
+from auditor.inventory.services import ServiceNames
+from auditor.inventory.text import listed, shown
 from auditor.model.breach import Breach
-from auditor.model.inventory import LOOPBACK, Forbid, Host, Inventory, Policy, Service, SourceRange, Waiver
+from auditor.model.inventory import LOOPBACK, Forbid, Host, Inventory, Path, Policy, Service, SourceRange, Waiver
 from auditor.model.words import ServiceClass, Trust
+
+
+def resolve_policy(tree: Tree) -> Policy:
+    value = tree.data.get("policy")
+    if not isinstance(value, dict):
+        return Policy()
+    names = _Named(tree)
+    rules = enumerate(items(value.get("forbid", [])))
+    days = told(value, "max_waiver_days")
+    return Policy(
+        forbid=tuple(_forbid(tree, names, index, rule) for index, rule in rules if not isinstance(rule, Broken)),
+        require=tuple(one for one in items(value.get("require", [])) if not isinstance(one, Broken)),
+        max_waiver_days=int(days) if days is not None else None,
+        location=tree.at(("policy",)),
+    )
+
+
+def _forbid(tree: Tree, names: _Named, index: int, value: Mapping[str, Any]) -> Forbid:
+    path: Path = ("policy", "forbid", index)
+    service_class, trust = told(value, "class"), told(value, "trust")
+    exceptions = [(at, one) for at, one in enumerate(items(value.get("except", []))) if not isinstance(one, Broken)]
+    if value.keys() <= {"except"}:  # an unknown key may be meant for one of those that are missing
+        tree.problem(path, "forbids every service; give a `class`, a `trust` or both")
+    for at, one in exceptions:
+        if names.lack(one):
+            message = f"no service is {shown(one)}, written as HOST.SERVICE{tree.suggestions.of(one, names.every)}"
+            tree.problem((*path, "except", at), message)
+    return Forbid(
+        service_class=ServiceClass(service_class) if service_class else None,
+        trust=Trust(trust) if trust else None,
+        exceptions=tuple(one for _, one in exceptions),
+        location=tree.at(path),
+    )
+
+
+class _Named:
+    """The services of all hosts, as `HOST.SERVICE`."""
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+        self._names = ServiceNames(tree)
+
+    def lack(self, text: str) -> bool:
+        """Whether there is certainly no such service: both names may hold dots, and what is broken may hide it."""
+        hosts = self._tree.data["hosts"]
+        readings = [(text[:at], text[at + 1 :]) for at, char in enumerate(text) if char == "." and text[:at] in hosts]
+        known = [(self._names.of(host), service) for host, service in readings]
+        return "hosts" not in self._tree.broken and all(names is not None and one not in names for names, one in known)
+
+    @cached_property
+    def every(self) -> Collection[str]:
+        return [f"{host}.{name}" for host in self._tree.data["hosts"] for name in self._names.of(host) or ()]
 
 
 def breaches(inventory: Inventory, policy: Policy | None = None) -> tuple[Breach, ...]:
@@ -95,8 +152,10 @@ def _has(service: Service, host: Host, field: str) -> bool:
             return service.declared_class is not None
         case "owner":
             return bool((service.owner or host.owner or "").strip())
-        case "reason" | "protocol":
-            return bool((getattr(service, field) or "").strip())
+        case "reason":
+            return bool((service.reason or "").strip())
+        case "protocol":
+            return bool((service.protocol or "").strip())
         case _:
             return bool(service.register.get(field, "").strip())
 

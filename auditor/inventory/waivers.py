@@ -1,4 +1,4 @@
-"""Waivers and the policy: what is accepted, and what no inventory may declare."""
+"""Waivers: what is accepted, for how long, and of what."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from auditor.inventory.literals import is_literal, network, ports
 from auditor.inventory.schema import MISNAMED, Broken, items, sound, told
 from auditor.inventory.services import ServiceNames
 from auditor.inventory.text import shown
-from auditor.model.inventory import LOOPBACK, Forbid, Location, Match, Path, Policy, Waiver
+from auditor.model.inventory import LOOPBACK, Location, Match, Path, Waiver
 from auditor.model.ports import PortSet
-from auditor.model.words import Family, Kind, Network, Protocol, ServiceClass, Severity, Trust
+from auditor.model.words import Family, Kind, Network, Protocol, ServiceClass, Severity
 
 _WHERE = frozenset({"host", "address", "tag"})  # one of these is required in a match, and one more key
 _KEYS = _WHERE | {"service", "interface", "family", "ports", "protocol", "viewpoint", "kind", "class", "fingerprint"}
@@ -232,55 +232,3 @@ def _written(match: Mapping[str, Any], networks: Collection[Network], tcp: PortS
             for first, last in ports.ranges()
         ]
     return json.dumps(plain, ensure_ascii=False, separators=(",", ":"))
-
-
-class _ServiceNames:
-    """The services of all hosts, as `HOST.SERVICE`."""
-
-    def __init__(self, tree: Tree) -> None:
-        self._tree = tree
-        self._names = ServiceNames(tree)
-
-    def lack(self, text: str) -> bool:
-        """Whether there is certainly no such service: both names may hold dots, and what is broken may hide it."""
-        hosts = self._tree.data["hosts"]
-        readings = [(text[:at], text[at + 1 :]) for at, char in enumerate(text) if char == "." and text[:at] in hosts]
-        known = [(self._names.of(host), service) for host, service in readings]
-        return "hosts" not in self._tree.broken and all(names is not None and one not in names for names, one in known)
-
-    @cached_property
-    def every(self) -> Collection[str]:
-        return [f"{host}.{name}" for host in self._tree.data["hosts"] for name in self._names.of(host) or ()]
-
-
-def resolve_policy(tree: Tree) -> Policy:
-    value = tree.data.get("policy")
-    if not isinstance(value, dict):
-        return Policy()
-    names = _ServiceNames(tree)
-    rules = enumerate(items(value.get("forbid", [])))
-    days = told(value, "max_waiver_days")
-    return Policy(
-        forbid=tuple(_forbid(tree, names, index, rule) for index, rule in rules if not isinstance(rule, Broken)),
-        require=tuple(one for one in items(value.get("require", [])) if not isinstance(one, Broken)),
-        max_waiver_days=int(days) if days is not None else None,
-        location=tree.at(("policy",)),
-    )
-
-
-def _forbid(tree: Tree, names: _ServiceNames, index: int, value: Mapping[str, Any]) -> Forbid:
-    path: Path = ("policy", "forbid", index)
-    service_class, trust = told(value, "class"), told(value, "trust")
-    exceptions = [(at, one) for at, one in enumerate(items(value.get("except", []))) if not isinstance(one, Broken)]
-    if value.keys() <= {"except"}:  # an unknown key may be meant for one of those that are missing
-        tree.problem(path, "forbids every service; give a `class`, a `trust` or both")
-    for at, one in exceptions:
-        if names.lack(one):
-            message = f"no service is {shown(one)}, written as HOST.SERVICE{tree.suggestions.of(one, names.every)}"
-            tree.problem((*path, "except", at), message)
-    return Forbid(
-        service_class=ServiceClass(service_class) if service_class else None,
-        trust=Trust(trust) if trust else None,
-        exceptions=tuple(one for _, one in exceptions),
-        location=tree.at(path),
-    )
