@@ -36,7 +36,7 @@ def exposures(base: Written, head: Written, laid: Iterable[Overlay], sets: Sourc
             service = (overlay.old if kind is ChangeKind.REMOVED else overlay.new)[0]
             key = kind, spot.host.name, service.name
             folds.setdefault(key, _Fold(service)).overlays.append((overlay, gained, lost))
-    folding = _Folding(base.inventory, Trusting(base.inventory), Lines(base, head), sets)
+    folding = _Folding(base.inventory, Trusting(base.inventory, head.inventory), Lines(base, head), sets)
     for (kind, host, _), fold in folds.items():
         yield folding.change(kind, host, fold)
 

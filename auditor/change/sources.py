@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from ipaddress import ip_network
 
 from auditor import addresses
 from auditor.model.inventory import Inventory, Service, SourceRange
@@ -62,7 +63,7 @@ class SourceSets:
 class Trusting:
     """Whether sources are trusted, by the stricter of BASE and HEAD."""
 
-    def __init__(self, base: Inventory) -> None:
+    def __init__(self, base: Inventory, head: Inventory) -> None:
         self._base = base.ranges
         declared = [r for r in base.ranges.values() if r.declared_trust]
         self._trusted = [n for r in declared if r.trust is Trust.TRUSTED for n in r.networks]
@@ -74,6 +75,10 @@ class Trusting:
             for n in r.networks
         ]
         self._unsuspected = [n for r in base.ranges.values() if r.trust is Trust.TRUSTED for n in r.networks]
+        # What a public viewpoint sees stands for what strangers see: to let its address in is to let them in.
+        viewpoints = [*base.viewpoints.values(), *head.viewpoints.values()]
+        public = [ip_network(address) for v in viewpoints if v.untrusted for address in v.addresses]
+        self._strangers = addresses.difference(public, self._trusted)
         self._ranges: dict[int, tuple[SourceRange, Trust]] = {}
         self._gains: dict[tuple[int, ...], Trust] = {}
 
@@ -99,6 +104,8 @@ class Trusting:
     def _of_gain(self, gained: Sources, ranges: Iterable[SourceRange]) -> Trust:
         """DNS names are of declared hosts, which are our own, and so trusted."""
         networks = [source for source in gained if not isinstance(source, str)]
+        if self._strangers and addresses.overlap(networks, self._strangers):
+            return Trust.UNTRUSTED
         giving = [source for source in ranges if addresses.overlap(source.networks, networks)]
         if any(self.of_range(source) is Trust.UNTRUSTED for source in giving):
             return Trust.UNTRUSTED

@@ -64,7 +64,7 @@ def _key(breach: Breach, names: dict[str, str]) -> tuple[str, str]:
 
 def _distrusting(base: Inventory, head: Inventory) -> Inventory:
     """HEAD with the trust of its sources by the stricter of both."""
-    trusting = Trusting(base)
+    trusting = Trusting(base, head)
     sets: dict[int, tuple[SourceRange, ...]] = {}
 
     def distrusted(_: Host, service: Service) -> Service:
