@@ -50,9 +50,9 @@ def _weaker(old: tuple[Service, ...], new: tuple[Service, ...]) -> Iterator[tupl
     for key, before, after in said:
         if before and not after:
             yield first, key, True, f"was {before}, is not there"
-        elif before and after and key == "protocol" and before.lower() != after.lower():
-            speaking = next(one for one in new if one.protocol)
-            yield speaking, key, False, f"was {before}, is {after}"
+        elif before and after and key != "behind" and before.lower() != after.lower():
+            saying = first if key == "class" else next(one for one in new if one.protocol)
+            yield saying, key, False, f"was {before}, is {after}: audits accept what they would call the wrong service"
 
 
 def _first(values: Iterable[str | None]) -> str | None:
