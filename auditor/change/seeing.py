@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 from auditor import addresses
@@ -23,8 +23,8 @@ def seeing(base: Written, head: Written) -> Iterator[Change]:
     for name, before in base.inventory.viewpoints.items():
         after = head.inventory.viewpoints.get(name)
         if after is not None:
-            yield from _Viewpoint(before, after, base.inventory, head, declared).changes()
-        elif not any(_stands_in(one, before) for one in stand_ins):
+            yield from _Viewpoint(before, after, base.inventory, head).changes()
+        elif not any(_stands_in(one, before, base.inventory, head) for one in stand_ins):
             yield weak(head, ("viewpoints", name), "nothing looks from there any more", base=base)
 
 
@@ -58,15 +58,13 @@ def _scope(before: Scope, head: Written) -> Iterator[Change]:
         yield weak(head, ("scope", "deny"), f"now has {listed(denied)}")
 
 
-def _stands_in(after: Viewpoint, before: Viewpoint) -> bool:
-    """Whether another viewpoint sees all that this one saw."""
+def _stands_in(after: Viewpoint, before: Viewpoint, base: Inventory, head: Written) -> bool:
+    """Whether it is the other one by another name, and sees no less."""
     return (
         after.kind is before.kind
         and set(after.addresses) == set(before.addresses)
-        and not addresses.difference(before.targets, after.targets)
-        and (after.boundary is before.boundary or after.boundary is Boundary.FILTERED)
-        and after.nat <= before.nat
         and after.via == before.via
+        and not any(_Viewpoint(before, after, base, head).changes())
     )
 
 
@@ -74,13 +72,12 @@ class _Viewpoint:
     """One viewpoint that both have."""
 
     def __init__(
-        self, before: Viewpoint, after: Viewpoint, base: Inventory, head: Written, declared: set[Address | str]
+        self, before: Viewpoint, after: Viewpoint, base: Inventory, head: Written
     ) -> None:
         self._before = before
         self._after = after
         self._base = base
         self._head = head
-        self._declared = declared
 
     def changes(self) -> Iterator[Change]:
         before, after = self._before, self._after
@@ -90,8 +87,10 @@ class _Viewpoint:
             yield self._weak("addresses", "; ".join(what))
         if after.nat and not before.nat:
             yield self._weak("nat", "was false, is true: the source address is no longer checked")
-        if lost := self._targets():
-            yield self._weak("targets", f"no longer has {listed(lost)}")
+        if before.nat and after.nat and after.via != before.via:
+            yield self._weak("via", f"was {before.via}, is {after.via}, and with `nat` no source address is checked")
+        if what := [*self._lost(), *self._merged()]:
+            yield self._weak("targets", "; ".join(what))
         if before.boundary is Boundary.FILTERED and after.boundary is Boundary.ANY:
             yield self._weak("boundary", "was filtered, is any")
         if known := self._canaries():
@@ -125,14 +124,31 @@ class _Viewpoint:
         ranges = {source.name: source.networks for sources in sets for source in sources}
         return sorted(ranges.items())
 
-    def _targets(self) -> tuple[Network, ...]:
+    @cached_property
+    def _declared(self) -> set[Address | str]:
+        return set(spots(self._head.inventory))
+
+    def _lost(self) -> Iterator[str]:
         """What is no target any more though both scopes have it; what the scope lost is told of the scope."""
         if self._before.targets == self._after.targets:
-            return ()
+            return
         lost = addresses.difference(self._before.targets, self._after.targets)
         for scope in (self._base.scope, self._head.inventory.scope):
             lost = addresses.intersection(lost, addresses.difference(scope.allow, scope.deny)) if lost else ()
-        return lost
+        if lost:
+            yield f"no longer has {listed(lost)}"
+
+    def _merged(self) -> Iterator[str]:
+        """A reply proves the path to all of its entry: what was proved apart is now proved by any of them."""
+        known, new = _Nets(self._before.targets), _Nets(set(self._after.targets) - set(self._before.targets))
+        merged: dict[Network, list[Network]] = {}
+        for one in sorted(self._before.targets, key=_order) if new.every else ():
+            if not any(known.around(one)):
+                for wide in new.around(one):
+                    merged.setdefault(wide, []).append(one)
+        for wide, held in merged.items():
+            if len(held) > 1:
+                yield f"has {wide} around {listed(held)}: a reply from one of them proves the path to all"
 
     def _canaries(self) -> list[Address]:
         """Of an address in the canaries nobody reports that no host declares it."""
@@ -143,3 +159,23 @@ class _Viewpoint:
 
 def _moves_into(networks: tuple[Network, ...], old: Address, new: Address) -> bool:
     return addresses.contains(networks, new) and not addresses.contains(networks, old)
+
+
+class _Nets:
+    """Networks, asked for those that are around another one."""
+
+    def __init__(self, networks: Iterable[Network]) -> None:
+        self.every = frozenset(networks)
+        self._lengths = sorted({(network.version, network.prefixlen) for network in self.every})
+
+    def around(self, network: Network) -> Iterator[Network]:
+        """Those that hold all of it and more."""
+        for version, length in self._lengths:
+            if version == network.version and length < network.prefixlen:
+                wide = network.supernet(new_prefix=length)
+                if wide in self.every:
+                    yield wide
+
+
+def _order(network: Network) -> tuple[tuple[int, bytes], int]:
+    return addresses.by_address(network.network_address), network.prefixlen
