@@ -1,15 +1,14 @@
-"""What HEAD accepts more of: trust, policy, waivers."""
+"""What HEAD accepts more of: trust, policy."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from auditor import addresses
-from auditor.change.exposure import renamed, spots
+from auditor.change.exposure import renamed
 from auditor.change.keys import listed, weak
 from auditor.model.change import Change, Written
-from auditor.model.inventory import Forbid, Path, Policy, SourceRange, Waiver
-from auditor.model.patterns import pattern
+from auditor.model.inventory import Forbid, Path, Policy, SourceRange
 from auditor.model.words import Network, Trust
 
 
@@ -24,12 +23,6 @@ def accepting(base: Written, head: Written) -> Iterator[Change]:
     for name, source in head.inventory.ranges.items():
         yield from _trust(base.inventory.ranges.get(name), source, trusted, head)
     yield from _policy(base, head)
-    before: dict[str, list[Waiver]] = {}
-    for waiver in base.inventory.waivers:
-        before.setdefault(waiver.match.written, []).append(waiver)
-    for index, waiver in enumerate(head.inventory.waivers):
-        yield from _waiver(before.get(waiver.match.written, []), waiver, ("waivers", index), head)
-    yield from _tags(base, head)
 
 
 def _trust(before: SourceRange | None, after: SourceRange, trusted: list[Network], head: Written) -> Iterator[Change]:
@@ -79,49 +72,3 @@ def _forbid(rule: Forbid, allowed: set[str], after: Policy, head: Written) -> Ch
 def _covers(rule: Forbid, other: Forbid) -> bool:
     """Whether a rule forbids, but for its exceptions, all that the other one does."""
     return rule.service_class in (None, other.service_class) and rule.trust in (None, other.trust)
-
-
-def _waiver(same: Sequence[Waiver], after: Waiver, path: Path, head: Written) -> Iterator[Change]:
-    """How it accepts more than those of the same match, which BASE has."""
-    name = f"waivers[{after.match}]"
-    if not same:
-        accepted = f"{after.severity} and below" if after.severity else "any severity"
-        what = f"is new, and accepts {accepted} until {after.expires}"
-        yield weak(head, path, what, rule=name, location=after.location)
-        return
-    if any(one.since <= after.since and after.expires <= one.expires and _accepts(one, after) for one in same):
-        return
-    one = max(same, key=lambda waiver: waiver.expires)
-    for key, wider, was, now in (
-        ("since", after.since < one.since, one.since, after.since),
-        ("expires", after.expires > one.expires, one.expires, after.expires),
-        ("severity", not _accepts(one, after), one.severity or "any", after.severity or "any"),
-    ):
-        if wider:
-            yield weak(head, (*path, key), f"was {was}, is {now}", rule=f"{name}.{key}")
-
-
-def _tags(base: Written, head: Written) -> Iterator[Change]:
-    """Tags by which waivers that BASE had cover hosts that they did not cover."""
-    patterns = [pattern(tag) for tag in {tag for waiver in base.inventory.waivers for tag in waiver.match.tags}]
-    if not patterns:
-        return
-    before = {address: spot.host for address, spot in spots(base.inventory).items()}
-    told: set[str] = set()
-    for address, spot in spots(head.inventory).items():
-        host, old = spot.host, before.get(address)
-        if old is None or host.tags == old.tags or host.name in told:
-            continue
-        new = [tag for tag in host.tags if tag not in old.tags and any(one.match(tag) for one in patterns)]
-        if new:
-            told.add(host.name)
-            yield weak(
-                head, ("hosts", host.name, "tags"), f"now has {listed(new)}, which waivers cover", host=host.name
-            )
-
-
-def _accepts(one: Waiver, other: Waiver) -> bool:
-    """Whether a waiver accepts all that the other one does."""
-    if one.severity is None:
-        return True
-    return other.severity is not None and other.severity.rank >= one.severity.rank

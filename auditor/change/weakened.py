@@ -8,6 +8,7 @@ from auditor.change.accepting import accepting
 from auditor.change.checks import checks
 from auditor.change.exposure import Overlay
 from auditor.change.seeing import seeing
+from auditor.change.waiving import waiving
 from auditor.model.change import Change, Written
 
 
@@ -15,4 +16,5 @@ def weakened(base: Written, head: Written, laid: Iterable[Overlay]) -> Iterator[
     """One change for each key that is weakened: where audits look, what they accept, what they check."""
     yield from seeing(base, head)
     yield from accepting(base, head)
+    yield from waiving(base, head)
     yield from checks(head, laid)
