@@ -71,9 +71,7 @@ def _stands_in(after: Viewpoint, before: Viewpoint, base: Inventory, head: Writt
 class _Viewpoint:
     """One viewpoint that both have."""
 
-    def __init__(
-        self, before: Viewpoint, after: Viewpoint, base: Inventory, head: Written
-    ) -> None:
+    def __init__(self, before: Viewpoint, after: Viewpoint, base: Inventory, head: Written) -> None:
         self._before = before
         self._after = after
         self._base = base

@@ -9,7 +9,7 @@ from auditor.addresses import Members
 from auditor.change.exposure import Spot, spots
 from auditor.change.keys import listed, weak
 from auditor.model.change import Change, Written
-from auditor.model.inventory import Inventory, Match, Service, Waiver
+from auditor.model.inventory import Inventory, Match, Path, Service, Waiver
 from auditor.model.words import Protocol
 
 _Renamed = dict[tuple[str, str], str]  # section and BASE's name: HEAD's name
