@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from itertools import product
-from typing import Any, NamedTuple
+from typing import Any
 
-from auditor.inventory.events import MAX_PROBLEMS
+from auditor.inventory.agreement import check_agreement
 from auditor.inventory.files import Tree
 from auditor.inventory.literals import Ports, ports
 from auditor.inventory.schema import BROKEN, MISNAMED, Broken, items, sound
@@ -16,7 +15,7 @@ from auditor.inventory.sources import Sources
 from auditor.inventory.text import listed, shown
 from auditor.model.inventory import LOOPBACK, Path, Service, SourceRange
 from auditor.model.ports import PortSet
-from auditor.model.words import Family, Protocol, ServiceClass
+from auditor.model.words import Family, ServiceClass
 
 _REGISTER = ("ticket", "approved_by", "patching", "review_by")
 _NO_PORTS: Ports = PortSet(), PortSet()
@@ -127,7 +126,7 @@ class Services:
                 service = _service(self._tree, self._sources, host, name, fields)
                 if service:
                     found.append(service)
-        _agree(self._tree, host, found, fronts)
+        check_agreement(self._tree, host.host, found, fronts)
         return tuple(found)
 
 
@@ -329,79 +328,3 @@ def _behind(tree: Tree, names: ServiceNames, host: Attachment, name: str, fields
     elif meant == [(host.host, name)]:
         tree.problem(path, "a service cannot be behind itself; name the one that clients come through")
     return meant[0] if len(meant) == 1 and complete else None
-
-
-def _agree(tree: Tree, host: Attachment, services: list[Service], fronts: Mapping[str, tuple[str, str] | None]) -> None:
-    """Two names on one endpoint are one declaration: one class, and no two protocols or fronts.
-
-    `fronts` has what each service is behind, as far as that can be told. Goes through the ports once: thousands of
-    services may share a host, and comparing each with each would take hours.
-    """
-    if not any(_share_ports(services, protocol) for protocol in Protocol):
-        return
-    meanings = [_Meaning.of(service, fronts[service.name]) for service in services]
-    if len(set(meanings)) > 1:
-        found: dict[tuple[str, int, int], None] = {}
-        for conflict in _conflicts(services, meanings):
-            found[conflict] = None
-            if len(found) >= MAX_PROBLEMS:
-                break
-        for key, one, other in found:
-            first, second = services[one], services[other]
-            values = [str(getattr(each, _SHOWN[key]) or "") for each in (first, second)]
-            both = " and ".join(f"`{value}`" if value else "none" for value in values)
-            message = f"declares an endpoint of the service `{first.name}` too, with another {key} ({both})"
-            path: Path = ("hosts", host.host, "services", second.name)
-            tree.problem(path, f"{message}; give both the same `{key}`, or separate their ports")
-
-
-def _share_ports(services: Sequence[Service], protocol: Protocol) -> bool:
-    """Whether two have a port in common, wherever; the services of most hosts have none, and this is quickly told."""
-    taken = 0
-    for service in services:
-        bits = service.ports(protocol).bits
-        if taken & bits:
-            return True
-        taken |= bits
-    return False
-
-
-_SHOWN = {"class": "declared_class", "protocol": "protocol", "behind": "behind"}
-
-
-class _Meaning(NamedTuple):
-    """What services of one endpoint must agree on; None agrees with anything, a class left out does not."""
-
-    service_class: str
-    protocol: str | None
-    behind: tuple[str, str] | None
-
-    @classmethod
-    def of(cls, service: Service, front: tuple[str, str] | None) -> _Meaning:
-        return cls(service.declared_class or "", (service.protocol or "").lower() or None, front)
-
-
-def _conflicts(services: Sequence[Service], meanings: Sequence[_Meaning]) -> Iterator[tuple[str, int, int]]:
-    """What two services differ in, and their indexes, once for each place and port where both begin to be."""
-    for protocol in Protocol:
-        active: dict[tuple[str, Family, str], dict[object, dict[int, None]]] = {}
-        for _, begins, index in sorted(_changes(services, protocol)):
-            for interface, family in product(services[index].interfaces, services[index].families):
-                for key, value in zip(_SHOWN, meanings[index], strict=True):
-                    if value is None:
-                        continue
-                    here = active.setdefault((interface, family, key), {})
-                    if begins:
-                        others = (other for one, members in here.items() if one != value for other in members)
-                        yield from ((key, min(index, other), max(index, other)) for other in others)
-                        here.setdefault(value, {})[index] = None
-                    else:
-                        del here[value][index]
-
-
-def _changes(services: Sequence[Service], protocol: Protocol) -> Iterator[tuple[int, bool, int]]:
-    """The ports at which services begin, and those after their ends."""
-    for index, service in enumerate(services):
-        for first, last in service.ports(protocol).ranges():
-            yield first, True, index
-            yield last + 1, False, index
