@@ -55,7 +55,7 @@ class _Looked:
             for outcome in comparison.outcomes:
                 e = outcome.expectation
                 self._covered[e.viewpoint].add(e.address)
-                if outcome.result in _TOLD:
+                if outcome.result in _TOLD and outcome.kind is not Kind.HOST_UNREACHABLE:  # which tells of no port
                     key = e.viewpoint, e.address, e.protocol
                     self._told[key] = self._told.get(key, 0) | outcome.ports.bits
 

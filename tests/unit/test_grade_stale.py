@@ -18,7 +18,7 @@ from auditor.model.finding import Finding
 from auditor.model.inventory import Inventory
 from auditor.model.observation import Scan
 from auditor.model.ports import PortSet
-from auditor.model.words import Profile, Protocol, Result, Technique
+from auditor.model.words import Kind, Profile, Protocol, Result, Technique
 
 TODAY = date(2026, 11, 22)
 INVENTORY = """
@@ -147,6 +147,23 @@ def test_not_stale_where_something_was_not_told(
 ) -> None:
     """A viewpoint, host, address or port that was not looked at, or that is unverified or silent."""
     assert [] == stale(match, **options)
+
+
+def test_an_unreachable_host_tells_of_no_port(tmp_path: Path) -> None:
+    """What a port would be if its host were alive is not known, so that a waiver for it is not stale."""
+    path = tmp_path / "inventory.yaml"
+    text = INVENTORY.replace("MATCH", "{host: web-2, service: https, kind: service-filtered, viewpoint: public}")
+    path.write_text(text.replace("EXPIRES", "2026-12-31").replace(', "2001:db8:1::10"', ""))
+    inventory = load(path)
+    view = inventory.viewpoints["public"]
+    expected = expect(inventory, view, Profile.STANDARD)
+
+    def notices(kind: Kind) -> int:
+        outcomes = tuple(Outcome(one, one.ports, Result.DRIFTED, "", kind) for one in expected.expectations)
+        comparison = Comparison(view, Profile.STANDARD, Scan("public", Technique.SYN, "7.93"), outcomes, ())
+        return len(grade([comparison], inventory, TODAY).findings)
+
+    assert (0, 1) == (notices(Kind.HOST_UNREACHABLE), notices(Kind.SERVICE_REFUSED))
 
 
 @pytest.mark.parametrize(
