@@ -7,7 +7,7 @@ from ipaddress import ip_address
 
 from auditor.addresses import Members
 from auditor.model.breach import Breach
-from auditor.model.drift import Drift
+from auditor.model.drift import Drift, Outcome
 from auditor.model.inventory import Host, Match
 from auditor.model.patterns import pattern
 from auditor.model.ports import ALL_PORTS, PortSet
@@ -85,9 +85,15 @@ class Terms:
             and self.viewpoints.fit(drift.viewpoint.name)
             and _among(drift.family, self._families)
             and self.interfaces.fit(drift.interface)
-            and self.services.fit(drift.service.name if drift.service else None)
+            and (not self.services.given or any(self.fit_service(drift, outcome) for outcome in drift.outcomes))
             and _among(fingerprint, self._fingerprints)
         )
+
+    def fit_service(self, drift: Drift, outcome: Outcome) -> bool:
+        """Whether one of the names that declare the endpoints fits; the drift goes by the first of them."""
+        if not self.services.given or drift.service is None:
+            return not self.services.given
+        return self.services.fit_any((drift.service.name, *outcome.expectation.other_services))
 
     def fit_breach(self, breach: Breach, host: Host | None, found: ServiceClass | None, fingerprint: str) -> bool:
         """Whether it fits a breach of the policy, which is seen from nowhere and at no address."""

@@ -171,7 +171,7 @@ class _Split:
         left = outcome.ports
         graded: _Graded | None = None
         for number, one in enumerate(self.found):
-            if not one.terms.fit_address(outcome.expectation.address):
+            if not (one.terms.fit_address(outcome.expectation.address) and one.terms.fit_service(self.drift, outcome)):
                 continue
             ports = outcome.ports & one.terms.ports(outcome.expectation.protocol)
             if ports and (one.terms.needs_class or one.waiver.severity):

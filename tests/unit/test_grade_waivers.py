@@ -270,6 +270,17 @@ def test_a_drift_is_split_by_address_port_and_waiver() -> None:
     assert [False, False, False] == [each.expired for each in (*findings, *waived)]
 
 
+def test_a_service_goes_by_each_of_its_names() -> None:
+    """Two names on one endpoint are one declaration, whose drift goes by the first; a waiver may use the other."""
+    first = outcome(8000)
+    both = replace(first, expectation=replace(first.expectation, other_services=("web",)))
+    two = drift(both, outcome(8001))
+
+    assert (["8001"], ["8000"]) == tuple(map(ports, graded(two, waiver(services=("web",)))))
+    assert ([], ["8000-8001"]) == tuple(map(ports, graded(two, waiver(services=("app",)))))
+    assert not covers(two, services=("other",))
+
+
 def test_severity_is_of_each_endpoint() -> None:
     """What is accepted at one endpoint is not at another that is worse; the rest is graded as it is."""
     mixed = drift(outcome(8000, identity=NGINX), outcome(8001, identity=REDIS))
