@@ -76,6 +76,8 @@ def copied(asked: Revision) -> Iterator[FilePath | None]:
 
 def _entries(asked: Revision) -> list[_Entry]:
     tree = _tree(asked)
+    if tree is None:
+        return []
     listing = _git(asked, "--literal-pathspecs", "ls-tree", "-r", "-z", "-l", tree, "--", asked.path)
     entries = []
     for line in filter(None, listing.split(b"\0")):
@@ -87,12 +89,17 @@ def _entries(asked: Revision) -> list[_Entry]:
     return entries
 
 
-def _tree(asked: Revision) -> str:
-    """The id of the revision's tree. Raises UsageError where there is no such revision, or no repository."""
+def _tree(asked: Revision) -> str | None:
+    """The id of the revision's tree, None for the HEAD of a branch without any commit.
+
+    Raises UsageError where there is no such revision, or no repository.
+    """
     found = _run("rev-parse", "--verify", "--quiet", f"{asked.rev}^{{tree}}")
     if found.returncode == 0:
         return found.stdout.decode().strip()
     _git(asked, "rev-parse", "--git-dir")
+    if asked.rev == "HEAD" and _run("symbolic-ref", "--quiet", "HEAD").returncode == 0:
+        return None  # what the first commit is compared with, as by a hook
     branch = asked.rev.removeprefix("origin/")
     raise UsageError(
         f"{asked}: this repository has no revision {asked.rev}; where the clone is shallow or has only its own branch, "

@@ -167,6 +167,17 @@ def test_unknown_revision(repository: Repository, capsys: pytest.CaptureFixture[
     assert "`git fetch --depth=1 origin main`" in told
 
 
+def test_first_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Before the first commit of a branch HEAD holds nothing; any other revision is unknown all the same."""
+    repository = Repository(tmp_path / "new")
+    repository.write(inv__estate_yaml=ESTATE, inv__hosts_yaml=OPEN)
+    monkeypatch.chdir(repository.path)
+    code, document = repository.gate("git:HEAD:inv", "inv")
+
+    assert (1, ["added"]) == (code, [finding["kind"] for finding in document["findings"]])
+    assert "no revision main" in refused(capsys, "git:main:inv", "inv")
+
+
 def test_no_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Outside of a repository git's own words are told."""
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
