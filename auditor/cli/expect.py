@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 from rich import box
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -49,16 +50,24 @@ def command(*, declared: Inventory, expected: list[Expectations], form: str, sty
 
 
 def _print(declared: Inventory, expected: list[Expectations], style: Style) -> None:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in COLUMNS:
-        table.add_column(name, overflow="fold")  # an address that is cut is none
+    rows = []
     for each in expected:
         for row in expected_rows(declared, each, blocked=False):
             ports = f"{row['ports']}/{row['protocol']}"
-            cells = (row["viewpoint"], row["host"], row["interface"], row["address"], ports, row["why"])
-            table.add_row(*map(Text, cells))
+            rows.append((row["viewpoint"], row["host"], row["interface"], row["address"], ports, row["why"]))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in COLUMNS:
+        table.add_column(name, overflow="fold")  # an address that is cut is none
+    for cells in rows:
+        table.add_row(*map(Text, cells))
     console = style.console(columns=_UNBOUNDED)
-    console.print(table)
+    if console.measure(table, options=console.options.update(width=_UNBOUNDED)).maximum <= console.width:
+        console.print(table)
+    else:
+        for *where, why in rows:  # columns of three letters are no help
+            console.print(Text("  ".join(where), overflow="fold"))
+            console.print(Padding(Text(why, overflow="fold"), (0, 0, 0, 4), expand=False))
+        console.print()
     for each in expected:
         console.print(_rest(each), markup=False, highlight=False, soft_wrap=True)
         for left in each.left_out:

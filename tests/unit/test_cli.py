@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
+import pty
 import re
 import stat
+import struct
 import subprocess
+import termios
 from pathlib import Path
 
 import pytest
@@ -13,7 +18,7 @@ import pytest
 from auditor import __version__
 from auditor.cli.main import cli
 from auditor.report import FORMATS
-from tests.commands import AUDITOR, CASES, FakeNmap, auditor, compare, environment
+from tests.commands import AUDITOR, CASES, PATIENCE, FakeNmap, auditor, compare, environment
 
 CLEAN = CASES / "clean.exit0" / "inventory.yaml"
 BAD = CASES / "bad-inventory.exit2" / "inventory.yaml"
@@ -110,6 +115,19 @@ def test_expect_lists_what_should_be_reachable_and_why() -> None:
     assert (ended.returncode, ended.stderr) == (0, "")
     assert row[:5] == ["public", "web-1", "public", "203.0.113.10", "443/tcp"]
     assert " ".join(row[5:]) == "reachable: https, from internet, inventory.yaml:15"
+
+
+def test_expect_on_a_narrow_terminal() -> None:
+    """Where the table is wider than the terminal, each endpoint is two lines, and no word is cut to pieces."""
+    terminal, end = pty.openpty()
+    fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 60, 0, 0))
+    with os.fdopen(end, "wb") as stdout, os.fdopen(terminal, "rb", buffering=0) as screen:
+        command = [AUDITOR, "expect", TWO_VIEWPOINTS, "-V", "public", "--color", "never"]
+        subprocess.run(command, env=environment({"TERM": "xterm"}), stdout=stdout, timeout=PATIENCE, check=True)
+        lines = [line.rstrip() for line in screen.read(65_536).decode().splitlines()]
+
+    assert "public  web-1  public  203.0.113.10  443/tcp" == lines[0]
+    assert "    reachable: https, from internet, inventory.yaml:" == lines[1].rstrip("0123456789")
 
 
 @pytest.mark.parametrize("names", [("-V", "all"), ("-V", "vpn", "-V", "public")], ids=" ".join)
