@@ -29,7 +29,7 @@ from auditor.report import GATE_FORMATS, gate_document
 @options.formats_of(GATE_FORMATS)
 @options.common
 def command(*, base: str, head: str, fail_on: tuple[str, ...], formats: tuple[str, ...], style: Style) -> int:
-    """Tell what a change of the inventory opens, closes and audits less. Scans nothing.
+    """Tell what an inventory change opens, closes and audits less. Scans nothing.
 
     BASE and HEAD are inventories: paths, or git:REV:PATH for what the revision has at the path. A PATH that is absent
     there is an empty inventory.
