@@ -93,7 +93,7 @@ def _below(name: str, root: PurePath) -> str:
 def whose(entry: Mapping[str, Any]) -> str:
     """`web-1.https`, `web-1`, or what else the finding is about."""
     name = ".".join(filter(None, (entry.get("host"), entry.get("service"))))
-    return name or str(entry.get("rule", "")) or "inventory"
+    return name or views.rule(dict(entry)) or "inventory"
 
 
 def headline(entry: Mapping[str, Any]) -> str:
@@ -102,7 +102,7 @@ def headline(entry: Mapping[str, Any]) -> str:
     if entry["endpoints"] or "address" in entry:
         about.append(views.place_of(dict(entry)))
     elif "rule" in entry:
-        about.append(entry["rule"])
+        about.append(views.rule(dict(entry)))
     return visible(" ".join([entry["kind"], *dict.fromkeys(about)]), longest=300)
 
 
@@ -132,7 +132,7 @@ def facts(entry: Mapping[str, Any], document: Document) -> list[tuple[str, str]]
         *((word, views.some(cidrs, CIDRS)) for word, cidrs in sources(entry)),
         ("expected", "" if is_change(entry) or not rows else views.expected(dict(entry))),
         ("observed", "" if is_change(entry) or not rows else _observed(entry)),
-        ("rule", entry.get("rule", "")),
+        ("rule", views.rule(dict(entry))),
         ("declared at", declared_at(entry)),
         ("owner", entry.get("owner", "")),
         ("waiver", waiver(entry.get("waiver") or entry.get("about_waiver"))),

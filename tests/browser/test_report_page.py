@@ -273,6 +273,16 @@ def test_phone(show: Show, audit: Callable[[], object]) -> None:
     assert 390 == opened.page.evaluate("document.documentElement.scrollWidth")
 
 
+def test_phone_without_viewpoint(show: Show) -> None:
+    """What no viewpoint saw, such as a breach of the policy, is "from" nowhere."""
+    page = show(busy_audit(), width=390).page
+    told = {name: page.locator(f".finding .from{name}").evaluate_all(
+        "all => all.map((each) => getComputedStyle(each, '::before').content)"
+    ) for name in (":empty", ":not(:empty)")}  # fmt: skip
+
+    assert {":empty": {"none"}, ":not(:empty)": {'"from "'}} == {name: set(each) for name, each in told.items()}
+
+
 def test_paper(show: Show) -> None:
     """In print every finding is open and the filters are gone."""
     opened = show(busy_audit())

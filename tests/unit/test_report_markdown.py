@@ -200,3 +200,11 @@ def test_plain_text_stays_readable() -> None:
     """Ordinary names and addresses are not written in numbers, so that the source can be read and searched."""
     assert "`10.20.1.0/25`" == code("10.20.1.0/25")
     assert "web-1 (team-web): 443/tcp, 50.5" == inert("web-1 (team-web): 443/tcp, 50.5")
+
+
+def test_rules_of_waivers_are_in_words() -> None:
+    """A breach by a waiver, and a waiver that covers nothing, are named by what the waiver covers."""
+    names = [row[4] for table in tables(markdown(document(busy_audit()))) for row in table if len(row) == 10]
+
+    assert "`host mail-1, ports 110/tcp or 143/tcp`" in names
+    assert [] == [name for name in names if "{" in name]
