@@ -16,7 +16,7 @@ from auditor.model.lint import Lint
 from auditor.model.words import Family
 
 TODAY = date(2026, 11, 22)
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+REFERENCE = (Path(__file__).parents[2] / "docs" / "inventory.md").read_text(encoding="utf-8")
 
 # Nothing is wrong with it; each case makes one change.
 BASE = """version: 1
@@ -280,13 +280,9 @@ def test_rules(case: str, tmp_path: Path) -> None:
     assert sorted(expected) == sorted(actual)
 
 
-def test_every_rule_has_a_case_a_reason_and_a_line_in_the_readme() -> None:
+def test_every_rule_has_a_case_a_reason_and_a_line_in_the_reference() -> None:
     """The rules, the cases of this file and the table for users have the same ids."""
-    told = set(
-        re.findall(
-            r"^\| `([a-z0-9-]+)` \| (.+) \|$", README.partition("| lint |")[2].partition("\n\n")[0], re.MULTILINE
-        )
-    )
+    told = set(re.findall(r"^\| `([a-z0-9-]+)` \| (.+) \|$", REFERENCE.partition("\n## Lint\n")[2], re.MULTILINE))
 
     assert set(RULES) == {rule for _, expected in CASES.values() for rule, _, _ in expected}
     assert set(RULES.items()) == told

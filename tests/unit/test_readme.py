@@ -8,7 +8,7 @@ from pathlib import Path
 from click.testing import CliRunner
 
 from auditor.cli.main import cli
-from auditor.inventory import load
+from auditor.inventory import breaches, load
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -34,10 +34,21 @@ def test_every_file_it_names_exists():
 
 
 def test_its_inventory_is_valid(tmp_path):
-    """The example inventory loads as it stands."""
-    example = re.search(r"```yaml\n(.*?)```", README, re.DOTALL)
-    assert example is not None
+    """The example inventory loads as it stands, and with the example of waivers and policy below it breaks no rule."""
+    inventory, accepted = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)[:2]
     path = tmp_path / "shop.yaml"
-    path.write_text(example[1])
+    path.write_text(inventory + accepted)
+    shop = load(path)
 
-    assert load(path).name == "shop"
+    assert ("shop", 1, 2) == (shop.name, len(shop.waivers), len(shop.policy.forbid))
+    assert () == breaches(shop)
+
+
+def test_links_lead_to_headings():
+    """What the README points to in the reference is there."""
+    reference = (ROOT / "docs" / "inventory.md").read_text(encoding="utf-8")
+    headings = {found.lower().replace(" ", "-") for found in re.findall(r"^#+ (.+)$", reference, re.MULTILINE)}
+    linked = set(re.findall(r"\]\(docs/inventory\.md#([^)]+)\)", README))
+
+    assert linked
+    assert set() == linked - headings
