@@ -79,8 +79,9 @@ def command(
 
     From saved evidence: it sends no packet.
 
-    Addresses with one name or hardware address become one host. Services that are no risk are declared; risky ones, and
-    those that nothing identifies, become TODO comments with their severity and class, for you to decide.
+    Addresses with one name or hardware address become one host. Services that said what they are, and are no risk, are
+    declared; risky ones, and those that nothing but a port number tells, become TODO comments with their severity and
+    class, for you to decide.
 
     Exit codes: 0 written, 2 not.
 

@@ -247,11 +247,9 @@ def _is_safe(found: Classification) -> bool:
         return False  # the catalogue holds it to be worse than its class
     match found.graded_as:
         case ServiceClass.PUBLIC_WEB:
-            return True
+            return found.decided_by in _RECOGNISED
         case ServiceClass.UDP:
             return entry is not None
-        case ServiceClass.UNCLASSIFIED:
-            return entry is not None and found.decided_by in _RECOGNISED
         case _:
             return False
 
