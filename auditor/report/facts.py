@@ -108,9 +108,14 @@ def headline(entry: Mapping[str, Any]) -> str:
 
 def sentence(entry: Mapping[str, Any]) -> str:
     """One line that says it all: what, why, and the source ranges gained and lost."""
-    said = [f"{headline(entry)}: {visible(entry['why'], longest=1000)}"]
+    said = [f"{headline(entry)}: {visible(why(entry), longest=1000)}"]
     said += [f"{word.capitalize()}: {views.some(cidrs, CIDRS)}." for word, cidrs in sources(entry)]
     return " ".join(said)
+
+
+def why(entry: Mapping[str, Any]) -> str:
+    """Why it is a finding, without the key that it begins with: for places where the key stands before it."""
+    return str(entry["why"]).removeprefix(f"{entry.get('rule', '')}: ")
 
 
 def sources(entry: Mapping[str, Any]) -> list[tuple[str, Sequence[str]]]:

@@ -51,9 +51,12 @@ def _parts(document: Document, limit: int | None) -> Iterator[RenderableType]:
 def _sentence(document: Document) -> str:
     findings = document["findings"]
     failing = sum(facts.fails(entry, document) for entry in findings)
-    waived = f", {len(document['waived']):,} waived" if document["waived"] else ""
+    accepted = len(document["waived"])
+    waived = f", {accepted:,} waived" if accepted else ""
+    if not findings and accepted:
+        return f"{views.count(accepted, 'finding')}, waived before this change."
     if not findings:
-        return f"Exposure is as before, and so is what audits see{waived}."
+        return "Exposure is as before, and so is what audits see."
     by_kind = ", ".join(f"{number:,} {kind}" for kind, number in document["summary"]["by_kind"].items() if number)
     fails = f"{failing:,} of them {'fails' if failing == 1 else 'fail'}" if failing else "none of them fails"
     return f"{views.count(len(findings), 'finding')}: {by_kind}; {fails}{waived}."
@@ -76,7 +79,7 @@ def _entry(entry: Mapping[str, Any], document: Document) -> Iterator[RenderableT
     for word, cidrs in facts.sources(entry):
         sign, style = _SIGNS[word]
         lines.append(f"{sign} {_shown(views.some(cidrs))}\n", style=style)
-    lines.append(_shown(entry["why"].removeprefix(f"{about}: ")))
+    lines.append(_shown(facts.why(entry)))
     if "waiver" in entry:
         lines.append(f"\nwaived: {_shown(facts.waiver(entry['waiver']))}")
     yield Padding(lines, (0, 0, 0, 6))

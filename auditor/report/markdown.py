@@ -9,7 +9,7 @@ from typing import Any
 
 from auditor.model.words import CLOSES, ChangeKind
 from auditor.report import views
-from auditor.report.facts import CIDRS, declared_at, fails, is_gate, is_notice, sources, waiver, whose
+from auditor.report.facts import CIDRS, declared_at, fails, is_gate, is_notice, sources, waiver, whose, why
 from auditor.report.hostile import visible, visible_document
 from auditor.report.plain import Document
 
@@ -93,6 +93,8 @@ def _verdict(doc: Document) -> str:
         sentence = inert(views.verdict(doc).sentence)
         return f"{sentence} {code(doc['audit']['profile'])} profile {judged}, {inert(views.times(doc))}."
     found, failing = doc["findings"], sum(fails(entry, doc) for entry in doc["findings"])
+    if not found and doc["waived"]:
+        return f"Whatever the change does was waived before it {judged}."
     if not found:
         return f"The change opens nothing and audits nothing less {judged}."
     if not failing:
@@ -131,7 +133,7 @@ def _change(entry: Document, doc: Document) -> tuple[str, ...]:
 
 
 def _weakened(entry: Document, doc: Document) -> tuple[str, ...]:
-    return _mark(entry, doc), code(entry.get("rule", whose(entry))), _why(entry), _at(entry)
+    return _mark(entry, doc), code(entry.get("rule", whose(entry))), inert(why(entry)), _at(entry)
 
 
 def _audit(doc: Document, page: _Page) -> None:

@@ -8,8 +8,10 @@ from xml.etree.ElementTree import fromstring
 
 import pytest
 
+from auditor.model.words import Severity
 from auditor.report import GATE_FORMATS, read
-from auditor.report.facts import anchor, fails
+from auditor.report.facts import anchor, fails, sentence
+from tests.gates import WAIVED, change, gate
 from tests.test_gate_cases import CASES, gated
 
 JUDGED = [case for case in CASES if not case.name.endswith("exit2")]
@@ -42,3 +44,31 @@ def test_the_lines_are_there(case: Path, tmp_path: Path, capsys: pytest.CaptureF
     missing = [place for place in places if place[1] > len(Path(place[0]).read_text().splitlines())]
 
     assert [] == missing
+
+
+def test_all_of_it_waived() -> None:
+    """Where a waiver covers all that a change opens, no format says that the change does nothing."""
+    doc = gate(waived=[WAIVED])
+    told = {name: GATE_FORMATS[name](doc).splitlines() for name in ("text", "markdown")}
+
+    assert "PASS  1 finding, waived before this change." == told["text"][0]
+    assert "Whatever the change does was waived before it (`--fail-on internal-recon`)." == told["markdown"][3]
+
+
+def test_a_key_is_told_once() -> None:
+    """What is weakened begins with its key, which is not repeated where it stands just before."""
+    key = "viewpoints.public.boundary"
+    doc = gate(
+        change(
+            "weakened",
+            Severity.INTERNAL_RECON,
+            host=None,
+            service=None,
+            endpoints=(),
+            rule=key,
+            why=f"{key}: was filtered, is any.",
+        )
+    )
+
+    assert f"weakened {key}: was filtered, is any." == sentence(doc["findings"][0])
+    assert f"| `{key}` | was filtered, is any. |" in GATE_FORMATS["markdown"](doc)
