@@ -250,6 +250,22 @@ CASES: dict[str, tuple[list[tuple[str, str]], list[tuple[str, int, str]]]] = {
         [("expiring-waiver", 30, "waivers[0].expires")],
     ),
     "15 days": ([("2027-01-31", "2026-12-07")], []),
+    "ports of a whole address": (
+        [("host: web-1, ports: 8080/tcp", "host: web-1, ports: 8080/tcp, kind: [host-unreachable, unknown-host]")],
+        [("idle-waiver", 24, "waivers[0].match")],
+    ),
+    "ports of a whole address or an endpoint": (
+        [("host: web-1, ports: 8080/tcp", "host: web-1, ports: 8080/tcp, kind: [host-unreachable, boundary-leak]")],
+        [],
+    ),
+    "viewpoint of a breach": (
+        [("host: web-1, ports: 8080/tcp", "host: web-1, viewpoint: public, kind: policy-breach")],
+        [("idle-waiver", 24, "waivers[0].match")],
+    ),
+    "service of an undeclared port": (
+        [("host: web-1, ports: 8080/tcp", "host: web-1, service: https, kind: undeclared-port")],
+        [("idle-waiver", 24, "waivers[0].match")],
+    ),
     "no severity": ([("    severity: control-bypass\n", "")], [("open-waiver", 24, "waivers[0]")]),
     "host pattern": ([("host: web-1", "host: 'db-*'")], [("idle-waiver", 24, "waivers[0].match")]),
     "host pattern that fits": ([("host: web-1", "host: 'w*-1'")], []),
@@ -306,6 +322,8 @@ MESSAGES = {
     "mend what it is for, or agree on a new day",
     "14 days": "expires in 14 days, on 2026-12-06; mend what it is for, or agree on a new day",
     "service of another host": "no host fits its `host` and `service` together; correct it, or remove the waiver",
+    "ports of a whole address": "no finding of kind host-unreachable, unknown-host has its `ports`; "
+    "correct it, or remove the waiver",
     "host pattern": "no host fits `db-*`; correct it, or remove the waiver",
 }
 

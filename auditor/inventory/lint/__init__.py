@@ -33,7 +33,7 @@ RULES = {
     "expired-waiver": "an expired waiver covers nothing any more",
     "expiring-waiver": "what a waiver covers fails audits from the day after it expires",
     "open-waiver": "a waiver without a `severity` accepts whatever turns up there later",
-    "idle-waiver": "a waiver that fits nothing declared will silence what comes later under that name",
+    "idle-waiver": "a waiver that fits nothing covers nothing, or silences what comes later under that name",
 }
 
 

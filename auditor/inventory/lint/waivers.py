@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Iterator
 from datetime import date
 
 from auditor.inventory.lint.note import Note
 from auditor.inventory.literals import is_literal
-from auditor.inventory.text import clean, counted
+from auditor.inventory.text import clean, counted, listed
 from auditor.model.inventory import LOOPBACK, SOON, Inventory, Match, Path, Policy, Waiver
 from auditor.model.patterns import pattern
+from auditor.model.words import ABOUT_AN_ADDRESS, OF_INVENTORY, Kind
+
+# Keys of a match, and the kinds whose findings have no such thing.
+_LACKING = {
+    "ports": ABOUT_AN_ADDRESS | OF_INVENTORY,
+    "protocol": ABOUT_AN_ADDRESS | OF_INVENTORY,
+    "service": ABOUT_AN_ADDRESS | {Kind.BOUNDARY_LEAK, Kind.UNDECLARED_PORT},
+    "class": ABOUT_AN_ADDRESS | {Kind.BOUNDARY_LEAK},
+    "interface": OF_INVENTORY | {Kind.UNKNOWN_HOST},
+    "tag": frozenset({Kind.UNKNOWN_HOST}),
+    "address": OF_INVENTORY,
+    "family": OF_INVENTORY,
+    "viewpoint": OF_INVENTORY,
+}
 
 
 def waiver_notes(inventory: Inventory, today: date) -> Iterator[Note]:
@@ -20,7 +35,7 @@ def waiver_notes(inventory: Inventory, today: date) -> Iterator[Note]:
         if waiver.severity is None:
             message = "no `severity` says what is accepted, so that anything is"
             yield Note("open-waiver", path, f"{message}; add the severity of what it is for")
-        idle = names.idle(waiver.match) if names else None
+        idle = _lacking(waiver.match) or (names.idle(waiver.match) if names else None)
         if idle:
             yield Note("idle-waiver", (*path, "match"), f"{idle}; correct it, or remove the waiver")
 
@@ -36,6 +51,15 @@ def _of_time(waiver: Waiver, policy: Policy, path: Path, today: date) -> Iterato
         left = f"expires in {counted(days, 'day')}, on {last}" if days else "today is its last day"
         message = f"{left}{cut}"
         yield Note("expiring-waiver", (*path, "expires"), f"{message}; mend what it is for, or agree on a new day")
+
+
+def _lacking(match: Match) -> str | None:
+    """Why no finding of its kinds can fit the match; None where one may."""
+    kinds = frozenset(match.kinds)
+    for key in json.loads(match.written) if kinds else ():
+        if kinds <= _LACKING.get(key, frozenset()):
+            return f"no finding of kind {listed(sorted(kinds))} has its `{key}`"
+    return None
 
 
 class _Names:
