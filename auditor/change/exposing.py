@@ -12,7 +12,7 @@ from auditor.change.sources import Sources, SourceSets, Trusting
 from auditor.model.change import Change, ChangedEndpoint, Written
 from auditor.model.inventory import Host, Inventory, Service
 from auditor.model.ports import PortSet
-from auditor.model.words import GAINS, Address, ChangeKind, Protocol, ServiceClass, Trust
+from auditor.model.words import GAINS, Address, ChangeKind, Network, Protocol, ServiceClass, Trust
 
 _Key = tuple[ChangeKind, str, str]
 
@@ -71,6 +71,7 @@ class _Folding:
             endpoints=_endpoints(fold.overlays),
             gained=self.sets.union(gained for _, gained, _ in fold.overlays),
             lost=self.sets.union(lost for _, _, lost in fold.overlays),
+            everybody=tuple(sorted({n for o, gained, _ in fold.overlays for n in _whole(gained, o.after)}, key=str)),
             trust=_worst(self.trusting.of_gain(gained, o.new) for o, gained, _ in fold.overlays) if opened else None,
             classes=tuple(one for one in ServiceClass if one in classes),
             behind=next((service.behind for service in declaring if service.behind), None),
@@ -100,6 +101,14 @@ def _classes(service: Service) -> Iterator[ServiceClass]:
     spoken = entry_by_word(service.protocol) if service.protocol else None
     if spoken:
         yield spoken.as_class or spoken.service_class
+
+
+def _whole(gained: Sources, after: Sources) -> Iterator[Network]:
+    """The default routes of those families that gain and are open to everybody now."""
+    versions = {one.version for one in gained if not isinstance(one, str)}
+    for one in after:
+        if not isinstance(one, str) and one.prefixlen == 0 and one.version in versions:
+            yield one
 
 
 def _worst(trusts: Iterable[Trust]) -> Trust:

@@ -86,7 +86,19 @@ def _why(change: Change, worst: Possible) -> str:
         return f"{what} is no longer open to {named(change.lost)}: {ending}."
     verb = "is opened to" if change.kind is ChangeKind.ADDED else "is widened to"
     whose = "trusted sources" if change.trust is Trust.TRUSTED else "untrusted sources"
-    return f"{what} {verb} {named(change.gained)}, {whose}: {_consequence(change, worst)}."
+    return f"{what} {verb} {_gaining(change)}, {whose}: {_consequence(change, worst)}."
+
+
+def _gaining(change: Change) -> str:
+    """Who gains; and everybody where all are let in now, though some were before."""
+    gaining = {one.version for one in change.gained if not isinstance(one, str)}
+    everybody = [network for network in change.everybody if network.version in gaining]
+    if not everybody or change.trust is not Trust.UNTRUSTED:
+        return named(change.gained)
+    versions = {network.version for network in everybody}
+    rest = tuple(one for one in change.gained if isinstance(one, str) or one.version not in versions)
+    routes = _row([str(network) for network in everybody])
+    return f"everybody ({routes})" + (f" and {named(rest)}" if rest else "")
 
 
 def _consequence(change: Change, worst: Possible) -> str:
@@ -116,7 +128,7 @@ def _values(change: Change) -> dict[str, str]:
         "address": str(first.address),
         "ports": str(first.ports),
         "protocol": first.protocol.value,
-        "gained": named(change.gained),
+        "gained": _gaining(change),
         "lost": named(change.lost),
     }
 

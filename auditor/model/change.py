@@ -8,7 +8,7 @@ from typing import Any
 
 from auditor.model.inventory import Inventory, Location, Path, Service
 from auditor.model.ports import PortSet
-from auditor.model.words import Address, ChangeKind, Protocol, ServiceClass, Source, Trust
+from auditor.model.words import Address, ChangeKind, Network, Protocol, ServiceClass, Source, Trust
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,7 @@ class Change:
     """One difference, of a (kind, host, service); or with `weakened` of one key, whose path is `rule`.
 
     `service` is HEAD's, or BASE's where HEAD has none. `gained` and `lost` are those of all endpoints together.
+    `everybody` has the default routes of the families in which some endpoint that gains is open to all in HEAD.
     `trust` is that of what is gained, by the stricter of BASE and HEAD; `classes` are those that BASE and HEAD declare
     for it, and `behind` is the service that it stands behind in either. `what` says in words what a weakened key was
     and is. `location` is the changed line in HEAD.
@@ -38,6 +39,7 @@ class Change:
     endpoints: tuple[ChangedEndpoint, ...] = ()
     gained: tuple[Source, ...] = ()
     lost: tuple[Source, ...] = ()
+    everybody: tuple[Network, ...] = ()
     trust: Trust | None = None
     classes: tuple[ServiceClass, ...] = ()
     behind: str | None = None
