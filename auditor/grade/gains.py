@@ -60,6 +60,7 @@ class _Gains:
 
     def __init__(self, held: Iterable[Held], base: Inventory, head: Inventory) -> None:
         self._held = [one for one in held if not one.terms.viewpoints.given]
+        self._before = base.hosts
         self._hosts = _known(base, head) if self._held else {}
         self._named: dict[Address, tuple[str, str, Host]] = {}
         if self._held:
@@ -104,6 +105,8 @@ class _Gains:
         terms, address = one.terms, endpoint.address
         if host is None or change.service is None or not terms.fit_fingerprint(whole.fingerprint):
             return False
+        if address not in self._named and host.name not in self._before and not terms.match.addresses:
+            return False  # its name is HEAD's own choice, and a pattern would fit any such
         if isinstance(address, str):
             return not (terms.match.addresses or terms.match.families or terms.interfaces.given) and (
                 terms.fit_host(host.name, host.tags) and terms.services.fit(change.service.name)
