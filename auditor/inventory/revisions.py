@@ -101,6 +101,11 @@ def _tree(asked: Revision) -> str | None:
     if asked.rev == "HEAD" and _run("symbolic-ref", "--quiet", "HEAD").returncode == 0:
         return None  # what the first commit is compared with, as by a hook
     branch = asked.rev.removeprefix("origin/")
+    if ".." in branch or any(mark in branch for mark in "~^@"):  # a way to a commit, which cannot be fetched by it
+        raise UsageError(
+            f"{asked}: this repository has no one commit {asked.rev}; where the clone is shallow fetch the rest first: "
+            "`git fetch --unshallow`; of two branches, name the commit that `git merge-base` tells"
+        )
     raise UsageError(
         f"{asked}: this repository has no revision {asked.rev}; where the clone is shallow or has only its own branch, "
         f"fetch it first: `git fetch --depth=1 origin {branch}`, and name it FETCH_HEAD"

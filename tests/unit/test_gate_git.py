@@ -178,6 +178,15 @@ def test_first_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
     assert "no revision main" in refused(capsys, "git:main:inv", "inv")
 
 
+@pytest.mark.parametrize("rev", ["HEAD~9", "main@{9}", "main...HEAD", "main^2"])
+def test_a_way_to_no_commit(rev: str, repository: Repository, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is no name of a branch cannot be fetched by that name: the message says what else to do."""
+    told = refused(capsys, f"git:{rev}:inv", "inv")
+
+    assert f"no one commit {rev}" in told
+    assert "`git fetch --unshallow`" in told
+
+
 def test_no_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Outside of a repository git's own words are told."""
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
