@@ -40,7 +40,7 @@ def command(*, inventory_path: Path, strict: bool, form: str, style: Style) -> i
     \b
     Examples:
       auditor validate inventories/practice
-      auditor validate inventories/practice --strict -q        # for CI: prints nothing where all is well
+      auditor validate inventories/estate --strict -q          # for CI: prints nothing where all is well
       auditor validate inventories/practice --format json | jq '.lint[] | .rule'
     """
     try:

@@ -52,3 +52,12 @@ def test_links_lead_to_headings():
 
     assert linked
     assert set() == linked - headings
+
+
+def test_the_strict_example_passes():
+    """The inventory that shows `--strict -q` has nothing to be told of, as the comment beside it promises."""
+    (shown,) = re.findall(r"^auditor (validate \S+ --strict -q) ", README, re.MULTILINE)
+    command, path, *options = shown.split()
+    done = CliRunner().invoke(cli, [command, str(ROOT / path), *options], standalone_mode=False)
+
+    assert (0, "") == (done.return_value, done.output)
