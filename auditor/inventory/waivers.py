@@ -112,7 +112,7 @@ class _Reader:
             self._problem(("expires",), f"it expires before it begins on {since}; give a later day")
         match = self._match(self._value["match"])
         severity = told(self._value, "severity")
-        reason, owner = told(self._value, "reason"), told(self._value, "owner")
+        reason, owner = self._text("reason"), self._text("owner")
         if match is None or since is None or expires is None or not (self._sound and reason and owner):
             return None
         return Waiver(
@@ -199,6 +199,12 @@ class _Reader:
         found = [(at, one) for at, one in every if not isinstance(one, Broken)]
         self._sound = self._sound and len(found) == len(every)
         return found
+
+    def _text(self, key: str) -> str | None:
+        text: str | None = told(self._value, key)
+        if text is not None and not text.strip():
+            self._problem((key,), "is blank; write why it is accepted and who answers for it")
+        return text
 
     def _date(self, key: str) -> date | None:
         text = told(self._value, key)
