@@ -305,8 +305,8 @@ def test_every_rule_has_a_case_a_reason_and_a_line_in_the_reference() -> None:
 
 
 MESSAGES = {
-    "data store by port": "a data-store service is declared to untrusted sources: internet; narrow them, "
-    "or accept it by `except` in a `forbid` of the policy",
+    "data store by port": "a data-store service, by its port number, is declared to untrusted sources: internet; "
+    "narrow them, give its `class` if it is another, or accept it by `except` in a `forbid` of the policy",
     "role": "a remote-admin service is declared to untrusted sources: internet; narrow them, "
     "or accept it by `except` in a `forbid` of the policy; so on web-1, web-2",
     "wildcard": "`::/0` is everybody, and the range `internet` says so by name; write it, "

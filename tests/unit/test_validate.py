@@ -28,8 +28,9 @@ WAIVER = """waivers:
      since: 2026-01-01, expires: EXPIRES}
 """
 LINT = (
-    "inventory.yaml:11:35: hosts.db-1.services.postgres.from: a data-store service is declared to untrusted sources: "
-    "internet; narrow them, or accept it by `except` in a `forbid` of the policy [exposed-data-store]\n"
+    "inventory.yaml:11:35: hosts.db-1.services.postgres.from: a data-store service, by its port number, is declared "
+    "to untrusted sources: internet; narrow them, "
+    "give its `class` if it is another, or accept it by `except` in a `forbid` of the policy [exposed-data-store]\n"
 )
 BREACH = (
     "inventory.yaml:11:7: hosts.db-1.services.postgres: db-1.postgres (data-store) is declared to untrusted sources: "

@@ -75,13 +75,14 @@ class _Judge:
             return
         for one in declared_classes(service):
             if one in _EXPOSED and not self._accepted(host, service, one):
-                message = (
-                    f"a {one} service is declared to untrusted sources: {listed([s.name for s in service.sources])}"
-                )
+                by_number = service.declared_class is None and not service.protocol
+                what = f"a {one} service, by its port number," if by_number else f"a {one} service"
+                message = f"{what} is declared to untrusted sources: {listed([s.name for s in service.sources])}"
+                other = "give its `class` if it is another, " if by_number else ""
                 yield (
                     _EXPOSED[one],
                     "from",
-                    f"{message}; narrow them, or accept it by `except` in a `forbid` of the policy",
+                    f"{message}; narrow them, {other}or accept it by `except` in a `forbid` of the policy",
                 )
 
     def _accepted(self, host: Host, service: Service, service_class: ServiceClass) -> bool:
