@@ -118,7 +118,7 @@ def of_changes() -> list[Finding]:
     """A finding for each kind of change."""
     at = Location("a folder/hosts; reboot.yaml", 12)
     here = (ChangedEndpoint(ADDRESSES[Family.IPV6], Protocol.TCP, PortSet.of(22), BOTH, BOTH),)
-    change = Change(ChangeKind.ADDED, "web-1", SSH, here, BOTH, BOTH, Trust.UNTRUSTED, location=at)
+    change = Change(ChangeKind.ADDED, "web-1", SSH, here, BOTH, BOTH, trust=Trust.UNTRUSTED, location=at)
     weak = Change(ChangeKind.WEAKENED, rule="scope.allow", what="no longer has 10.0.0.0/8", location=at)
     return [
         *(change_finding(replace(change, kind=kind)) for kind in ChangeKind if kind is not ChangeKind.WEAKENED),
