@@ -23,8 +23,8 @@ def seeing(base: Written, head: Written) -> Iterator[Change]:
     for name, before in base.inventory.viewpoints.items():
         after = head.inventory.viewpoints.get(name)
         if after is not None:
-            yield from _Viewpoint(before, after, base.inventory, head).changes()
-        elif not any(_stands_in(one, before, base.inventory, head) for one in stand_ins):
+            yield from _Viewpoint(before, after, base.inventory, head, declared).changes()
+        elif not any(_stands_in(one, before, base.inventory, head, declared) for one in stand_ins):
             yield weak(head, ("viewpoints", name), "nothing looks from there any more", base=base)
 
 
@@ -58,24 +58,29 @@ def _scope(before: Scope, head: Written) -> Iterator[Change]:
         yield weak(head, ("scope", "deny"), f"now has {listed(denied)}")
 
 
-def _stands_in(after: Viewpoint, before: Viewpoint, base: Inventory, head: Written) -> bool:
+def _stands_in(
+    after: Viewpoint, before: Viewpoint, base: Inventory, head: Written, declared: set[Address | str]
+) -> bool:
     """Whether it is the other one by another name, and sees no less."""
     return (
         after.kind is before.kind
         and set(after.addresses) == set(before.addresses)
         and after.via == before.via
-        and not any(_Viewpoint(before, after, base, head).changes())
+        and not any(_Viewpoint(before, after, base, head, declared).changes())
     )
 
 
 class _Viewpoint:
-    """One viewpoint that both have."""
+    """One viewpoint that both have. `declared` are HEAD's addresses and names."""
 
-    def __init__(self, before: Viewpoint, after: Viewpoint, base: Inventory, head: Written) -> None:
+    def __init__(
+        self, before: Viewpoint, after: Viewpoint, base: Inventory, head: Written, declared: set[Address | str]
+    ) -> None:
         self._before = before
         self._after = after
         self._base = base
         self._head = head
+        self._declared = declared
 
     def changes(self) -> Iterator[Change]:
         before, after = self._before, self._after
@@ -121,10 +126,6 @@ class _Viewpoint:
         sets = self._head.inventory.source_sets()
         ranges = {source.name: source.networks for sources in sets for source in sources}
         return sorted(ranges.items())
-
-    @cached_property
-    def _declared(self) -> set[Address | str]:
-        return set(spots(self._head.inventory))
 
     def _lost(self) -> Iterator[str]:
         """What is no target any more though both scopes have it; what the scope lost is told of the scope."""

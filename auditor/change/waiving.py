@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from fnmatch import fnmatchcase
 
 from auditor.addresses import Members
 from auditor.change.exposure import Spot, spots
 from auditor.change.keys import listed, weak
 from auditor.model.change import Change, Written
 from auditor.model.inventory import Inventory, Match, Path, Service, Waiver
+from auditor.model.patterns import pattern
 from auditor.model.words import Protocol
 
 _Renamed = dict[tuple[str, str], str]  # section and BASE's name: HEAD's name
@@ -177,4 +177,4 @@ def _seen_under(kept: Collection[Match], renamed: _Renamed, head: Written) -> It
 
 def _fits(name: str, patterns: Collection[str]) -> bool:
     """Whether one of them fits; without any, everything does. In waivers `*` alone stands for any text."""
-    return not patterns or any(name == one or ("*" in one and fnmatchcase(name, one)) for one in patterns)
+    return not patterns or any(name == one or ("*" in one and pattern(one).match(name)) for one in patterns)

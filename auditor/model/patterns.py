@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import fnmatch
 import re
+from functools import lru_cache
 
 
+@lru_cache(maxsize=4096)
 def pattern(name: str) -> re.Pattern[str]:
     """The whole of a name in which `*` stands for any text.
 
