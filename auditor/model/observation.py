@@ -113,8 +113,9 @@ class Scan:
     (transport broken, wrong source address): nothing of it can be trusted, and every endpoint is unverified for that
     reason. `canaries` are observations outside the coverage, kept apart since they only prove paths. `probe_failures`
     are open endpoints whose version probe broke, with the reason; `mute` those that said nothing until
-    it gave up. `not_pinged` are silent addresses whose pings broke: whether they live is not known. An empty
-    `nmap_version` means that no nmap was found.
+    it gave up. `not_pinged` are silent addresses whose pings broke: whether they live is not known. `notes` tell what
+    was found out about the network on the way, such as a lossy path or a device that answers in place of hosts. An
+    empty `nmap_version` means that no nmap was found.
     """
 
     viewpoint: str
@@ -130,3 +131,4 @@ class Scan:
     failure: str | None = None
     commands: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()

@@ -116,6 +116,7 @@ def _viewpoint(comparison: Comparison) -> Document:
         technique=scan.technique.value,
         failure=scan.failure,
         commands=list(scan.commands),
+        notes=list(scan.notes) or None,
     )
 
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from itertools import count
 
 from auditor.addresses import ProbeTarget, by_address, probe_target
-from auditor.model.context import Context, Event
+from auditor.model.context import Context
 from auditor.model.observation import Failure, Scan
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, Family, PortState, Protocol, Technique
@@ -17,7 +15,8 @@ from auditor.scan import again, command
 from auditor.scan.merge import Board, reply_order
 from auditor.scan.plan import Job, Lane, Plan, Purpose
 from auditor.scan.progress import Progress
-from auditor.scan.run import EvidenceStore, Run, reconcile, run_nmap, silent_if_absent, undisputed
+from auditor.scan.run import EvidenceStore, Run, reconcile, silent_if_absent, undisputed
+from auditor.scan.runner import Runner
 from auditor.scan.source import check_sources, unresolved
 from auditor.scan.together import Room, together
 from auditor.scan.versions import VersionJob, version_jobs, wants
@@ -58,7 +57,7 @@ class _Viewpoint:
         self._plan = plan
         self._transport = transport
         self._context = context
-        self._evidence = evidence
+        self._runner = Runner(plan.viewpoint, transport, context, evidence)
         self._version_gate = version_gate
         self._version_room = Room(plan.viewpoint.rate // _VERSION_PACKETS)
         self._udp_gate = asyncio.Semaphore(_UDP_AGAIN_SIDE_BY_SIDE)
@@ -67,21 +66,18 @@ class _Viewpoint:
         self._addresses = {address: None for address, _ in self._wanted.coverage}
         self._board = Board()
         self._canaries = Board()
-        self._runs: list[Run] = []
-        self._errors: list[str] = []
         self._probe_failures: list[Failure] = []
         self._mute: list[Failure] = []
         self._not_pinged: set[Address] = set()
         self._absent: frozenset[Address] = frozenset()  # neighbours that the viewpoint's kernel does not find
         self._versioned: dict[tuple[Address, Protocol], PortSet] = {}
-        self._names = count(1)
         self._progress = Progress(context, plan.viewpoint.name, "probes")
         self._version_progress = Progress(context, plan.viewpoint.name, "versions")
 
     async def scan(self) -> Scan:
         if self._plan.problem is not None:
             return self._result(self._plan.problem)
-        self._tell(f"checking the source address towards {len(self._asked())} addresses")
+        self._runner.tell(f"checking the source address towards {len(self._asked())} addresses")
         sources = await check_sources(self._transport, self._plan.viewpoint, self._asked())
         if sources.failure is not None:
             return self._result(sources.failure)
@@ -92,7 +88,7 @@ class _Viewpoint:
         # Over IPv6 nmap sends frames itself, and nothing is held back.
         neighbours = [address for address in sources.neighbours if address.version == 4]
         await self._probe(lanes[0], lanes[1:], frozenset(lost), neighbours)
-        self._tell("done")
+        self._runner.tell("done")
         return self._result(None)
 
     async def _probe(
@@ -100,10 +96,10 @@ class _Viewpoint:
     ) -> None:
         """Declared ports, then the sweep; what answers on an open port is asked beside them, as soon as it is found."""
         self._progress.grow(sum(job.probes for lane in (first, *lanes) for job in lane.jobs))
-        self._tell("probing declared ports")
+        self._runner.tell("probing declared ports")
         await self._lane(first)
         await self._find([address for address in neighbours if not self._board.answered(address)])
-        self._tell("probing the rest of the coverage")
+        self._runner.tell("probing the rest of the coverage")
         await together(self._versions(), self._rest(lanes, lost))
 
     async def _rest(self, lanes: Sequence[Lane], lost: frozenset[Address]) -> None:
@@ -119,7 +115,7 @@ class _Viewpoint:
                 targets = [probe_target(address, self._plan.scope) for address in absent[start : start + _PINGED]]
                 rate = self._plan.viewpoint.rate
                 argv = command.probe(self._technique, Protocol.TCP, _ANY_PORT, targets, rate=rate, retries=0)
-                await self._run(f"{Purpose.NEIGHBOURS}-{Family.IPV4}", argv)
+                await self._runner.run(f"{Purpose.NEIGHBOURS}-{Family.IPV4}", argv)
             left = await unresolved(self._transport, self._plan.viewpoint, absent)
             fruitless = fruitless + 1 if len(left) == len(absent) else 0
             absent = left
@@ -177,7 +173,7 @@ class _Viewpoint:
 
     async def _job(self, job: Job) -> None:
         share = self._progress.share(job.probes, len(job.targets), job.group)
-        run = await self._run(f"{job.purpose}-{job.family}", job.argv, share.tell)
+        run = await self._runner.run(f"{job.purpose}-{job.family}", job.argv, share.tell)
         share.finish()
         board = self._canaries if job.purpose is Purpose.CANARY else self._board
         run = silent_if_absent(undisputed(board, run), job)
@@ -208,7 +204,7 @@ class _Viewpoint:
             rate = self._plan.viewpoint.rate * _LATE_SHARE / _AGAIN_SIDE_BY_SIDE
             argv = command.probe(self._technique, Protocol.TCP, PortSet.of(port), targets, rate=rate)
             async with gate:
-                run = await self._run(f"{Purpose.AGAIN}-{Family.of(addresses[0])}", argv)
+                run = await self._runner.run(f"{Purpose.AGAIN}-{Family.of(addresses[0])}", argv)
             board = Board()
             for record in run.records:
                 board.add(record)
@@ -224,7 +220,7 @@ class _Viewpoint:
             targets = [probe_target(address, self._plan.scope) for address in addresses[start : start + _PINGED]]
             rate = self._plan.viewpoint.rate * _LATE_SHARE
             argv = command.ping(self._technique, targets, link=link, rate=rate)
-            run = await self._run(f"{Purpose.LIVENESS}-{Family.of(targets[0].address)}", argv)
+            run = await self._runner.run(f"{Purpose.LIVENESS}-{Family.of(targets[0].address)}", argv)
             for record in run.records:
                 self._board.add(record)
             told = set() if run.unsent else {record.address for record in run.records}
@@ -244,7 +240,9 @@ class _Viewpoint:
         )
         if not jobs:
             return
-        self._tell(f"asking what answers on open ports: {sum(len(job.targets) * len(job.ports) for job in jobs)}")
+        self._runner.tell(
+            f"asking what answers on open ports: {sum(len(job.targets) * len(job.ports) for job in jobs)}"
+        )
         self._version_progress.grow(len(jobs))
         for job in jobs:
             for target in job.targets:
@@ -256,7 +254,7 @@ class _Viewpoint:
         rate = self._plan.viewpoint.rate / _VERSIONS_SIDE_BY_SIDE
         async with self._version_room.take(len(job.targets)), self._version_gate:
             family = Family.of(job.targets[0].address)
-            run = await self._run(f"{Purpose.VERSIONS}-{family}", job.argv(rate))
+            run = await self._runner.run(f"{Purpose.VERSIONS}-{family}", job.argv(rate))
         self._version_progress.add(1)
         for target in job.targets:
             self._take_version(job, run, target.address)
@@ -283,24 +281,9 @@ class _Viewpoint:
             reason = "it was open before, and no longer when asked what answers there"
             self._probe_failures.append(Failure(address, job.protocol, changed, reason))
 
-    async def _run(self, name: str, argv: Sequence[str], progress: Callable[[float, int], None] | None = None) -> Run:
-        name = f"{self._plan.viewpoint.name}-{name}-{next(self._names):03}"
-        sink = None if self._evidence is None else self._evidence.open(f"{name}.xml")
-        self._tell(f"{name}: {shlex.join(argv)}", "debug")
-        run = await run_nmap(self._transport, self._plan.viewpoint.via, argv, sink, progress)
-        self._tell(f"{name}: ended after {run.span[1] - run.span[0]:.1f} s", "debug")
-        self._runs.append(run)
-        if run.problem is not None:
-            self._errors.append(f"{name}: {run.problem}")
-            self._tell(f"{name}: {run.problem}", "warning")
-        return run
-
-    def _tell(self, message: str, level: str = "info") -> None:
-        self._context.emit(Event("scan", message, self._plan.viewpoint.name, level=level))
-
     def _result(self, failure: str | None) -> Scan:
         if failure is not None:
-            self._tell(failure, "warning")
+            self._runner.tell(failure, "warning")
         now = self._context.now()
         replies = {*self._board.replies(), *self._canaries.replies()}
         return Scan(
@@ -315,6 +298,7 @@ class _Viewpoint:
             mute=tuple(self._mute),
             not_pinged=tuple(sorted(self._not_pinged, key=by_address)),
             failure=failure,
-            commands=tuple(run.command for run in self._runs),
-            errors=tuple(self._errors),
+            commands=self._runner.commands,
+            errors=self._runner.errors,
+            notes=self._runner.notes,
         )
