@@ -12,7 +12,6 @@ from auditor.model.inventory import Path
 _KEYS: tuple[tuple[Path, tuple[str, ...]], ...] = (
     (("viewpoints", "*"), ("sweep",)),
     (("viewpoints", "*", "limits"), ("host_rate", "hosts", "windows")),
-    (("viewpoints", "*", "via"), ("ssh", "docker", "kubectl")),
     (("hosts", "*"), ("access", "limits")),
     (("hosts", "*", "interfaces", "*"), ("bind", "dynamic")),
     (("hosts", "*", "services", "*"), ("http", "listens", "bind")),

@@ -10,7 +10,18 @@ from auditor.inventory.literals import address, canary
 from auditor.inventory.schema import Broken, items, told
 from auditor.inventory.sources import networks
 from auditor.inventory.text import shown
-from auditor.model.inventory import Canary, LocalVia, NetnsVia, Path, Scope, Via, Viewpoint
+from auditor.model.inventory import (
+    Canary,
+    DockerVia,
+    KubectlVia,
+    LocalVia,
+    NetnsVia,
+    Path,
+    Scope,
+    SshVia,
+    Via,
+    Viewpoint,
+)
 from auditor.model.words import Address, Boundary, Family, Network, ViewpointKind
 
 
@@ -122,5 +133,17 @@ def _canaries(
 
 
 def _via(value: Any) -> Via:
-    netns = told(value, "netns") if isinstance(value, dict) else None
-    return NetnsVia(netns) if netns else LocalVia()
+    """What is wrong has been reported, and is local here."""
+    if not isinstance(value, dict):
+        return LocalVia()
+    if netns := told(value, "netns"):
+        return NetnsVia(netns)
+    if (ssh := told(value, "ssh", {})) and (host := told(ssh, "host")):
+        port = told(ssh, "port")
+        return SshVia(host, told(ssh, "user"), None if port is None else int(port), told(ssh, "sudo", False))
+    if (docker := told(value, "docker", {})) and (container := told(docker, "container")):
+        return DockerVia(container, told(docker, "image"))
+    if (kubectl := told(value, "kubectl", {})) and (pod := told(kubectl, "pod")):
+        keys = ("context", "namespace", "container", "image")
+        return KubectlVia(pod, **{key: told(kubectl, key) for key in keys})
+    return LocalVia()

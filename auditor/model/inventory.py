@@ -97,7 +97,52 @@ class NetnsVia:
         return f"netns {self.name}"
 
 
-Via = LocalVia | NetnsVia
+@dataclass(frozen=True, slots=True)
+class SshVia:
+    """Run commands on another machine by OpenSSH. What is None is as the user's SSH configuration has it."""
+
+    host: str
+    user: str | None = None
+    port: int | None = None
+    sudo: bool = False
+
+    @property
+    def login(self) -> str:
+        return f"{self.user}@{self.host}" if self.user else self.host
+
+    def __str__(self) -> str:
+        port = f" port {self.port}" if self.port else ""
+        return f"ssh {self.login}{port}{' sudo' if self.sudo else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class DockerVia:
+    """Run commands in a Docker container; with an image, in a container of it that shares the network of this one."""
+
+    container: str
+    image: str | None = None
+
+    def __str__(self) -> str:
+        return f"docker {self.container}{f' image {self.image}' if self.image else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class KubectlVia:
+    """Run commands in a pod of Kubernetes; with an image, in an ephemeral container of it."""
+
+    pod: str
+    context: str | None = None
+    namespace: str | None = None
+    container: str | None = None
+    image: str | None = None
+
+    def __str__(self) -> str:
+        pod = f"{self.namespace}/{self.pod}" if self.namespace else self.pod
+        rest = (("container", self.container), ("image", self.image), ("context", self.context))
+        return " ".join(("kubectl", pod, *(f"{key} {value}" for key, value in rest if value)))
+
+
+Via = LocalVia | NetnsVia | SshVia | DockerVia | KubectlVia
 
 
 @dataclass(frozen=True, slots=True)
