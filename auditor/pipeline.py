@@ -30,7 +30,7 @@ from auditor.model.lint import JudgedBreach, Validation
 from auditor.model.observation import Scan
 from auditor.model.words import Profile, ViewpointKind
 from auditor.scan import Check, EvidenceStore, Plan, examine, plan, probe_abilities, read_evidence, scan
-from auditor.transport import SystemTransport
+from auditor.transport import SystemTransport, Transport
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +56,9 @@ async def audit(
 ) -> Audit:
     """Look from the viewpoints and judge what is seen. Raises AuditorError where no verdict can be had."""
     expected = [expect(inventory, v, request.profile, hosts=request.hosts, tags=request.tags) for v in viewpoints]
-    scans = await scan(
-        await plans(inventory, expected), transport=SystemTransport(), context=context, evidence=evidence
-    )
+    async with SystemTransport() as transport:
+        planned = await plans(inventory, expected, transport)
+        scans = await scan(planned, transport=transport, context=context, evidence=evidence)
     if not any(scan.nmap_version for scan in scans):
         raise TransportError("; ".join(sorted({scan.failure or "nmap was not found" for scan in scans})))
     return _judge(inventory, expected, scans, request, context)
@@ -110,21 +110,26 @@ def first_inventory(scans: Sequence[Path], listeners: Mapping[str, Sequence[Path
     )
 
 
-async def plans(inventory: Inventory, expected: Sequence[Expectations]) -> list[Plan]:
+async def planning(inventory: Inventory, expected: Sequence[Expectations]) -> list[Plan]:
     """What an audit would send. Sends nothing."""
-    transport = SystemTransport()
+    async with SystemTransport() as transport:
+        return await plans(inventory, expected, transport)
+
+
+async def plans(inventory: Inventory, expected: Sequence[Expectations], transport: Transport) -> list[Plan]:
+    """The same by a transport that goes on to be used."""
     return [plan(e, inventory.scope, await probe_abilities(transport, e.viewpoint.via)) for e in expected]
 
 
 async def checks(inventory: Inventory | None, viewpoints: Sequence[Viewpoint]) -> list[Check]:
     """Whether audits can run from these viewpoints; without an inventory, from this machine. Sends nothing."""
-    transport = SystemTransport()
-    if inventory is None:
-        return list(await examine(transport, LocalVia()))
-    expected = [expect(inventory, viewpoint, Profile.QUICK) for viewpoint in viewpoints]
-    asked = [(e.viewpoint, sorted({a for a, _ in e.coverage()}, key=by_address)) for e in expected]
-    names = [Check("names", str(one), passed=False) for one in inventory.unresolved]
-    return names + [check for v, addresses in asked for check in await examine(transport, v.via, v, addresses)]
+    async with SystemTransport() as transport:
+        if inventory is None:
+            return list(await examine(transport, LocalVia()))
+        expected = [expect(inventory, viewpoint, Profile.QUICK) for viewpoint in viewpoints]
+        asked = [(e.viewpoint, sorted({a for a, _ in e.coverage()}, key=by_address)) for e in expected]
+        names = [Check("names", str(one), passed=False) for one in inventory.unresolved]
+        return names + [check for v, addresses in asked for check in await examine(transport, v.via, v, addresses)]
 
 
 def gate(base: tuple[str, Written], head: tuple[str, Written], fail_on: Sequence[str], today: date) -> Gate:

@@ -28,7 +28,7 @@ def command(*, declared: Inventory, expected: list[Expectations], style: Style) 
     Example:
       auditor plan inventories/practice -V public
     """
-    for plan in signals.run(pipeline.plans(declared, expected)):
+    for plan in signals.run(pipeline.planning(declared, expected)):
         for line in _lines(plan, brief=style.verbosity < 0):
             click.echo(clean(line))
     for one in declared.unresolved:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from ipaddress import IPv6Address
 
 from auditor.model.drift import Drift
-from auditor.model.inventory import NetnsVia
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, Family, Protocol
+from auditor.transport import by_hand
 
 _NO_PORTS = PortSet()
 
@@ -34,7 +33,7 @@ class Subject:
 def commands(drift: Drift, subject: Subject) -> dict[str, str]:
     """Placeholders that hold an address, an endpoint or a command about them."""
     address, flag = subject.address, f"-{subject.version}"
-    run = f"ip netns exec {shlex.quote(drift.viewpoint.via.name)} " if isinstance(drift.viewpoint.via, NetnsVia) else ""
+    run = by_hand(drift.viewpoint.via)
     nmap = f"{run}nmap {'-6 ' if subject.version == 6 else ''}-Pn -n"
     back = drift.viewpoint.address_of(Family.of(address))
     about_address = {

@@ -11,13 +11,15 @@ from dataclasses import dataclass
 import nmap
 
 from auditor.errors import TransportError
-from auditor.model.inventory import Via
+from auditor.model.inventory import LocalVia, NetnsVia, Via
 from auditor.model.words import Technique
+from auditor.scan.nmap_records import bounded
 from auditor.transport import Transport, capture
 
 _OLDEST = (7, 92)  # the first whose XML says which ports it collapsed
 _CAP_NET_RAW = 1 << 13  # linux/capability.h
 _PATIENCE = 20.0  # seconds for a command that only prints
+_PATIENCE_TO_CONNECT = 200.0  # and for the first one elsewhere: a transport knows itself when to give up
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +50,11 @@ def find_nmap() -> tuple[int, int]:
 async def probe_abilities(transport: Transport, via: Via, find: Callable[[], tuple[int, int]] = find_nmap) -> Abilities:
     """Ask the viewpoint. Never raises: what is wrong there becomes `problem`.
 
-    `find` looks for nmap in the file system that the viewpoint sees; network namespaces share this machine's.
+    `find` looks for nmap in this machine's file system, which network namespaces share.
     """
+    here = isinstance(via, LocalVia | NetnsVia)
     try:
-        version = await asyncio.to_thread(find)
+        version = await (asyncio.to_thread(find) if here else _find_there(transport, via))
     except TransportError as error:
         return Abilities(problem=str(error))
     have, need = (".".join(map(str, numbers)) for numbers in (version, _OLDEST))
@@ -61,7 +64,17 @@ async def probe_abilities(transport: Transport, via: Via, find: Callable[[], tup
         status = await capture(transport, via, ["cat", "/proc/self/status"], _PATIENCE)
     except TransportError as error:
         return Abilities(have, problem=str(error))
-    return Abilities(have, "NMAP_PRIVILEGED" in os.environ or _may_send_raw(status.stdout))
+    return Abilities(have, (here and "NMAP_PRIVILEGED" in os.environ) or _may_send_raw(status.stdout))
+
+
+async def _find_there(transport: Transport, via: Via) -> tuple[int, int]:
+    """The version of the nmap elsewhere, as it tells it. Raises TransportError where there is none."""
+    told = await capture(transport, via, ["nmap", "--version"], _PATIENCE_TO_CONNECT)
+    found = re.search(r"^Nmap version (\d+)\.(\d+)", told.stdout, re.MULTILINE)
+    if found is None:
+        said = bounded(" ".join((told.stdout + told.stderr).split()), 100) or f"exit status {told.returncode}"
+        raise TransportError(f"`nmap --version` does not tell a version there ({via}): {said}")
+    return int(found[1]), int(found[2])
 
 
 def _may_send_raw(status: str) -> bool:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import assert_never
 
 from auditor.errors import TransportError
-from auditor.model.inventory import Via, Viewpoint
+from auditor.model.inventory import DockerVia, KubectlVia, LocalVia, NetnsVia, SshVia, Via, Viewpoint
 from auditor.model.words import Address, Family
 from auditor.scan.abilities import Abilities, probe_abilities
 from auditor.scan.source import check_sources
@@ -36,7 +37,7 @@ async def examine(
     checks = [_nmap(where, abilities)]
     if abilities.problem is not None:
         return tuple(checks)
-    checks.append(_privileges(where, abilities))
+    checks.append(_privileges(where, abilities, via))
     if viewpoint is None or viewpoint.address_of(Family.IPV6) is not None:
         checks.append(await _ipv6(where, transport, via))
     if viewpoint is not None:
@@ -50,10 +51,22 @@ def _nmap(where: str, abilities: Abilities) -> Check:
     return Check(where, f"nmap {abilities.nmap_version}", passed=True)
 
 
-def _privileges(where: str, abilities: Abilities) -> Check:
+def _privileges(where: str, abilities: Abilities, via: Via) -> Check:
     if abilities.raw:
         return Check(where, "raw sockets: SYN scan and UDP", passed=True)
-    return Check(where, "no raw sockets: connect scan only and no UDP; run as root or grant CAP_NET_RAW", passed=False)
+    return Check(where, f"no raw sockets: connect scan only and no UDP; {_how_to_get_raw(via)}", passed=False)
+
+
+def _how_to_get_raw(via: Via) -> str:
+    match via:
+        case LocalVia() | NetnsVia():
+            return "run as root or grant CAP_NET_RAW"
+        case SshVia():
+            return "set `sudo: true`, or log in as root"
+        case DockerVia() | KubectlVia():
+            return "grant NET_RAW to the container, or set `image`: a container of that has it"
+        case _:
+            assert_never(via)
 
 
 async def _ipv6(where: str, transport: Transport, via: Via) -> Check:
@@ -63,7 +76,7 @@ async def _ipv6(where: str, transport: Transport, via: Via) -> Check:
         return Check(where, f"IPv6: {error}", passed=False)
     if answer.returncode == 0 and answer.stdout.strip():
         return Check(where, "IPv6 is up", passed=True)
-    return Check(where, "IPv6 is down: nothing can be audited over it; enable it on this machine", passed=False)
+    return Check(where, "IPv6 is down: nothing can be audited over it; enable it there", passed=False)
 
 
 async def _sources(transport: Transport, viewpoint: Viewpoint, addresses: Collection[Address]) -> list[Check]:

@@ -86,9 +86,13 @@ async def run_nmap(
                         case Progress():
                             percent = 0.0 if "Ping" in item.task else item.percent
                             (progress or _nobody)(percent, len(records))
-            returncode = await process.wait()
-            noted = _last_line(process.stderr)
-            problem = _problem(reader, returncode, noted)
+            try:
+                returncode = await process.wait()
+            except TransportError as error:  # what was finished before is kept, and the rest of stderr still holds
+                problem = str(error)
+            else:
+                noted = _last_line(process.stderr)
+                problem = _problem(reader, returncode, noted)
             if said := _NOT_SENT.search(process.stderr):
                 # nmap goes on, reports success, and names no more than the first ten such probes
                 unsent = f"the viewpoint's own machine did not send some of the probes: {bounded(said[1], 100)}"

@@ -1,7 +1,8 @@
 """Runs commands at a viewpoint, and asks the resolver: the seams between the program and what is around it."""
 
 from auditor.transport.base import Captured, Process, Transport, capture
+from auditor.transport.by_hand import by_hand
 from auditor.transport.names import look_up
 from auditor.transport.system import SystemTransport
 
-__all__ = ["Captured", "Process", "SystemTransport", "Transport", "capture", "look_up"]
+__all__ = ["Captured", "Process", "SystemTransport", "Transport", "by_hand", "capture", "look_up"]

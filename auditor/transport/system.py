@@ -1,150 +1,119 @@
-"""Commands on this machine, in its own or in a named network namespace."""
+"""Commands by real processes: on this machine, or by a client program that runs them elsewhere."""
 
 from __future__ import annotations
 
 import asyncio
-import ctypes
-import os
-import signal
+import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
-from typing import assert_never
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from types import TracebackType
+from typing import Protocol, Self, assert_never
 
 from auditor.errors import TransportError
-from auditor.model.inventory import LocalVia, NetnsVia, Via
+from auditor.model.inventory import DockerVia, KubectlVia, LocalVia, NetnsVia, SshVia, Via
+from auditor.transport import local
+from auditor.transport.docker import Docker
+from auditor.transport.kubectl import Kubectl
+from auditor.transport.local import package
+from auditor.transport.process import Running, start
+from auditor.transport.ssh import Ssh
+from auditor.transport.watch import Pulse, Watched, Words
 
-_CHUNK = 64 * 1024
-_STDERR_BYTES = 256 * 1024  # nmap says once, early on, that it could not send; warnings may follow by the thousand
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
-_LIBC = ctypes.CDLL(None)
-_GRACE = 2.0  # seconds between TERM and KILL
+
+class _Far(Words, Protocol):
+    """A way to somewhere else, and what it keeps open."""
+
+    def client(self) -> AbstractAsyncContextManager[list[str]]:
+        """The argument list of a client that runs `watch.script` there. Raises TransportError."""
+        ...
+
+    async def close(self) -> None: ...
 
 
 class SystemTransport:
-    """Starts real processes. Stateless."""
+    """Starts real processes. As a context manager it closes what it has opened on the way; local commands open nothing.
+
+    `new_name` names ephemeral containers.
+    """
+
+    def __init__(
+        self, pulse: Pulse | None = None, new_name: Callable[[], str] = lambda: f"auditor-{secrets.token_hex(4)}"
+    ) -> None:
+        self._pulse = pulse or Pulse()
+        self._new_name = new_name
+        self._far: dict[Via, _Far] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for far in self._far.values():
+            await far.close()
 
     @asynccontextmanager
-    async def run(self, via: Via, argv: Sequence[str]) -> AsyncIterator[_SystemProcess]:
+    async def run(self, via: Via, argv: Sequence[str]) -> AsyncIterator[Running]:
         """See `Transport.run`. The command has no standard input and no terminal, and speaks the C locale."""
-        command = [*_prefix(via), *argv]
+        match via:
+            case LocalVia() | NetnsVia():
+                process: Running = await _here(via, argv)
+                try:
+                    yield process
+                finally:
+                    await process.end()
+            case SshVia() | DockerVia() | KubectlVia():
+                far = self._far.get(via) or self._far.setdefault(via, self._way(via))
+                async with far.client() as client:
+                    process = await self._there(far, client, argv)
+                    try:
+                        yield process
+                    finally:
+                        await process.end()
+            case _:
+                assert_never(via)
+
+    def _way(self, via: SshVia | DockerVia | KubectlVia) -> _Far:
+        match via:
+            case SshVia():
+                return Ssh(via, self._pulse)
+            case DockerVia():
+                return Docker(via, self._pulse)
+            case KubectlVia():
+                return Kubectl(via, self._pulse, self._new_name)
+            case _:
+                assert_never(via)
+
+    async def _there(self, far: _Far, client: Sequence[str], argv: Sequence[str]) -> Running:
         try:
-            child = await asyncio.create_subprocess_exec(
-                *command,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                start_new_session=True,  # Ctrl-C goes to us alone; nmap never reads keys
-                env={**os.environ, "LC_ALL": "C"},
-                preexec_fn=_die_with(os.getpid()),
-            )
+            return Watched(await start(client, fed=True), argv, far, self._pulse)
         except FileNotFoundError as error:
-            raise TransportError(_not_installed(command[0], via)) from error
+            message = f"`{client[0]}` is not installed on this machine; install the package {package(client[0])}"
+            raise TransportError(message) from error
         except OSError as error:
-            raise TransportError(f"`{command[0]}` cannot be started ({via}): {error.strerror}") from error
-        process = _SystemProcess(child, via, argv[0])
-        try:
-            yield process
-        finally:
-            await process.end()
+            raise TransportError(f"`{client[0]}` cannot be started: {error.strerror}") from error
 
 
-class _SystemProcess:
-    def __init__(self, child: asyncio.subprocess.Process, via: Via, program: str) -> None:
-        self._child = child
+async def _here(via: LocalVia | NetnsVia, argv: Sequence[str]) -> Running:
+    command = [*local.prefix(via), *argv]
+    try:
+        return _Here(await start(command), via, argv[0])
+    except FileNotFoundError as error:
+        raise TransportError(local.not_installed(command[0], via)) from error
+    except OSError as error:
+        raise TransportError(f"`{command[0]}` cannot be started ({via}): {error.strerror}") from error
+
+
+class _Here(Running):
+    """A command of this machine, which another program may have failed to start."""
+
+    def __init__(self, child: asyncio.subprocess.Process, via: LocalVia | NetnsVia, program: str) -> None:
+        super().__init__(child)
         self._via = via
         self._program = program
-        self._stderr = bytearray()
-        self._reading = asyncio.create_task(self._read_stderr())
-
-    @property
-    def pid(self) -> int:
-        """Its process id, which is its process group's too."""
-        return self._child.pid
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        assert self._child.stdout is not None  # noqa: S101 - asked for as a pipe; tells mypy so
-        while chunk := await self._child.stdout.read(_CHUNK):
-            yield chunk
 
     async def wait(self) -> int:
-        returncode = await self._child.wait()
-        await self._reading
-        if returncode and (problem := _start_problem(self._via, self._program, self.stderr)):
+        returncode = await super().wait()
+        if returncode and (problem := local.start_problem(self._via, self._program, self.stderr)):
             raise TransportError(problem)
         return returncode
-
-    @property
-    def stderr(self) -> str:
-        return self._stderr.decode("utf-8", "replace")
-
-    async def end(self) -> None:
-        """Terminate the process group if it still runs, and reap it."""
-        try:
-            if self._child.returncode is None:
-                self._signal(signal.SIGTERM)
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(_GRACE):  # wait_for of Python 3.11 may lose a cancellation
-                        await self._child.wait()
-        finally:  # cancelled again while waiting: no more patience
-            if self._child.returncode is None:
-                self._signal(signal.SIGKILL)
-                await self._child.wait()
-            self._reading.cancel()
-
-    def _signal(self, number: signal.Signals) -> None:
-        with suppress(ProcessLookupError):
-            os.killpg(self._child.pid, number)
-
-    async def _read_stderr(self) -> None:
-        assert self._child.stderr is not None  # noqa: S101 - asked for as a pipe; tells mypy so
-        while chunk := await self._child.stderr.read(_CHUNK):
-            self._stderr += chunk
-            del self._stderr[:-_STDERR_BYTES]
-
-
-def _die_with(parent: int) -> Callable[[], None]:
-    """Have the kernel end the child where we are killed outright (prctl(2)): nmap would go on scanning for nobody."""
-
-    def before_exec() -> None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # killed already
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    return before_exec
-
-
-def _not_installed(program: str, via: Via) -> str:
-    package = {"ip": "iproute2"}.get(program, program)
-    return f"`{program}` is not installed there ({via}); install the package {package}"
-
-
-def _netns_problem(via: NetnsVia, program: str, stderr: str) -> str | None:
-    """What `ip netns exec` says when it cannot start the command at all (iproute2, lib/namespace.c)."""
-    if "Cannot open network namespace" in stderr:
-        return f"there is no network namespace {via.name}; `ip netns list` shows those that exist"
-    if "setting the network namespace" in stderr or ("Operation not permitted" in stderr and "mount" in stderr):
-        return f"entering the network namespace {via.name} is not permitted; run as root"
-    if f'exec of "{program}" failed' in stderr:
-        return _not_installed(program, via)
-    return None
-
-
-def _prefix(via: Via) -> list[str]:
-    match via:
-        case LocalVia():
-            return []
-        case NetnsVia():
-            return ["ip", "netns", "exec", via.name]
-        case _:
-            assert_never(via)
-
-
-def _start_problem(via: Via, program: str, stderr: str) -> str | None:
-    """Why the command never started, where it was another program's to start it."""
-    match via:
-        case LocalVia():
-            return None
-        case NetnsVia():
-            return _netns_problem(via, program, stderr)
-        case _:
-            assert_never(via)

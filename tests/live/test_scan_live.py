@@ -82,6 +82,7 @@ class Watched(SystemTransport):
     """The real transport, that remembers which processes it started for a sweep."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.sweeps: list[int] = []
 
     @asynccontextmanager

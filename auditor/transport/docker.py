@@ -1,0 +1,67 @@
+"""Commands in a Docker container, or in one beside it that shares its network."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from auditor.model.inventory import DockerVia
+from auditor.transport.local import package
+from auditor.transport.said import last_line
+from auditor.transport.watch import Pulse, script
+
+_RAW = ("--cap-add", "NET_RAW", "--cap-add", "NET_ADMIN")
+
+
+class Docker:
+    """The `docker` commands for one container. Keeps nothing open."""
+
+    def __init__(self, via: DockerVia, pulse: Pulse) -> None:
+        self._via = via
+        self._pulse = pulse
+
+    @asynccontextmanager
+    async def client(self) -> AsyncIterator[list[str]]:
+        yield [*prefix(self._via, "--interactive"), "sh", "-c", script(self._pulse)]
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+    def not_started(self, returncode: int, stderr: str) -> str:
+        via, said = self._via, last_line(stderr)
+        known = {
+            "permission denied while trying to connect": "this user may not use Docker; add it to the group docker, or "
+            "run as root",
+            "Cannot connect to the Docker daemon": "Docker does not run, or not where DOCKER_HOST says; start it",
+            "No such container": f"there is no container {via.container}; `docker ps` shows those that run",
+            "is not running": f"the container {via.container} does not run; `docker start {via.container}` starts it",
+            "cannot join network of a non running": f"the container {via.container} does not run; "
+            f"`docker start {via.container}` starts it",
+            "is paused": f"the container {via.container} is paused; `docker unpause {via.container}` wakes it",
+            "No such image": f"the image {via.image} is not on this machine; `docker pull {via.image}` gets it",
+            '"sh": executable file not found': f"there is no `sh` in {via.image or via.container}; set `image` to one "
+            "that has it, nmap and iproute2",
+        }
+        for words, meaning in known.items():
+            if words in stderr:
+                return f"docker: {meaning}"
+        return (
+            f"docker: no command can be run in {via.container} (exit status {returncode}): {said or 'it says nothing'}"
+        )
+
+    def lost(self, said: str) -> str:
+        return f"the connection to the container {self._via.container} was lost: {last_line(said) or 'it has ended'}"
+
+    def not_installed(self, program: str) -> str:
+        where = self._via.image or self._via.container
+        other = "" if self._via.image else ", or set `image` to one that has it"
+        return f"`{program}` is not in {where}; add the package {package(program)} to it{other}"
+
+
+def prefix(via: DockerVia, *options: str) -> list[str]:
+    """What goes before a command. As root, since a container's own user has no raw sockets."""
+    if via.image is None:
+        return ["docker", "exec", *options, "--user", "0", via.container]
+    network = ["--network", f"container:{via.container}"]
+    beside = ["--rm", "--pull", "never", *options, "--user", "0", *network, *_RAW, "--entrypoint", ""]
+    return ["docker", "run", *beside, via.image]
