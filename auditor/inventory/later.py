@@ -10,10 +10,8 @@ from auditor.model.inventory import Path
 
 # Where such keys stand; `*` is any name.
 _KEYS: tuple[tuple[Path, tuple[str, ...]], ...] = (
-    (("viewpoints", "*"), ("sweep",)),
-    (("viewpoints", "*", "limits"), ("host_rate", "hosts", "windows")),
     (("viewpoints", "*", "via"), ("ssh", "docker", "kubectl")),
-    (("hosts", "*"), ("access", "limits")),
+    (("hosts", "*"), ("access",)),
     (("hosts", "*", "interfaces", "*"), ("bind", "dynamic")),
     (("hosts", "*", "services", "*"), ("http", "listens", "bind")),
     (("roles", "*", "services", "*"), ("http", "listens", "bind")),
