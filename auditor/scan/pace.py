@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from auditor.model.context import Context
 from auditor.model.expectation import HostLimits
 from auditor.model.inventory import Viewpoint
-from auditor.model.limits import Window, named, next_opening, open_until
+from auditor.model.limits import Limits, Window, named, next_opening, open_until
 from auditor.model.ports import PortSet
 from auditor.model.words import Address
 from auditor.scan import command
@@ -22,7 +22,7 @@ _TAIL = timedelta(seconds=30)  # before a window closes: the last look, which ha
 _LAST_LOOK = timedelta(seconds=60)  # after --max-duration, at most
 _PINGS = 8  # probes of one address at most: four kinds, twice
 _AT_ONCE = 4  # probes of one silent port within a second, at most
-_PROCESSES = 32  # runs of one host each, side by side
+PROCESSES = 32  # runs of one host each, side by side
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Pace:
         self._tail = min(_TAIL, (self._closes - now) / 10) if self._closes else _TAIL
         self._locks: dict[str, asyncio.Lock] = {}
         self._room = Room(viewpoint.limits.hosts) if viewpoint.limits.hosts else None
-        self._processes = asyncio.Semaphore(_PROCESSES)
+        self._processes = asyncio.Semaphore(PROCESSES)
         self._began = False
 
     def parts(self, argv: Sequence[str]) -> list[tuple[str, ...]]:
@@ -158,8 +158,14 @@ class Pace:
         return self._of(address).host
 
     def _rate(self, address: Address) -> int | None:
-        rates = [rate for rate in (self._limits.host_rate, self._of(address).rate) if rate is not None]
-        return min(rates, default=None)
+        return rate_to(address, self._limits, self._hosts)
+
+
+def rate_to(address: Address, viewpoint: Limits, hosts: Mapping[Address, HostLimits]) -> int | None:
+    """How many packets a second may go to the host of an address; None for any."""
+    host = hosts.get(address)
+    rates = [rate for rate in (viewpoint.host_rate, host.rate if host else None) if rate is not None]
+    return min(rates, default=None)
 
 
 def _gentle(options: Sequence[str], rate: int) -> bool:
