@@ -11,6 +11,8 @@ from auditor.model.words import Address, Family, Protocol, Technique
 
 # For one endpoint: most are recognised in 6 to 12, redis on an odd port in 26, and one that says nothing costs 120.
 VERSION_SECONDS = 45
+# Packets in the worst second of a conversation: with a service that answers every probe at once, with nothing known.
+CONVERSATION = 200
 
 
 def probe(
@@ -93,7 +95,9 @@ def slowed(options: Sequence[str], most: float) -> tuple[str, ...]:
             place = words.index(name) + 1
             words[place] = f"{min(most, float(words[place])):.10g}"
     if "-sV" in words:
-        words[words.index("-sV") : words.index("-sV") + 1] = ["-sV", "--max-parallelism", "1"]
+        light = [] if most >= CONVERSATION or "--version-intensity" in words else ["--version-intensity", "2"]
+        place = words.index("-sV") + 1
+        words[place:place] = ["--max-parallelism", "1", *light]
     return tuple(words)
 
 

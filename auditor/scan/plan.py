@@ -28,6 +28,8 @@ _GROUP_SECONDS = 60  # a killed sweep loses no more than the hosts of about a mi
 _LARGEST_GROUP = 256
 _UDP_SHARE = 0.1  # of the rate, while UDP runs beside a TCP sweep
 _UDP_FIRST = 0.8  # of that: the rest is for second looks beside it
+_TALKING = 50  # packets a second with a host that is asked what answers; nmap cannot limit those
+_TALKING_SHARE = 0.05  # of the rate, for that beside a sweep
 _ALONE_SHARE = 0.5  # of the rate, at most, for hosts with a rate of their own while others are swept
 _TRIES = {"declared": 2, "sweep": 2, "udp": 3, "canary": 2}  # probes to a port that stays silent, typically
 
@@ -139,7 +141,8 @@ class Plan:
 
     The search for silent neighbours, pings of silent addresses, version probes of open ports and the last look at what
     answered follow from what is found; they are not in it.
-    `refused` is what cannot be asked from there at all. `problem` is set where nothing can.
+    `refused` is what cannot be asked from there at all. `problem` is set where nothing can. `talking` is with how many
+    hosts version probes may talk beside `lanes`.
     """
 
     expectations: Expectations
@@ -148,10 +151,15 @@ class Plan:
     first: Lane
     lanes: tuple[Lane, ...]
     refused: tuple[Failure, ...] = ()
+    talking: int = 0
 
     @property
     def viewpoint(self) -> Viewpoint:
         return self.expectations.viewpoint
+
+    def talking_of(self, share: float) -> int:
+        """With how many hosts version probes may talk at a time where that share of the rate is theirs; at least one."""
+        return max(1, self.talking, int(self.viewpoint.rate * share / _TALKING))
 
     @property
     def problem(self) -> str | None:
@@ -190,8 +198,10 @@ def plan(expectations: Expectations, scope: Scope, abilities: Abilities) -> Plan
         udp = {}
     draft = _Draft(scope, abilities.technique, expectations.viewpoint.limits, expectations.limits)
     rate = float(expectations.viewpoint.rate)
-    share = rate * _UDP_SHARE if tcp and udp else rate
-    lanes = (*_sweeps(draft, tcp, rate - share if udp else rate), *_udp(draft, udp, share))
+    talking = int(rate * _TALKING_SHARE / _TALKING)
+    rest = rate - talking * _TALKING
+    share = rest * _UDP_SHARE if tcp and udp else rest
+    lanes = (*_sweeps(draft, tcp, rest - share if udp else rest), *_udp(draft, udp, share))
     return Plan(
         expectations,
         scope,
@@ -199,6 +209,7 @@ def plan(expectations: Expectations, scope: Scope, abilities: Abilities) -> Plan
         _first(draft, expectations, coverage, rate, raw=abilities.raw),
         tuple(lane for lane in lanes if lane.jobs),
         refused,
+        talking,
     )
 
 

@@ -25,7 +25,6 @@ from auditor.scan.versions import VersionJob, version_jobs, wants
 from auditor.transport import Transport
 
 _VERSIONS_SIDE_BY_SIDE = 16  # nmap runs, all viewpoints together; each costs 0.3 s of CPU to start, then mostly waits
-_VERSION_PACKETS = 100  # of the rate, for each host talked to: nmap cannot limit those, and about 50 a second were seen
 _AGAIN_SIDE_BY_SIDE = 4
 _UDP_AGAIN_SIDE_BY_SIDE = 8
 _ANY_PORT = PortSet.of(80)  # for a packet that has the kernel look for a neighbour; what it says is not used
@@ -71,7 +70,7 @@ class _Viewpoint:
             plan.viewpoint, transport, context, evidence, limits=plan.expectations.limits, until=until
         )
         self._version_gate = version_gate
-        self._version_room = Room(plan.viewpoint.rate // _VERSION_PACKETS)
+        self._version_room = Room(plan.talking)
         self._udp_gate = asyncio.Semaphore(_UDP_AGAIN_SIDE_BY_SIDE)
         self._technique: Technique = plan.abilities.technique
         self._wanted = wants(plan.expectations)
@@ -116,6 +115,7 @@ class _Viewpoint:
 
     async def _rest(self, lanes: Sequence[Lane], lost: frozenset[Address]) -> None:
         await together(*(self._lane(lane, versions=True) for lane in lanes))
+        await self._version_room.widen(self._plan.talking_of(1 - _LATE_SHARE))
         answering = await self._pings(lost)
         await self._once_more(answering)
 
@@ -254,7 +254,7 @@ class _Viewpoint:
             scope=plan.scope,
             technique=self._technique,
             profile=plan.expectations.profile,
-            side_by_side=self._version_room.places,
+            side_by_side=max(1, self._version_room.places),
         )
         if not jobs:
             return
@@ -271,7 +271,10 @@ class _Viewpoint:
     async def _version(self, job: VersionJob) -> None:
         rate = self._plan.viewpoint.rate / _VERSIONS_SIDE_BY_SIDE
         family = Family.of(job.targets[0].address)
-        run = await self._runner.run(f"{Purpose.VERSIONS}-{family}", job.argv(rate), gate=self._talking)
+        argv = job.argv(rate)
+        if self._plan.viewpoint.rate < command.CONVERSATION:
+            argv = command.slowed(argv, rate)
+        run = await self._runner.run(f"{Purpose.VERSIONS}-{family}", argv, gate=self._talking)
         self._version_progress.add(1)
         for target in job.targets:
             self._take_version(job, run, target.address)
