@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from auditor.addresses import by_address
 from auditor.inventory.coverage import Asked, Place, choose, cover, ports_asked, ports_of
 from auditor.inventory.cycles import no_cycles
-from auditor.model.expectation import Expectation, Expectations
+from auditor.model.expectation import Expectation, Expectations, HostLimits
 from auditor.model.inventory import Host, Inventory, Service, SourceRange, Viewpoint
+from auditor.model.limits import NO_LIMITS
 from auditor.model.ports import PortSet, partition
-from auditor.model.words import Basis, ExpectedState, Family, Profile, Protocol
+from auditor.model.words import Address, Basis, ExpectedState, Family, Profile, Protocol
 
 
 def expect(
@@ -36,7 +37,18 @@ def expect(
     with no_cycles():
         found = [one for place in sorted(coverage.places, key=_order) for one in expecting.of(place)]
     undeclared = tuple(sorted((p.address for p in coverage.places if p.host is None), key=by_address))
-    return Expectations(viewpoint, profile, tuple(found), tuple(sorted(coverage.left_out)), undeclared)
+    left_out = tuple(sorted(coverage.left_out))
+    return Expectations(viewpoint, profile, tuple(found), left_out, undeclared, dict(_limits(inventory, viewpoint)))
+
+
+def _limits(inventory: Inventory, viewpoint: Viewpoint) -> Iterator[tuple[Address, HostLimits]]:
+    """Where nothing is limited, nothing. A canary may be of a host that is not looked at."""
+    for host in inventory.hosts.values():
+        limits = host.limits
+        if limits != NO_LIMITS or viewpoint.limits.host_rate is not None:
+            for interface in host.interfaces.values():
+                for address in interface.addresses:
+                    yield address, HostLimits(host.name, limits.host_rate, limits.windows)
 
 
 def _order(place: Place) -> tuple[str, str, tuple[int, bytes]]:

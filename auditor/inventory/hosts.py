@@ -7,6 +7,7 @@ from typing import Any
 
 from auditor.inventory.files import Tree
 from auditor.inventory.interfaces import Attached
+from auditor.inventory.limits import host_limits
 from auditor.inventory.literals import is_literal
 from auditor.inventory.schema import MISNAMED, Broken, items, sound, told
 from auditor.inventory.services import Attachment, Services, check_roles, role_is_sound
@@ -57,6 +58,7 @@ def _host(tree: Tree, interfaces: dict[str, Interface], services: Services, name
         members=_members(tree, name, value.get("members", [])),
         firewall=_sound_items(value.get("firewall", [])),
         location=tree.at(path),
+        limits=host_limits(tree, (*path, "limits"), told(value, "limits", {})),
     )
 
 

@@ -10,9 +10,7 @@ from auditor.model.inventory import Path
 
 # Where such keys stand; `*` is any name.
 _KEYS: tuple[tuple[Path, tuple[str, ...]], ...] = (
-    (("viewpoints", "*"), ("sweep",)),
-    (("viewpoints", "*", "limits"), ("host_rate", "hosts", "windows")),
-    (("hosts", "*"), ("access", "limits")),
+    (("hosts", "*"), ("access",)),
     (("hosts", "*", "interfaces", "*"), ("bind", "dynamic")),
     (("hosts", "*", "services", "*"), ("http", "listens", "bind")),
     (("roles", "*", "services", "*"), ("http", "listens", "bind")),

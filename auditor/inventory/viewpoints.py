@@ -6,6 +6,7 @@ from typing import Any
 
 from auditor import addresses
 from auditor.inventory.files import Tree
+from auditor.inventory.limits import viewpoint_limits
 from auditor.inventory.literals import address, canary
 from auditor.inventory.schema import Broken, items, told
 from auditor.inventory.sources import networks
@@ -70,6 +71,8 @@ def _viewpoint(
         rate=int(told(told(value, "limits", {}), "rate", 5000)),
         via=_via(told(value, "via", "local")),
         location=tree.at(path),
+        limits=viewpoint_limits(tree, (*path, "limits"), told(value, "limits", {})),
+        slices=int(told(told(value, "sweep", {}), "slices", 1)),
     )
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from auditor.model.inventory import Service, Viewpoint
+from auditor.model.limits import Window
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, Basis, ExpectedState, Profile, Protocol
 
@@ -41,12 +43,22 @@ class LeftOut:
 
 
 @dataclass(frozen=True, slots=True)
+class HostLimits:
+    """How hard and when a host may be probed: packets a second to all of its addresses together."""
+
+    host: str
+    rate: int | None = None
+    windows: tuple[Window, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Expectations:
     """Everything expected from one viewpoint.
 
     The expectations partition the coverage: each (address, protocol, port) of it is in exactly one of them. They are
     sorted by host, interface, address, protocol and first port. `undeclared` are the addresses looked at that no host
-    declares, those included of which the evidence tells no more than that they live.
+    declares, those included of which the evidence tells no more than that they live. `limits` has every address, looked
+    at or not, of which it matters for limits which host has it.
     """
 
     viewpoint: Viewpoint
@@ -54,6 +66,7 @@ class Expectations:
     expectations: tuple[Expectation, ...]
     left_out: tuple[LeftOut, ...] = ()
     undeclared: tuple[Address, ...] = ()
+    limits: Mapping[Address, HostLimits] = field(default_factory=dict)
 
     def coverage(self) -> dict[tuple[Address, Protocol], PortSet]:
         """What this audit set out to look at."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
+from auditor.model.limits import NO_LIMITS, Limits
 from auditor.model.ports import PortSet
 from auditor.model.words import (
     Address,
@@ -156,7 +157,10 @@ class Canary:
 
 @dataclass(frozen=True, slots=True)
 class Viewpoint:
-    """A named place that probes leave from. `rate` is packets a second leaving it."""
+    """A named place that probes leave from. `rate` is packets a second leaving it.
+
+    `slices` is over how many audits the sweep of undeclared ports is spread.
+    """
 
     name: str
     kind: ViewpointKind
@@ -168,6 +172,8 @@ class Viewpoint:
     rate: int = 5000
     via: Via = LocalVia()
     location: Location | None = None
+    limits: Limits = NO_LIMITS
+    slices: int = 1
 
     @property
     def untrusted(self) -> bool:
@@ -231,6 +237,7 @@ class Host:
     members: tuple[str, ...] = ()
     firewall: tuple[str, ...] = ()
     location: Location | None = None
+    limits: Limits = NO_LIMITS
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from ipaddress import ip_address
 
 from auditor.addresses import ProbeTarget
 from auditor.model.ports import PortSet
-from auditor.model.words import Family, Protocol, Technique
+from auditor.model.words import Address, Family, Protocol, Technique
 
 # For one endpoint: most are recognised in 6 to 12, redis on an odd port in 26, and one that says nothing costs 120.
 VERSION_SECONDS = 45
+# Packets in the worst second of a conversation: with a service that answers every probe at once, with nothing known.
+CONVERSATION = 200
 
 
 def probe(
@@ -69,6 +72,43 @@ def versions(
     if printers:
         options.append("--allports")  # nmap leaves 9100 to 9107 out otherwise
     return _command(technique, targets, *options, "-p", str(ports))
+
+
+def split(argv: Sequence[str]) -> tuple[tuple[str, ...], tuple[Address, ...]]:
+    """One of these argument lists as what is asked, and of which addresses."""
+    first = len(argv)
+    while first and (argv[first - 1].count(".") == 3 or ":" in argv[first - 1]):  # no other last word looks like one
+        first -= 1
+    return tuple(argv[:first]), tuple(map(ip_address, argv[first:]))
+
+
+def rate(argv: Sequence[str]) -> float:
+    """The most packets a second of one of these argument lists."""
+    return float(argv[argv.index("--max-rate") + 1])
+
+
+def slowed(options: Sequence[str], most: float) -> tuple[str, ...]:
+    """The options with no rate above this, and one conversation at a time where there are any."""
+    words = list(options)
+    for name in ("--max-rate", "--min-rate"):
+        if name in words:
+            place = words.index(name) + 1
+            words[place] = f"{min(most, float(words[place])):.10g}"
+    if "-sV" in words:
+        light = [] if most >= CONVERSATION or "--version-intensity" in words else ["--version-intensity", "2"]
+        place = words.index("-sV") + 1
+        words[place:place] = ["--max-parallelism", "1", *light]
+    return tuple(words)
+
+
+def grouped(options: Sequence[str], hosts: int) -> tuple[str, ...]:
+    """The options with no more hosts in work at a time than that."""
+    words = list(options)
+    if "--max-hostgroup" in words:
+        place = words.index("--max-hostgroup") + 1
+        words[place] = str(min(hosts, int(words[place])))
+        return tuple(words)
+    return (*words[:-2], "--max-hostgroup", str(hosts), *words[-2:]) if "-p" in words else tuple(words)
 
 
 def _command(technique: Technique, targets: Sequence[ProbeTarget], *options: str) -> tuple[str, ...]:

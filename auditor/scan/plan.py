@@ -6,16 +6,18 @@ import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from itertools import islice
+from itertools import accumulate, islice
 
 from auditor.addresses import ProbeTarget, probe_target
-from auditor.model.expectation import Expectations
+from auditor.model.expectation import Expectations, HostLimits
 from auditor.model.inventory import Canary, Scope, Viewpoint
+from auditor.model.limits import Limits
 from auditor.model.observation import Failure
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, Basis, Family, Protocol, Technique
 from auditor.scan import command
 from auditor.scan.abilities import Abilities
+from auditor.scan.pace import PROCESSES, rate_to
 
 _CHUNK = 512  # addresses in one nmap run: keeps argument lists short
 _DECLARED_SIDE_BY_SIDE = 8
@@ -25,6 +27,10 @@ _LONG_SWEEP = 10.0  # seconds; from here on a sweep uses the whole rate alone
 _GROUP_SECONDS = 60  # a killed sweep loses no more than the hosts of about a minute
 _LARGEST_GROUP = 256
 _UDP_SHARE = 0.1  # of the rate, while UDP runs beside a TCP sweep
+_UDP_FIRST = 0.8  # of that: the rest is for second looks beside it
+_TALKING = 50  # packets a second with a host that is asked what answers; nmap cannot limit those
+_TALKING_SHARE = 0.05  # of the rate, for that beside a sweep
+_ALONE_SHARE = 0.5  # of the rate, at most, for hosts with a rate of their own while others are swept
 _TRIES = {"declared": 2, "sweep": 2, "udp": 3, "canary": 2}  # probes to a port that stays silent, typically
 
 
@@ -52,6 +58,8 @@ class Job:
     targets: tuple[ProbeTarget, ...]
     technique: Technique
     rate: float  # packets a second, at most
+    host_rate: int | None = None  # packets a second to its one host
+    hosts: int | None = None  # in work at a time, at most
     patient: bool = False  # a second look, one port a second
     absent: bool = False  # neighbours that the viewpoint's kernel does not find
 
@@ -77,9 +85,9 @@ class Job:
     def group(self) -> int:
         """How many hosts nmap has in work at a time."""
         if self.purpose is not Purpose.SWEEP:
-            return len(self.targets)
+            return self.hosts or len(self.targets)
         hosts = int(_GROUP_SECONDS * self.rate / (len(self.ports) * _TRIES["sweep"]))
-        return min(max(1, hosts), _LARGEST_GROUP)
+        return min(max(1, hosts), self.hosts or _LARGEST_GROUP, _LARGEST_GROUP)
 
     @property
     def argv(self) -> tuple[str, ...]:
@@ -94,7 +102,7 @@ class Job:
             rate=self.rate,
             least_rate=self.rate if sweep else None,
             retries=1 if sweep or self.patient else None,
-            group=self.group if sweep else None,
+            group=self.group if sweep or self.hosts is not None else None,
             patient=self.patient,
             absent=self.absent,
         )
@@ -133,7 +141,8 @@ class Plan:
 
     The search for silent neighbours, pings of silent addresses, version probes of open ports and the last look at what
     answered follow from what is found; they are not in it.
-    `refused` is what cannot be asked from there at all. `problem` is set where nothing can.
+    `refused` is what cannot be asked from there at all. `problem` is set where nothing can. `talking` is with how many
+    hosts version probes may talk beside `lanes`.
     """
 
     expectations: Expectations
@@ -142,10 +151,15 @@ class Plan:
     first: Lane
     lanes: tuple[Lane, ...]
     refused: tuple[Failure, ...] = ()
+    talking: int = 0
 
     @property
     def viewpoint(self) -> Viewpoint:
         return self.expectations.viewpoint
+
+    def talking_of(self, share: float) -> int:
+        """With how many hosts version probes may talk at a time where that share of the rate is theirs; at least one."""
+        return max(1, self.talking, int(self.viewpoint.rate * share / _TALKING))
 
     @property
     def problem(self) -> str | None:
@@ -161,8 +175,17 @@ class Plan:
 
     @property
     def seconds(self) -> float:
-        """About how long it takes where nothing answers, version probes left aside."""
-        return self.first.seconds + max((lane.seconds for lane in self.lanes), default=0.0)
+        """About how long it takes where nothing answers, version probes left aside.
+
+        A host with a rate of its own has one run at a time.
+        """
+        by_host: dict[str, float] = {}
+        for job in (job for lane in self.lanes for job in lane.jobs if job.host_rate is not None):
+            (address,) = job.addresses
+            host = self.expectations.limits.get(address)
+            name = host.host if host else str(address)
+            by_host[name] = by_host.get(name, 0.0) + job.seconds
+        return self.first.seconds + max((*(lane.seconds for lane in self.lanes), *by_host.values()), default=0.0)
 
 
 def plan(expectations: Expectations, scope: Scope, abilities: Abilities) -> Plan:
@@ -173,10 +196,12 @@ def plan(expectations: Expectations, scope: Scope, abilities: Abilities) -> Plan
     refused = () if abilities.raw else tuple(_refuse(udp))
     if not abilities.raw:
         udp = {}
-    draft = _Draft(scope, abilities.technique)
+    draft = _Draft(scope, abilities.technique, expectations.viewpoint.limits, expectations.limits)
     rate = float(expectations.viewpoint.rate)
-    share = rate * _UDP_SHARE if tcp and udp else rate
-    lanes = (_sweeps(draft, tcp, rate - share if udp else rate), _udp(draft, udp, share))
+    talking = int(rate * _TALKING_SHARE / _TALKING)
+    rest = rate - talking * _TALKING
+    share = rest * _UDP_SHARE if tcp and udp else rest
+    lanes = (*_sweeps(draft, tcp, rest - share if udp else rest), *_udp(draft, udp, share))
     return Plan(
         expectations,
         scope,
@@ -184,6 +209,7 @@ def plan(expectations: Expectations, scope: Scope, abilities: Abilities) -> Plan
         _first(draft, expectations, coverage, rate, raw=abilities.raw),
         tuple(lane for lane in lanes if lane.jobs),
         refused,
+        talking,
     )
 
 
@@ -196,31 +222,51 @@ def _refuse(udp: Mapping[Address, PortSet]) -> Iterator[Failure]:
 class _Draft:
     scope: Scope
     technique: Technique
+    limits: Limits
+    hosts: Mapping[Address, HostLimits]
 
     def jobs(
         self, purpose: Purpose, protocol: Protocol, wanted: Mapping[Address, PortSet], rate: float = 1.0
     ) -> tuple[Job, ...]:
-        """One job for each family and port set; hosts with equal sets go together."""
+        """One job for each family and port set; hosts with equal sets go together, those with an own rate alone."""
         groups: dict[tuple[int, PortSet], list[ProbeTarget]] = {}
+        alone: list[Job] = []
         for address, ports in wanted.items():
-            groups.setdefault((address.version, ports), []).append(probe_target(address, self.scope))
-        return tuple(
+            target = probe_target(address, self.scope)
+            most = rate_to(address, self.limits, self.hosts)
+            if most is None:
+                groups.setdefault((address.version, ports), []).append(target)
+            else:
+                alone.append(Job(purpose, protocol, ports, (target,), self.technique, min(rate, most), most))
+        together = (
             Job(purpose, protocol, ports, chunk, self.technique, rate)
             for (_, ports), targets in groups.items()
             for chunk in _chunks(targets)
         )
+        return (*together, *alone)
+
+    def lane(self, jobs: Sequence[Job], rate: float, most: int) -> Lane:
+        """The jobs, sharing the rate so that those which run together never exceed it."""
+        hosts = self.limits.hosts
+        together = max(1, min(most, len(jobs), hosts or most))
+        each = None if hosts is None else max(1, hosts // together)
+        return Lane(
+            tuple(replace(job, rate=min(rate / together, job.host_rate or rate), hosts=each) for job in jobs), together
+        )
+
+    def lane_alone(self, jobs: Sequence[Job], rate: float) -> tuple[Lane, float]:
+        """Jobs of one host each, as many together as the rate bears, and how much of it they take."""
+        rates = sorted((min(rate, job.host_rate or rate) for job in jobs), reverse=True)
+        sums = list(accumulate(rates[: min(PROCESSES, self.limits.hosts or PROCESSES)]))
+        together = max(1, sum(taken <= rate for taken in sums))
+        slow = (replace(job, rate=min(rate, job.host_rate or rate)) for job in jobs)
+        return Lane(tuple(slow), together), sums[together - 1] if sums else 0.0
 
 
 def _chunks(targets: Iterable[ProbeTarget]) -> Iterator[tuple[ProbeTarget, ...]]:
     rest = iter(targets)
     while chunk := tuple(islice(rest, _CHUNK)):
         yield chunk
-
-
-def _lane(jobs: Sequence[Job], rate: float, most: int) -> Lane:
-    """The jobs, sharing the rate so that those which run together never exceed it."""
-    together = max(1, min(most, len(jobs)))
-    return Lane(tuple(replace(job, rate=rate / together) for job in jobs), together)
 
 
 def _first(draft: _Draft, expectations: Expectations, coverage: Coverage, rate: float, *, raw: bool) -> Lane:
@@ -231,7 +277,7 @@ def _first(draft: _Draft, expectations: Expectations, coverage: Coverage, rate: 
             declared[one.address] = declared.get(one.address, PortSet()) | one.ports
     jobs = [*_canaries(draft, expectations.viewpoint.canaries, coverage, raw=raw)]
     jobs += draft.jobs(Purpose.DECLARED, Protocol.TCP, declared)
-    return _lane(jobs, rate, _DECLARED_SIDE_BY_SIDE)
+    return draft.lane(jobs, rate, _DECLARED_SIDE_BY_SIDE)
 
 
 def _canaries(draft: _Draft, canaries: Sequence[Canary], coverage: Coverage, *, raw: bool) -> Iterator[Job]:
@@ -246,11 +292,22 @@ def _canaries(draft: _Draft, canaries: Sequence[Canary], coverage: Coverage, *, 
         yield from draft.jobs(Purpose.CANARY, protocol, wanted)
 
 
-def _sweeps(draft: _Draft, tcp: Mapping[Address, PortSet], rate: float) -> Lane:
-    jobs = draft.jobs(Purpose.SWEEP, Protocol.TCP, tcp, rate)
+def _sweeps(draft: _Draft, tcp: Mapping[Address, PortSet], rate: float) -> tuple[Lane, ...]:
+    """Hosts with a rate of their own beside the others, which get what those leave of it."""
+    alone, jobs = _parted(draft.jobs(Purpose.SWEEP, Protocol.TCP, tcp, rate))
+    slow, taken = draft.lane_alone(alone, rate * _ALONE_SHARE if jobs else rate)
+    rate -= taken if jobs else 0
     long = any(job.seconds >= _LONG_SWEEP for job in jobs)
-    return _lane(jobs, rate, 1 if long else _SWEEPS_SIDE_BY_SIDE)
+    return draft.lane(jobs, rate, 1 if long else _SWEEPS_SIDE_BY_SIDE), slow
 
 
-def _udp(draft: _Draft, udp: Mapping[Address, PortSet], rate: float) -> Lane:
-    return _lane(draft.jobs(Purpose.UDP, Protocol.UDP, udp), rate, _UDP_SIDE_BY_SIDE)
+def _udp(draft: _Draft, udp: Mapping[Address, PortSet], rate: float) -> tuple[Lane, ...]:
+    """Hosts with a rate of their own last to first: their sweeps go the other way, and a host has one run at a time."""
+    alone, jobs = _parted(draft.jobs(Purpose.UDP, Protocol.UDP, udp, rate))
+    rate *= _UDP_FIRST if len(jobs) + len(alone) > _UDP_SIDE_BY_SIDE else 1
+    slow, taken = draft.lane_alone(alone[::-1], rate * _ALONE_SHARE if jobs else rate)
+    return draft.lane(jobs, rate - taken if jobs else rate, _UDP_SIDE_BY_SIDE), slow
+
+
+def _parted(jobs: Sequence[Job]) -> tuple[list[Job], list[Job]]:
+    return [job for job in jobs if job.host_rate is not None], [job for job in jobs if job.host_rate is None]

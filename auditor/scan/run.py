@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shlex
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol as Interface
 
 from auditor.errors import TransportError
@@ -18,7 +19,7 @@ from auditor.scan.merge import SILENCE, Board, covered
 from auditor.scan.nmap_records import HostRecord, Item, Progress, Seen, Sight, Skipped, Unread, bounded
 from auditor.scan.nmap_xml import NmapXmlReader
 from auditor.scan.plan import Job
-from auditor.transport import Transport
+from auditor.transport import Process, Transport
 
 _NOT_SENT = re.compile(r"^sendto in \w+: sendto\(.*\) => (.+)$", re.MULTILINE)
 
@@ -39,7 +40,8 @@ class EvidenceStore(Interface):
 class Run:
     """What one nmap run gave. `problem` says why it cannot be taken as whole; `noted` is its last word on stderr.
 
-    `unsent` is why the viewpoint's own machine did not send some of the probes, where it did not.
+    `unsent` is why the viewpoint's own machine did not send some of the probes, where it did not. `unasked` says of
+    single addresses why they were not asked to the end.
     """
 
     argv: tuple[str, ...]
@@ -49,6 +51,7 @@ class Run:
     problem: str | None = None
     noted: str = ""
     unsent: str | None = None
+    unasked: Mapping[Address, str] = field(default_factory=dict)
 
     @property
     def command(self) -> str:
@@ -64,20 +67,23 @@ async def run_nmap(
     argv: Sequence[str],
     sink: AbstractContextManager[Sink | None] | None = None,
     progress: Callable[[float, int], None] | None = None,
+    *,
+    end: End | None = None,
 ) -> Run:
     """Run nmap, copying its XML to `sink`. `progress` is told the percentage of the hosts in work, and hosts finished.
 
-    Whatever goes wrong with the run becomes its `problem`; what was finished before is kept.
+    Whatever goes wrong with the run becomes its `problem`, the end of its time too; what was finished before is kept.
     """
     started = time.monotonic()
     reader = NmapXmlReader()
     records: list[HostRecord] = []
     skipped: list[str] = []
     problem, noted, unsent = None, "", None
+    chunks = _Chunks(end)
     try:
         async with transport.run(via, argv) as process:
             with sink or nullcontext() as copy:
-                async for item in _items(reader, process.chunks(), copy):
+                async for item in _items(reader, chunks.of(process), copy):
                     match item:
                         case HostRecord():
                             records.append(item)
@@ -86,13 +92,16 @@ async def run_nmap(
                         case Progress():
                             percent = 0.0 if "Ping" in item.task else item.percent
                             (progress or _nobody)(percent, len(records))
-            try:
-                returncode = await process.wait()
-            except TransportError as error:  # what was finished before is kept, and the rest of stderr still holds
-                problem = str(error)
+            if end is not None and chunks.cut:
+                problem = end.reason
             else:
-                noted = _last_line(process.stderr)
-                problem = _problem(reader, returncode, noted)
+                try:
+                    returncode = await process.wait()
+                except TransportError as error:  # what was finished before is kept, and the rest of stderr still holds
+                    problem = str(error)
+                else:
+                    noted = _last_line(process.stderr)
+                    problem = _problem(reader, returncode, noted)
             if said := _NOT_SENT.search(process.stderr):
                 # nmap goes on, reports success, and names no more than the first ten such probes
                 unsent = f"the viewpoint's own machine did not send some of the probes: {bounded(said[1], 100)}"
@@ -101,6 +110,34 @@ async def run_nmap(
         problem = str(error)
     span = started, time.monotonic()
     return Run(tuple(argv), tuple(records), tuple(skipped), span, problem, noted, unsent)
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """When a run has to end, whatever it has done, and why."""
+
+    seconds: float
+    reason: str
+
+
+class _Chunks:
+    """The output of a process as it comes, until its time is over: then `cut` is true."""
+
+    def __init__(self, end: End | None) -> None:
+        self._when = None if end is None else asyncio.get_running_loop().time() + end.seconds
+        self.cut = False
+
+    async def of(self, process: Process) -> AsyncIterator[bytes]:
+        chunks = aiter(process.chunks())
+        try:
+            while True:
+                async with asyncio.timeout_at(self._when):
+                    chunk = await anext(chunks)
+                yield chunk
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            self.cut = True
 
 
 def _nobody(_percent: float, _hosts: int) -> None:
@@ -198,6 +235,8 @@ def reconcile(board: Board, run: Run, addresses: Sequence[Address], protocol: Pr
 def _why_missing(run: Run, address: Address, records: Sequence[HostRecord]) -> str:
     if reason := next((record.why_not for record in records if record.why_not), None):
         return reason
+    if address in run.unasked:
+        return run.unasked[address]
     said = f": {run.noted}" if run.noted else ""
     if str(address) in run.skipped:
         return f"nmap skipped this address, it has no usable way to it{said}"

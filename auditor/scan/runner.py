@@ -3,42 +3,116 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import datetime
 from itertools import count
 
 from auditor.model.context import Context, Event
+from auditor.model.expectation import HostLimits
 from auditor.model.inventory import Viewpoint
-from auditor.scan.run import EvidenceStore, Run, run_nmap
+from auditor.model.words import Address
+from auditor.scan import command
+from auditor.scan.pace import Pace, Turn
+from auditor.scan.run import End, EvidenceStore, Run, run_nmap
+from auditor.scan.together import Room, together
 from auditor.transport import Transport
+
+Gate = Callable[[int], AbstractAsyncContextManager[None]]  # a place for a run about so many addresses
 
 
 class Runner:
-    """The one way in which a scan starts nmap. What goes wrong with a run is in the run, and in `errors`."""
+    """The one way in which a scan starts nmap, and so the one that keeps to limits.
+
+    What goes wrong with a run is in the run, and in `errors`. After `until` no run starts and none goes on.
+    """
 
     def __init__(
-        self, viewpoint: Viewpoint, transport: Transport, context: Context, evidence: EvidenceStore | None
+        self,
+        viewpoint: Viewpoint,
+        transport: Transport,
+        context: Context,
+        evidence: EvidenceStore | None,
+        *,
+        limits: Mapping[Address, HostLimits],
+        until: datetime | None,
     ) -> None:
         self._viewpoint = viewpoint
         self._transport = transport
         self._context = context
         self._evidence = evidence
+        self._pace = Pace(viewpoint, limits, context, until)
         self._numbers = count(1)
         self._commands: list[str] = []
         self._errors: list[str] = []
         self._notes: dict[str, None] = {}
 
-    async def run(self, name: str, argv: Sequence[str], progress: Callable[[float, int], None] | None = None) -> Run:
-        """Run nmap at the viewpoint. `progress` is as in `run_nmap`. Raises only what the evidence store does."""
+    async def run(
+        self,
+        name: str,
+        argv: Sequence[str],
+        progress: Callable[[float, int], None] | None = None,
+        *,
+        gate: Gate | None = None,
+        last: bool = False,
+    ) -> Run:
+        """Run nmap at the viewpoint, in several runs where limits of hosts ask for it.
+
+        `progress` is as in `run_nmap`. `gate` is what each run has to pass once it has its hosts. `last` is the look at
+        whether paths still stand, for which some time is kept. Raises only what the evidence store does.
+        """
+        parts = self._pace.parts(argv)
+        if len(parts) == 1:
+            return await self._part(name, parts[0], progress, gate, last=last)
+        room = Room(max(1, int(command.rate(argv))))
+
+        async def one(part: tuple[str, ...]) -> Run:
+            async with room.take(max(1, int(command.rate(part)))):
+                return await self._part(name, part, None, gate or self._pace.process, last=last)
+
+        return _united(argv, await together(*map(one, parts)))
+
+    async def _part(
+        self,
+        name: str,
+        argv: tuple[str, ...],
+        progress: Callable[[float, int], None] | None,
+        gate: Gate | None,
+        *,
+        last: bool,
+    ) -> Run:
+        _, addresses = command.split(argv)
+        async with self._pace.hosts(argv), (gate or _open)(len(addresses)):
+            turn = self._pace.turn(argv, last=last)
+            if turn.refused is not None:
+                self._cut(turn.refused, of_host=turn.of_host)
+                return Run(argv, (), (), (0.0, 0.0), unasked=dict.fromkeys(addresses, turn.refused))
+            return await self._start(name, argv, progress, turn)
+
+    async def _start(
+        self, name: str, argv: Sequence[str], progress: Callable[[float, int], None] | None, turn: Turn
+    ) -> Run:
         name = f"{self._viewpoint.name}-{name}-{next(self._numbers):03}"
         sink = None if self._evidence is None else self._evidence.open(f"{name}.xml")
         self.tell(f"{name}: {shlex.join(argv)}", "debug")
-        run = await run_nmap(self._transport, self._viewpoint.via, argv, sink, progress)
+        end = None if turn.seconds is None else End(turn.seconds, turn.reason)
+        run = await run_nmap(self._transport, self._viewpoint.via, argv, sink, progress, end=end)
         self.tell(f"{name}: ended after {run.span[1] - run.span[0]:.1f} s", "debug")
         self._commands.append(run.command)
-        if run.problem is not None:
+        if run.problem is not None and run.problem == turn.reason:
+            self._cut(turn.reason, of_host=turn.of_host)
+        elif run.problem is not None:
             self._errors.append(f"{name}: {run.problem}")
             self.tell(f"{name}: {run.problem}", "warning")
         return run
+
+    def _cut(self, reason: str, *, of_host: bool) -> None:
+        """Time was over: of the viewpoint, and the scan is not whole; or of one host. Told once."""
+        if of_host:
+            self.note(f"some addresses were not asked to the end: {reason}")
+        elif reason not in self._errors:
+            self._errors.append(reason)
+            self.tell(reason, "warning")
 
     def note(self, message: str) -> None:
         """Something about the network that whoever reads the report should know; no error, each once."""
@@ -60,3 +134,28 @@ class Runner:
     @property
     def notes(self) -> tuple[str, ...]:
         return tuple(self._notes)
+
+
+@asynccontextmanager
+async def _open(_targets: int) -> AsyncIterator[None]:
+    """The gate that lets everybody through."""
+    yield
+
+
+def _united(argv: Sequence[str], runs: Sequence[Run]) -> Run:
+    """Several runs as the one that they are parts of; what went wrong with one is said of its own addresses."""
+    unasked: dict[Address, str] = {}
+    for run in runs:
+        if run.problem is not None:
+            unasked |= dict.fromkeys(command.split(run.argv)[1], run.problem)
+        unasked |= run.unasked
+    return Run(
+        argv=tuple(argv),
+        records=tuple(record for run in runs for record in run.records),
+        skipped=tuple(one for run in runs for one in run.skipped),
+        span=(min(run.span[0] for run in runs), max(run.span[1] for run in runs)),
+        problem=next((run.problem for run in runs if run.problem is not None), None),
+        noted=next((run.noted for run in runs if run.noted), ""),
+        unsent=next((run.unsent for run in runs if run.unsent is not None), None),
+        unasked=unasked,
+    )

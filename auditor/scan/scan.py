@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import datetime
 
 from auditor.addresses import ProbeTarget, by_address, probe_target
 from auditor.model.context import Context
@@ -23,7 +25,6 @@ from auditor.scan.versions import VersionJob, version_jobs, wants
 from auditor.transport import Transport
 
 _VERSIONS_SIDE_BY_SIDE = 16  # nmap runs, all viewpoints together; each costs 0.3 s of CPU to start, then mostly waits
-_VERSION_PACKETS = 100  # of the rate, for each host talked to: nmap cannot limit those, and about 50 a second were seen
 _AGAIN_SIDE_BY_SIDE = 4
 _UDP_AGAIN_SIDE_BY_SIDE = 8
 _ANY_PORT = PortSet.of(80)  # for a packet that has the kernel look for a neighbour; what it says is not used
@@ -33,14 +34,20 @@ _FRUITLESS = 2  # rounds of looking for neighbours without finding one; a link m
 
 
 async def scan(
-    plans: Sequence[Plan], *, transport: Transport, context: Context, evidence: EvidenceStore | None = None
+    plans: Sequence[Plan],
+    *,
+    transport: Transport,
+    context: Context,
+    evidence: EvidenceStore | None = None,
+    until: datetime | None = None,
 ) -> tuple[Scan, ...]:
-    """Carry out the plans, viewpoints side by side; one scan for each, in order.
+    """Carry out the plans, viewpoints side by side; one scan for each, in order. `until` is when their time is over.
 
     Whatever fails on the way is in the scans; only errors of the evidence store (RunError) are raised.
     """
     gate = asyncio.Semaphore(_VERSIONS_SIDE_BY_SIDE)
-    return tuple(await together(*(_Viewpoint(plan, transport, context, evidence, gate).scan() for plan in plans)))
+    scans = (_Viewpoint(plan, transport, context, evidence, gate, until=until).scan() for plan in plans)
+    return tuple(await together(*scans))
 
 
 class _Viewpoint:
@@ -53,13 +60,17 @@ class _Viewpoint:
         context: Context,
         evidence: EvidenceStore | None,
         version_gate: asyncio.Semaphore,
+        *,
+        until: datetime | None,
     ) -> None:
         self._plan = plan
         self._transport = transport
         self._context = context
-        self._runner = Runner(plan.viewpoint, transport, context, evidence)
+        self._runner = Runner(
+            plan.viewpoint, transport, context, evidence, limits=plan.expectations.limits, until=until
+        )
         self._version_gate = version_gate
-        self._version_room = Room(plan.viewpoint.rate // _VERSION_PACKETS)
+        self._version_room = Room(plan.talking)
         self._udp_gate = asyncio.Semaphore(_UDP_AGAIN_SIDE_BY_SIDE)
         self._technique: Technique = plan.abilities.technique
         self._wanted = wants(plan.expectations)
@@ -104,6 +115,7 @@ class _Viewpoint:
 
     async def _rest(self, lanes: Sequence[Lane], lost: frozenset[Address]) -> None:
         await together(*(self._lane(lane, versions=True) for lane in lanes))
+        await self._version_room.widen(self._plan.talking_of(1 - _LATE_SHARE))
         answering = await self._pings(lost)
         await self._once_more(answering)
 
@@ -198,22 +210,28 @@ class _Viewpoint:
         """Ask what answered whether it still does, and trust no silence where it does not."""
         gate = asyncio.Semaphore(_AGAIN_SIDE_BY_SIDE)
         gone: set[Address] = set()
+        unasked: dict[Address, str] = {}
 
         async def ask(port: int, addresses: Sequence[Address]) -> None:
             targets = [probe_target(address, self._plan.scope) for address in addresses]
             rate = self._plan.viewpoint.rate * _LATE_SHARE / _AGAIN_SIDE_BY_SIDE
             argv = command.probe(self._technique, Protocol.TCP, PortSet.of(port), targets, rate=rate)
             async with gate:
-                run = await self._runner.run(f"{Purpose.AGAIN}-{Family.of(addresses[0])}", argv)
+                run = await self._runner.run(f"{Purpose.AGAIN}-{Family.of(addresses[0])}", argv, last=True)
+            unasked.update(run.unasked)
             board = Board()
             for record in run.records:
                 board.add(record)
             for address in addresses:
-                (there if board.answered(address) else gone).add(address)
+                if board.answered(address) or address not in run.unasked:
+                    (there if board.answered(address) else gone).add(address)
 
         await together(*(ask(*each) for each in again.to_ask(self._board, self._canaries, self._addresses)))
         for address in again.lost(self._plan.viewpoint, self._addresses, gone, there):
             self._board.distrust_silence(address, again.GONE)
+        for address in again.lost(self._plan.viewpoint, self._addresses, unasked, there):
+            reason = unasked.get(address) or next(iter(unasked.values()))
+            self._board.distrust_silence(address, f"{reason}, before the last look at whether its path still stands")
 
     async def _ping(self, addresses: Sequence[Address], *, link: bool) -> None:
         for start in range(0, len(addresses), _PINGED):
@@ -236,7 +254,7 @@ class _Viewpoint:
             scope=plan.scope,
             technique=self._technique,
             profile=plan.expectations.profile,
-            side_by_side=self._version_room.places,
+            side_by_side=max(1, self._version_room.places),
         )
         if not jobs:
             return
@@ -252,12 +270,20 @@ class _Viewpoint:
 
     async def _version(self, job: VersionJob) -> None:
         rate = self._plan.viewpoint.rate / _VERSIONS_SIDE_BY_SIDE
-        async with self._version_room.take(len(job.targets)), self._version_gate:
-            family = Family.of(job.targets[0].address)
-            run = await self._runner.run(f"{Purpose.VERSIONS}-{family}", job.argv(rate))
+        family = Family.of(job.targets[0].address)
+        argv = job.argv(rate)
+        if self._plan.viewpoint.rate < command.CONVERSATION:
+            argv = command.slowed(argv, rate)
+        run = await self._runner.run(f"{Purpose.VERSIONS}-{family}", argv, gate=self._talking)
         self._version_progress.add(1)
         for target in job.targets:
             self._take_version(job, run, target.address)
+
+    @asynccontextmanager
+    async def _talking(self, hosts: int) -> AsyncIterator[None]:
+        """A place to talk to so many hosts."""
+        async with self._version_room.take(hosts), self._version_gate:
+            yield
 
     def _take_version(self, job: VersionJob, run: Run, address: Address) -> None:
         """A probe that timed out has met a service that says nothing; one that broke off has failed."""

@@ -22,18 +22,20 @@ async def together(*coroutines: Coroutine[Any, Any, T]) -> list[T]:
 
 
 class Room:
-    """So many places, of which each user takes as many as it needs, or all where it needs more."""
+    """So many places, of which each user takes as many as it needs, or all where it needs more.
+
+    Where there are none, users wait until it is widened.
+    """
 
     def __init__(self, places: int) -> None:
-        self.places = max(1, places)
-        self._free = self.places
+        self.places = self._free = places
         self._changed = asyncio.Condition()
 
     @asynccontextmanager
     async def take(self, places: int) -> AsyncIterator[None]:
-        wanted = min(places, self.places)
         async with self._changed:
-            await self._changed.wait_for(lambda: self._free >= wanted)
+            await self._changed.wait_for(lambda: self._free >= min(places, self.places) > 0)
+            wanted = min(places, self.places)
             self._free -= wanted
         try:
             yield
@@ -41,3 +43,10 @@ class Room:
             self._free += wanted
             async with self._changed:
                 self._changed.notify_all()
+
+    async def widen(self, places: int) -> None:
+        """From now on there are so many places, no fewer than before."""
+        async with self._changed:
+            self._free += places - self.places
+            self.places = places
+            self._changed.notify_all()

@@ -28,8 +28,9 @@ WHOLE: dict[str, Any] = {
             "targets": ["10.0.0.0/8"],
             "canaries": ["10.0.0.8:22/tcp"],
             "boundary": "filtered",
-            "limits": {"rate": 10},
+            "limits": {"rate": 10, "host_rate": 5, "hosts": 2, "windows": ["Mon-Fri 22:00-06:00 Europe/Berlin"]},
             "via": {"netns": "n"},
+            "sweep": {"slices": 7},
         },
         "public": {"kind": "public", "addresses": ["192.0.2.1"]},
     },
@@ -44,6 +45,7 @@ WHOLE: dict[str, Any] = {
             "roles": ["r", "q"],
             "interfaces": {"lan": ["10.0.0.1", "2001:db8::1"], "wan": {"addresses": ["10.1.0.1"]}},
             "firewall": ["ufw"],
+            "limits": {"rate": 5, "host_rate": 3, "windows": ["22:00-06:00"]},
             "services": {
                 "s": {"interfaces": ["lan"], "reason": "c", "class": "remote-admin", "protocol": "ssh"},
                 "w": {

@@ -36,7 +36,7 @@ GOOD: dict[str, Any] = {
             "targets": ["10.0.0.0/8"],
             "canaries": ["10.0.0.8:22/tcp"],
             "via": {"netns": "n"},
-            "limits": {"rate": 10},
+            "limits": {"rate": 10, "hosts": 2, "windows": ["22:00-06:00 Europe/Berlin"]},
         }
     },
     "roles": {"r": {"owner": "o", "tags": ["t"], "services": {"s": {"ports": "22/tcp", "from": ["one"]}}}},

@@ -86,7 +86,7 @@ def test_the_sweep_keeps_its_pace_and_retries_once() -> None:
     """The fewest and the most packets a second are one; silence must not slow it down; --open is never used."""
     argv = planned(some(ONE, "1-65535"), rate=5000).jobs[0].argv
 
-    assert "--min-rate 5000 --max-retries 1 --max-hostgroup 2 -p 1-65535 10.0.0.1" in " ".join(argv)
+    assert "--min-rate 4750 --max-retries 1 --max-hostgroup 2 -p 1-65535 10.0.0.1" in " ".join(argv)
     assert ("nmap", "--privileged") == argv[:2]
     assert {"-n", "-Pn", "-v", "-sS"} <= set(argv)
     assert "--open" not in argv
@@ -141,11 +141,11 @@ def test_canaries_are_asked_where_the_coverage_does_not() -> None:
 
 
 def test_estimates_probes_and_time() -> None:
-    """Two tries a silent port, at the viewpoint's rate."""
+    """Two tries a silent port, at the viewpoint's rate less what talking to open ports beside it takes."""
     found = planned(some(ONE, "1-65535"), some(TWO, "1-65535"), rate=5000)
 
     assert 4 * 65535 == found.probes
-    assert 53 == int(found.seconds)
+    assert 56 == int(found.seconds)
 
 
 def test_commands_can_be_pasted() -> None:
