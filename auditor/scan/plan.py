@@ -158,7 +158,7 @@ class Plan:
         return self.expectations.viewpoint
 
     def talking_of(self, share: float) -> int:
-        """With how many hosts version probes may talk at a time where that share of the rate is theirs; at least one."""
+        """With how many hosts version probes may talk at a time where that share of the rate is theirs: one or more."""
         return max(1, self.talking, int(self.viewpoint.rate * share / _TALKING))
 
     @property
