@@ -18,7 +18,6 @@ from types import TracebackType
 from lab import enter
 
 RESPONDERS = Path(__file__).with_name("responders.py")
-WIRES = "wires"  # the namespace that holds one bridge for each segment
 _POLL = 0.02  # seconds between looks at a port that is not open yet
 _PATIENCE = 30.0  # seconds until a process that should be ready counts as broken
 
@@ -48,15 +47,19 @@ class Process:
 
 @dataclass
 class Estate:
-    """Namespaces by name and the processes in them. A context manager: leaving it removes all of it."""
+    """Namespaces by name and the processes in them. A context manager: leaving it removes all of it.
 
+    `wires` is the namespace that holds one bridge for each segment; estates side by side need one each.
+    """
+
+    wires: str = "wires"
     processes: list[Process] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
 
     def __enter__(self) -> Estate:
         if not enter.isolated():
             raise LabError("estates are built only inside `python3 -m lab.enter`, never on the machine's own network")
-        self.namespace(WIRES)
+        self.namespace(self.wires)
         return self
 
     def __exit__(
@@ -84,16 +87,16 @@ class Estate:
 
     def segment(self, name: str) -> None:
         """A link that namespaces attach to."""
-        run("ip", "-n", WIRES, "link", "add", name, "type", "bridge", "mcast_snooping", "0")
-        run("ip", "-n", WIRES, "link", "set", "dev", name, "up")
+        run("ip", "-n", self.wires, "link", "add", name, "type", "bridge", "mcast_snooping", "0")
+        run("ip", "-n", self.wires, "link", "set", "dev", name, "up")
 
     def attach(
         self, namespace: str, interface: str, segment: str, addresses: Iterable[str], via: Iterable[str] = ()
     ) -> None:
         """Give `namespace` an interface on `segment`, with `addresses` (`10.0.0.1/24`) and default routes `via`."""
         port = f"v{len(self.names)}-{interface}"[:11] + f".{self._count_ports()}"
-        run("ip", "-n", WIRES, "link", "add", port, "type", "veth", "peer", "name", interface, "netns", namespace)
-        run("ip", "-n", WIRES, "link", "set", "dev", port, "master", segment, "up")
+        run("ip", "-n", self.wires, "link", "add", port, "type", "veth", "peer", "name", interface, "netns", namespace)
+        run("ip", "-n", self.wires, "link", "set", "dev", port, "master", segment, "up")
         run("ip", "-n", namespace, "link", "set", "dev", interface, "up")
         for address in addresses:
             nodad = ["nodad"] if ip_interface(address).version == 6 else []
@@ -154,7 +157,7 @@ class Estate:
                 raise LabError(f"{process.name} does not listen on {port} (exit code {process.popen.returncode})")
 
     def _count_ports(self) -> int:
-        return len(run("ip", "-n", WIRES, "-o", "link", "show", "type", "veth").splitlines())
+        return len(run("ip", "-n", self.wires, "-o", "link", "show", "type", "veth").splitlines())
 
 
 def run(*argv: str, stdin: str | None = None) -> str:

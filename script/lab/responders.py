@@ -209,6 +209,7 @@ def dns(question: bytes) -> bytes | None:
 
 UDP: dict[str, Callable[[bytes], bytes | None]] = {
     "dns": dns,
+    "echo": lambda packet: packet or b"?",  # answers everything, an empty datagram too
     "wireguard": lambda _packet: None,  # answers none but its peers
 }
 
