@@ -31,15 +31,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Browser tests come last: Playwright keeps an event loop running, and no other test could start one beside it.
+    """Live tests come first, since they wait for most of their time, and others can run meanwhile.
 
-    Long tests are left out unless asked for, whatever `-m` says.
+    Browser tests come last: Playwright keeps an event loop running, and no other test could start one beside it. Long
+    tests are left out unless asked for, whatever `-m` says.
     """
     if not config.getoption("--long"):
         left_out = [item for item in items if item.get_closest_marker("long")]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
-    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+    items.sort(key=lambda item: (bool(item.get_closest_marker("browser")), not item.get_closest_marker("live")))
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
 
-from auditor.addresses import ProbeTarget, by_address, probe_target
+from auditor.addresses import by_address, probe_target
 from auditor.model.context import Context
 from auditor.model.observation import Failure, Scan
 from auditor.model.ports import PortSet
@@ -17,6 +17,7 @@ from auditor.scan import again, command
 from auditor.scan.merge import Board, reply_order
 from auditor.scan.plan import Job, Lane, Plan, Purpose
 from auditor.scan.progress import Progress
+from auditor.scan.refusals import second_looks
 from auditor.scan.run import EvidenceStore, Run, reconcile, silent_if_absent, undisputed
 from auditor.scan.runner import Runner
 from auditor.scan.source import check_sources, unresolved
@@ -75,6 +76,7 @@ class _Viewpoint:
         self._technique: Technique = plan.abilities.technique
         self._wanted = wants(plan.expectations)
         self._addresses = {address: None for address, _ in self._wanted.coverage}
+        self._hosts = {one.address: one.host for one in plan.expectations.expectations}
         self._board = Board()
         self._canaries = Board()
         self._probe_failures: list[Failure] = []
@@ -154,34 +156,19 @@ class _Viewpoint:
                 for part in (job.without(self._absent), job.absent_only(self._absent)):
                     if part is not None:
                         await self._job(part)
-            if job.purpose is Purpose.UDP and (second := self._udp_again(job)) is not None:
-                async with self._udp_gate:
-                    await self._job(second)
+            if job.purpose is Purpose.UDP:
+                await self._udp_again(job)
             if versions:
                 await self._versions()
 
         await together(*(one(job) for job in lane.jobs))
 
-    def _udp_again(self, job: Job) -> Job | None:
-        """A second look at UDP ports that stayed silent on hosts which refuse others; None where there are none.
-
-        Such a host answers for closed ports, but limits how often: Linux sends one ICMP error a second after a burst of
-        six. Silence may then be a closed port whose refusal was held back. All hosts go into one run, which waits for
-        each by itself.
-        """
-        again: list[ProbeTarget] = []
-        ports = PortSet()
-        for target in job.targets:
-            silent = self._board.ports(target.address, Protocol.UDP, PortState.OPEN_FILTERED) & job.ports
-            if silent and self._board.ports(target.address, Protocol.UDP, PortState.CLOSED):
-                again.append(target)
-                ports |= silent
-        if not again:
-            return None
-        rate = job.rate / _UDP_AGAIN_SIDE_BY_SIDE
-        second = replace(job, ports=ports, targets=tuple(again), patient=True, rate=rate)
-        self._progress.grow(second.probes)
-        return second
+    async def _udp_again(self, job: Job) -> None:
+        for look in second_looks(job, self._board, self._hosts):
+            second = replace(look, rate=job.rate / _UDP_AGAIN_SIDE_BY_SIDE)
+            self._progress.grow(second.probes)
+            async with self._udp_gate:
+                await self._job(second)
 
     async def _job(self, job: Job) -> None:
         share = self._progress.share(job.probes, len(job.targets), job.group)

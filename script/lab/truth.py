@@ -42,6 +42,7 @@ class Slot:
     last: int
     state: str
     options: frozenset[Option]
+    due: Key | None = None  # a finding that must be there, on some of its ports if not on these
 
     def __str__(self) -> str:
         ports = f"{self.first}-{self.last}" if self.first != self.last else str(self.first)
@@ -104,14 +105,14 @@ class _Look:
             dead = self._unreachable(place, sights)
             for protocol, first, last, options in sights:
                 here = _Expected.of(place, protocol, first, self._view, self._drawn)
-                right = {
+                right = frozenset(
                     self._option(place, here, sight, first, proved=proved, unreachable=unreachable)
                     for sight, proved, unreachable in product(options, proofs, dead)
-                }
-                state = " or ".join(sorted({sight.state for sight in options}))
-                yield Slot(
-                    self._view.name, place.host.name, str(place.address), protocol, first, last, state, frozenset(right)
                 )
+                leaks = {option.finding for option in right if option.finding and option.finding[0] == "boundary-leak"}
+                state = " or ".join(sorted({sight.state for sight in options}))
+                address, due = str(place.address), next(iter(leaks), None)
+                yield Slot(self._view.name, place.host.name, address, protocol, first, last, state, right, due)
 
     # the network
 
@@ -144,6 +145,8 @@ class _Look:
         match verdict:
             case Verdict.DROP:
                 yield silence
+                if not by and self._view.segment not in _segments(place):
+                    yield Sight(FILTERED, "router")  # it finds no neighbour of that address, and may say so
             case Verdict.RESET:
                 yield Sight(CLOSED, "host")  # nobody can tell who has sent it
             case Verdict.REFUSE if protocol == "udp" and by == "host":
@@ -154,6 +157,14 @@ class _Look:
             case Verdict.ACCEPT:
                 yield from self._answer(place, protocol, port)
 
+    def _reset(self, place: Place, port: int) -> Iterator[Sight]:
+        """Declared ports are asked at leisure; of what a sweep asks, not all is answered, nor does each answer arrive."""
+        yield Sight(CLOSED, "host")
+        if (self._drawn.loss or place.machine.few_resets) and _Expected.of(
+            place, "tcp", port, self._view, self._drawn
+        ).undeclared:
+            yield Sight(FILTERED)
+
     def _refusal(self) -> Iterator[Sight]:
         yield Sight(CLOSED, "host")
         if self._drawn.loss:
@@ -162,7 +173,7 @@ class _Look:
     def _answer(self, place: Place, protocol: str, port: int) -> Iterator[Sight]:
         what = listening(place, protocol, port)
         if what is None:
-            yield from (Sight(CLOSED, "host"),) if protocol == "tcp" else self._refusal()
+            yield from self._reset(place, port) if protocol == "tcp" else self._refusal()
         elif protocol == "tcp" or what == "echo" or (what, port) == ("dns", 53):
             yield Sight(OPEN, "host")
         else:
@@ -275,6 +286,10 @@ class _Expected:
     answers: bool = True
     service_class: str | None = None
     speaks: str | None = None
+
+    @property
+    def undeclared(self) -> bool:
+        return self.why == "undeclared-port"
 
     @classmethod
     def of(cls, place: Place, protocol: str, port: int, view: View, drawn: Drawn) -> _Expected:

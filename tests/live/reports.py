@@ -17,6 +17,8 @@ def differences(slots: Iterable[Slot], report: dict[str, Any]) -> list[str]:
     slots = list(slots)
     said = _said(report)
     found = [f"{_key(finding)}: false" for finding in report["findings"] if _key(finding) not in _possible(slots)]
+    due = {slot.due for slot in slots if slot.due} - {_key(finding) for finding in report["findings"]}
+    found += [f"{key}: missed" for key in sorted(due)]
     for slot in slots:
         found += _wrong(slot, said[slot.view, slot.address, slot.protocol])
     total = sum(slot.last - slot.first + 1 for slot in slots)
