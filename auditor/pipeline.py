@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from auditor.evidence import read_listeners
 from auditor.grade import exposed, gate_verdict, grade, grade_changes
 from auditor.grade.verdict import verdict
 from auditor.inventory import Draft, Wanted, breaches, choose, draft, expect, lint, load_with_places, no_cycles, sight
+from auditor.model.ages import Freshness
 from auditor.model.audit import Audit, StageError
 from auditor.model.breach import Breach
 from auditor.model.change import Written
@@ -44,6 +45,8 @@ class Request:
     tags: Sequence[str] = ()
     fail_on: Sequence[str] = ()
     allow_unverified: bool = False
+    max_duration: timedelta | None = None
+    max_age: timedelta | None = None
     options: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -57,7 +60,11 @@ async def audit(
     """Look from the viewpoints and judge what is seen. Raises AuditorError where no verdict can be had."""
     expected = [expect(inventory, v, request.profile, hosts=request.hosts, tags=request.tags) for v in viewpoints]
     scans = await scan(
-        await plans(inventory, expected), transport=SystemTransport(), context=context, evidence=evidence
+        await plans(inventory, expected),
+        transport=SystemTransport(),
+        context=context,
+        evidence=evidence,
+        until=None if request.max_duration is None else request.started_at + request.max_duration,
     )
     if not any(scan.nmap_version for scan in scans):
         raise TransportError("; ".join(sorted({scan.failure or "nmap was not found" for scan in scans})))
@@ -68,7 +75,8 @@ def compare_evidence(
     inventory: Inventory, files: Mapping[Viewpoint, Sequence[Path]], request: Request, context: Context
 ) -> Audit:
     """Judge saved nmap XML. No packet is sent. Raises AuditorError where no verdict can be had."""
-    saved = {viewpoint: read_evidence(paths) for viewpoint, paths in files.items()}
+    freshness = None if request.max_age is None else Freshness(context.now(), request.max_age)
+    saved = {viewpoint: read_evidence(paths, freshness) for viewpoint, paths in files.items()}
     expected = [
         expect(inventory, viewpoint, Profile.COMPARE, hosts=request.hosts, tags=request.tags, asked=evidence.asked)
         for viewpoint, evidence in saved.items()

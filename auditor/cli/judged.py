@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from random import SystemRandom
+from types import MappingProxyType
 
 import click
 
@@ -58,8 +59,9 @@ def judge(
     fail_on: tuple[str, ...],
     allow_unverified: bool,
     style: Style,
+    given: Mapping[str, object] = MappingProxyType({}),
 ) -> int:
-    """Run `act` and write its reports; the exit code of its verdict."""
+    """Run `act` and write its reports; the exit code of its verdict. `given` are options of the command's own."""
     options.check_fail_on(fail_on, FAIL_ON_WORDS)
     wanted = options.parse_formats(formats)
     random = SystemRandom()
@@ -71,7 +73,7 @@ def judge(
         tags=tags,
         fail_on=fail_on,
         allow_unverified=allow_unverified,
-        options=_given(hosts=hosts, tags=tags, fail_on=fail_on, allow_unverified=allow_unverified),
+        options=_given(hosts=hosts, tags=tags, fail_on=fail_on, allow_unverified=allow_unverified, **given),
     )
     with Log(style) as log:
         run = rundir.RunDir(reports, inventory.name, request.id, request.started_at)

@@ -13,7 +13,7 @@ import click
 
 from auditor.cli.output import Style
 from auditor.errors import UsageError
-from auditor.inventory import expect, load
+from auditor.inventory import denying, expect, load
 from auditor.model.inventory import Inventory, Viewpoint
 from auditor.model.words import Profile, Severity
 from auditor.report import FORMATS, GATE_FORMATS, is_gate, relative
@@ -50,6 +50,12 @@ profile = click.option(
     default=Profile.STANDARD.value,
     show_default=True,
     help="quick: declared and usual ports; standard: all TCP ports, declared and usual UDP ports; full: more UDP.",
+)
+deny = click.option(
+    "--deny",
+    multiple=True,
+    metavar="NETWORK",
+    help="Never probe this network or address, whatever the inventory allows; repeats.",
 )
 reports_dir = click.option(
     "-o",
@@ -164,16 +170,17 @@ def expecting(command: Callable[..., int]) -> Callable[..., int]:
         hosts: Sequence[str],
         tags: Sequence[str],
         profile: str,
+        deny: Sequence[str],
         style: Style,
         **rest: Any,
     ) -> int:
-        declared = load_resolved(inventory_path)
+        declared = denying(load_resolved(inventory_path), deny)
         chosen = pick_viewpoints(declared, viewpoints)
         found = [expect(declared, viewpoint, Profile(profile), hosts=hosts, tags=tags) for viewpoint in chosen]
         return command(declared=declared, expected=found, style=style, **rest)
 
     asked = common(expected)
-    for option in (profile, tags, hosts, viewpoints, inventory):
+    for option in (deny, profile, tags, hosts, viewpoints, inventory):
         asked = option(asked)
     return asked
 

@@ -108,6 +108,7 @@ def cover(
     coverage.left_out.update(_ports_left_out(profile))
     if asked is not None:
         _add_undeclared(coverage, inventory, judge, asked, narrowed=narrowed)
+    coverage.left_out.update(judge.canaries())
     coverage.left_out.update(judge.without_family())
     return coverage
 
@@ -121,6 +122,7 @@ class _Judge:
         self._targets = addresses.Members(viewpoint.targets)
         self._allow = addresses.Members(inventory.scope.allow)
         self._deny = addresses.Members(inventory.scope.deny)
+        self._site = addresses.Members(inventory.scope.site)
         self._own = frozenset(viewpoint.addresses)
         self._missing = {
             family: f"the viewpoint {viewpoint.name} has no {family.spelled} address"
@@ -137,6 +139,8 @@ class _Judge:
             return self._missing[family]
         if address not in self._allow:
             return "outside the scope"
+        if address in self._site:
+            return "denied by --deny"
         if address in self._deny:
             return "in scope.deny"
         if address not in self._targets:
@@ -144,6 +148,12 @@ class _Judge:
         if address in self._own:
             return f"the viewpoint {self._viewpoint.name} itself"
         return None
+
+    def canaries(self) -> Iterator[LeftOut]:
+        """Those that the inventory's scope has, and whoever runs the audit denies."""
+        for canary in self._viewpoint.canaries:
+            if canary.address in self._site:
+                yield LeftOut(f"canary {canary.address}", "denied by --deny")
 
     def without_family(self) -> Iterator[LeftOut]:
         """One line for each family that the viewpoint lacks, where the scope has it or an address of it was refused."""
