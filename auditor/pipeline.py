@@ -29,6 +29,7 @@ from auditor.model.gate import Gate, Side
 from auditor.model.inventory import Inventory, LocalVia, Viewpoint
 from auditor.model.lint import JudgedBreach, Validation
 from auditor.model.observation import Scan
+from auditor.model.rotation import Rotation
 from auditor.model.words import Profile, ViewpointKind
 from auditor.scan import Check, EvidenceStore, Plan, examine, plan, probe_abilities, read_evidence, scan
 from auditor.transport import SystemTransport
@@ -36,7 +37,10 @@ from auditor.transport import SystemTransport
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the user asked for. `options` goes into the report for the record."""
+    """What the user asked for. `options` goes into the report for the record.
+
+    `rotations` tell by viewpoint when which slice of the undeclared ports was swept.
+    """
 
     id: str
     started_at: datetime
@@ -47,6 +51,7 @@ class Request:
     allow_unverified: bool = False
     max_duration: timedelta | None = None
     max_age: timedelta | None = None
+    rotations: Mapping[str, Rotation] = field(default_factory=dict)
     options: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -58,7 +63,8 @@ async def audit(
     evidence: EvidenceStore | None = None,
 ) -> Audit:
     """Look from the viewpoints and judge what is seen. Raises AuditorError where no verdict can be had."""
-    expected = [expect(inventory, v, request.profile, hosts=request.hosts, tags=request.tags) for v in viewpoints]
+    chosen = partial(expect, inventory, profile=request.profile, hosts=request.hosts, tags=request.tags)
+    expected = [chosen(viewpoint=v, rotation=request.rotations.get(v.name)) for v in viewpoints]
     scans = await scan(
         await plans(inventory, expected),
         transport=SystemTransport(),

@@ -15,7 +15,12 @@ from auditor.cli.duration import duration
 from auditor.cli.judged import judge, judging
 from auditor.inventory import denying
 from auditor.model.ages import spelled
+from auditor.model.audit import Audit
+from auditor.model.context import Context, Event
 from auditor.model.words import Profile
+from auditor.pipeline import Request
+from auditor.rundir import RunDir
+from auditor.sweeps import Sweeps
 
 
 @click.command("audit")
@@ -37,6 +42,7 @@ def command(
     profile: str,
     deny: tuple[str, ...],
     max_duration: timedelta | None,
+    reports: Path,
     **rest: Any,
 ) -> int:
     """Look from viewpoints, compare, write reports.
@@ -54,12 +60,18 @@ def command(
     """
     declared = denying(options.load_resolved(inventory_path), deny)
     chosen = options.pick_viewpoints(declared, viewpoints)
+
+    def act(request: Request, context: Context, run: RunDir) -> Audit:
+        sweeps = Sweeps(reports, lambda message: context.emit(Event("sweep", message, level="warning")))
+        rotations = sweeps.rotations(declared.name, chosen, request.started_at)
+        asked = replace(request, max_duration=max_duration, rotations=rotations)
+        return signals.run(pipeline.audit(declared, chosen, asked, context, run))
+
     return judge(
         declared,
         Profile(profile),
-        lambda request, context, run: signals.run(
-            pipeline.audit(declared, chosen, replace(request, max_duration=max_duration), context, run)
-        ),
+        act,
+        reports=reports,
         given={"deny": deny, "max_duration": max_duration and spelled(max_duration)},
         **rest,
     )

@@ -12,7 +12,7 @@ import click
 
 from auditor import rundir
 from auditor.cli import options
-from auditor.cli.output import Log, Style, summary
+from auditor.cli.output import Log, Style, clean, summary
 from auditor.grade.verdict import FAIL_ON_WORDS
 from auditor.model.audit import Audit
 from auditor.model.context import Context
@@ -20,6 +20,7 @@ from auditor.model.inventory import Inventory
 from auditor.model.words import Profile
 from auditor.pipeline import Request
 from auditor.report import FORMATS, document
+from auditor.sweeps import Sweeps
 
 _Judge = Callable[[Request, Context, rundir.RunDir], Audit]
 
@@ -83,6 +84,10 @@ def judge(
             for name in ("json", "html"):
                 run.write(f"report.{name}", FORMATS[name](report))
     run.publish()
+    sweeps = Sweeps(reports, lambda message: click.echo(clean(f"auditor: {message}"), err=True))
+    for comparison in audit.comparisons:
+        if comparison.swept and comparison.rotation:
+            sweeps.note(inventory.name, comparison.viewpoint.name, comparison.rotation)
     elsewhere = None in wanted.values()
     worth_a_mail = style.verbosity >= 0 or audit.verdict.exit_code != 0
     if not elsewhere and worth_a_mail:
