@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from auditor.evidence import read_listeners
 from auditor.grade import exposed, gate_verdict, grade, grade_changes
 from auditor.grade.verdict import verdict
 from auditor.inventory import Draft, Wanted, breaches, choose, draft, expect, lint, load_with_places, no_cycles, sight
+from auditor.model.ages import Freshness
 from auditor.model.audit import Audit, StageError
 from auditor.model.breach import Breach
 from auditor.model.change import Written
@@ -28,6 +29,7 @@ from auditor.model.gate import Gate, Side
 from auditor.model.inventory import Inventory, LocalVia, Viewpoint
 from auditor.model.lint import JudgedBreach, Validation
 from auditor.model.observation import Scan
+from auditor.model.rotation import Rotation
 from auditor.model.words import Profile, ViewpointKind
 from auditor.scan import Check, EvidenceStore, Plan, examine, plan, probe_abilities, read_evidence, scan
 from auditor.transport import SystemTransport, Transport
@@ -35,7 +37,10 @@ from auditor.transport import SystemTransport, Transport
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the user asked for. `options` goes into the report for the record."""
+    """What the user asked for. `options` goes into the report for the record.
+
+    `rotations` tell by viewpoint when which slice of the undeclared ports was swept.
+    """
 
     id: str
     started_at: datetime
@@ -44,6 +49,9 @@ class Request:
     tags: Sequence[str] = ()
     fail_on: Sequence[str] = ()
     allow_unverified: bool = False
+    max_duration: timedelta | None = None
+    max_age: timedelta | None = None
+    rotations: Mapping[str, Rotation] = field(default_factory=dict)
     options: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -55,10 +63,16 @@ async def audit(
     evidence: EvidenceStore | None = None,
 ) -> Audit:
     """Look from the viewpoints and judge what is seen. Raises AuditorError where no verdict can be had."""
-    expected = [expect(inventory, v, request.profile, hosts=request.hosts, tags=request.tags) for v in viewpoints]
+    chosen = partial(expect, inventory, profile=request.profile, hosts=request.hosts, tags=request.tags)
+    expected = [chosen(viewpoint=v, rotation=request.rotations.get(v.name)) for v in viewpoints]
     async with SystemTransport() as transport:
-        planned = await plans(inventory, expected, transport)
-        scans = await scan(planned, transport=transport, context=context, evidence=evidence)
+        scans = await scan(
+            await plans(inventory, expected, transport),
+            transport=transport,
+            context=context,
+            evidence=evidence,
+            until=None if request.max_duration is None else request.started_at + request.max_duration,
+        )
     if not any(scan.nmap_version for scan in scans):
         raise TransportError("; ".join(sorted({scan.failure or "nmap was not found" for scan in scans})))
     return _judge(inventory, expected, scans, request, context)
@@ -68,7 +82,8 @@ def compare_evidence(
     inventory: Inventory, files: Mapping[Viewpoint, Sequence[Path]], request: Request, context: Context
 ) -> Audit:
     """Judge saved nmap XML. No packet is sent. Raises AuditorError where no verdict can be had."""
-    saved = {viewpoint: read_evidence(paths) for viewpoint, paths in files.items()}
+    freshness = None if request.max_age is None else Freshness(context.now(), request.max_age)
+    saved = {viewpoint: read_evidence(paths, freshness) for viewpoint, paths in files.items()}
     expected = [
         expect(inventory, viewpoint, Profile.COMPARE, hosts=request.hosts, tags=request.tags, asked=evidence.asked)
         for viewpoint, evidence in saved.items()

@@ -96,6 +96,8 @@ class _Viewpoint:
             yield self._weak("targets", "; ".join(what))
         if before.boundary is Boundary.FILTERED and after.boundary is Boundary.ANY:
             yield self._weak("boundary", "was filtered, is any")
+        if after.slices > before.slices:
+            yield self._weak("sweep", f"was {_slices(before.slices)}, is {_slices(after.slices)}")
         if known := self._canaries():
             yield self._weak("canaries", f"now has {listed(known)}, which no host declares")
 
@@ -154,6 +156,10 @@ class _Viewpoint:
         known = {canary.address for canary in self._before.canaries}
         new = {canary.address for canary in self._after.canaries} - known
         return sorted((one for one in new if one not in self._declared), key=addresses.by_address)
+
+
+def _slices(count: int) -> str:
+    return "all ports in each audit" if count == 1 else f"{count} slices, of which each audit sweeps one"
 
 
 def _moves_into(networks: tuple[Network, ...], old: Address, new: Address) -> bool:

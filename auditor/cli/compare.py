@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +11,10 @@ import click
 
 from auditor import pipeline
 from auditor.cli import options
+from auditor.cli.duration import duration
 from auditor.cli.judged import judge, judging
 from auditor.errors import UsageError
+from auditor.model.ages import spelled
 from auditor.model.inventory import Inventory
 from auditor.model.words import Profile
 
@@ -25,8 +29,14 @@ from auditor.model.words import Profile
     metavar="[VIEWPOINT=]FILE",
     help="nmap's XML output, plain or gzip, and the viewpoint it was made from; repeats.",
 )
+@click.option(
+    "--max-age",
+    callback=duration,
+    metavar="DURATION",
+    help="What was seen longer ago, such as 7d, is unverified.",
+)
 @judging
-def command(*, inventory_path: Path, files: tuple[str, ...], **rest: Any) -> int:
+def command(*, inventory_path: Path, files: tuple[str, ...], max_age: timedelta | None, **rest: Any) -> int:
     """Compare saved nmap XML with the inventory. Sends no packet.
 
     The coverage is what the files asked, and every declared endpoint in the viewpoint's targets. The source address is
@@ -44,7 +54,10 @@ def command(*, inventory_path: Path, files: tuple[str, ...], **rest: Any) -> int
     return judge(
         declared,
         Profile.COMPARE,
-        lambda request, context, _run: pipeline.compare_evidence(declared, chosen, request, context),
+        lambda request, context, _run: pipeline.compare_evidence(
+            declared, chosen, replace(request, max_age=max_age), context
+        ),
+        given={"max_age": max_age and spelled(max_age)},
         **rest,
     )
 

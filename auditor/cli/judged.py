@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from random import SystemRandom
+from types import MappingProxyType
 
 import click
 
 from auditor import rundir
 from auditor.cli import options
-from auditor.cli.output import Log, Style, summary
+from auditor.cli.output import Log, Style, clean, summary
 from auditor.grade.verdict import FAIL_ON_WORDS
 from auditor.model.audit import Audit
 from auditor.model.context import Context
@@ -19,6 +20,7 @@ from auditor.model.inventory import Inventory
 from auditor.model.words import Profile
 from auditor.pipeline import Request
 from auditor.report import FORMATS, document
+from auditor.sweeps import Sweeps
 
 _Judge = Callable[[Request, Context, rundir.RunDir], Audit]
 
@@ -58,8 +60,9 @@ def judge(
     fail_on: tuple[str, ...],
     allow_unverified: bool,
     style: Style,
+    given: Mapping[str, object] = MappingProxyType({}),
 ) -> int:
-    """Run `act` and write its reports; the exit code of its verdict."""
+    """Run `act` and write its reports; the exit code of its verdict. `given` are options of the command's own."""
     options.check_fail_on(fail_on, FAIL_ON_WORDS)
     wanted = options.parse_formats(formats)
     random = SystemRandom()
@@ -71,7 +74,7 @@ def judge(
         tags=tags,
         fail_on=fail_on,
         allow_unverified=allow_unverified,
-        options=_given(hosts=hosts, tags=tags, fail_on=fail_on, allow_unverified=allow_unverified),
+        options=_given(hosts=hosts, tags=tags, fail_on=fail_on, allow_unverified=allow_unverified, **given),
     )
     with Log(style) as log:
         run = rundir.RunDir(reports, inventory.name, request.id, request.started_at)
@@ -81,6 +84,10 @@ def judge(
             for name in ("json", "html"):
                 run.write(f"report.{name}", FORMATS[name](report))
     run.publish()
+    sweeps = Sweeps(reports, lambda message: click.echo(clean(f"auditor: {message}"), err=True))
+    for comparison in audit.comparisons:
+        if comparison.swept and comparison.rotation:
+            sweeps.note(inventory.name, comparison.viewpoint.name, comparison.rotation)
     elsewhere = None in wanted.values()
     worth_a_mail = style.verbosity >= 0 or audit.verdict.exit_code != 0
     if not elsewhere and worth_a_mail:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import sys
 import tomllib
 from collections.abc import Callable, Collection, Iterable, Sequence
+from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import click
 
-from auditor.cli.output import Style
+from auditor.cli.output import Style, clean
 from auditor.errors import UsageError
-from auditor.inventory import expect, load
+from auditor.inventory import denying, expect, load
 from auditor.model.inventory import Inventory, Viewpoint
 from auditor.model.words import Profile, Severity
 from auditor.report import FORMATS, GATE_FORMATS, is_gate, relative
 from auditor.rundir import write_anywhere
+from auditor.sweeps import Sweeps
 from auditor.transport import look_up
 
 
@@ -51,6 +53,12 @@ profile = click.option(
     show_default=True,
     help="quick: declared and usual ports; standard: all TCP ports, declared and usual UDP ports; full: more UDP.",
 )
+deny = click.option(
+    "--deny",
+    multiple=True,
+    metavar="NETWORK",
+    help="Never probe this network or address, whatever the inventory allows; repeats.",
+)
 reports_dir = click.option(
     "-o",
     "--output",
@@ -60,6 +68,18 @@ reports_dir = click.option(
     show_default=True,
     metavar="DIR",
     help="Folder that gets a folder for this run.",
+)
+
+
+past_reports = click.option(
+    "-o",
+    "--output",
+    "reports",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("reports"),
+    show_default=True,
+    metavar="DIR",
+    help="Folder of the reports, which knows what was swept last.",
 )
 
 
@@ -164,16 +184,23 @@ def expecting(command: Callable[..., int]) -> Callable[..., int]:
         hosts: Sequence[str],
         tags: Sequence[str],
         profile: str,
+        deny: Sequence[str],
+        reports: Path,
         style: Style,
         **rest: Any,
     ) -> int:
-        declared = load_resolved(inventory_path)
+        declared = denying(load_resolved(inventory_path), deny)
         chosen = pick_viewpoints(declared, viewpoints)
-        found = [expect(declared, viewpoint, Profile(profile), hosts=hosts, tags=tags) for viewpoint in chosen]
+        sweeps = Sweeps(reports, lambda message: click.echo(clean(f"auditor: {message}"), err=True))
+        rotations = sweeps.rotations(declared.name, chosen, datetime.now(UTC))
+        found = [
+            expect(declared, each, Profile(profile), hosts=hosts, tags=tags, rotation=rotations.get(each.name))
+            for each in chosen
+        ]
         return command(declared=declared, expected=found, style=style, **rest)
 
     asked = common(expected)
-    for option in (profile, tags, hosts, viewpoints, inventory):
+    for option in (past_reports, deny, profile, tags, hosts, viewpoints, inventory):
         asked = option(asked)
     return asked
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 from auditor.drift.gather import gather
 from auditor.drift.replies import Replies
 from auditor.drift.rows import Facts, decide
-from auditor.model.drift import Comparison, Outcome
+from auditor.model.drift import Comparison, Drift, Outcome
 from auditor.model.expectation import Expectation, Expectations
 from auditor.model.observation import Failure, Observation, Scan
 from auditor.model.ports import PortSet
@@ -24,7 +24,7 @@ def compare(expectations: Expectations, scan: Scan) -> Comparison:
     """Compare what one viewpoint should see with what its scan saw."""
     if scan.failure:
         outcomes = tuple(Outcome(e, e.ports, Result.UNVERIFIED, scan.failure) for e in expectations.expectations)
-        return Comparison(expectations.viewpoint, expectations.profile, scan, outcomes, (), expectations.left_out)
+        return _compared(expectations, scan, outcomes, ())
     replies = Replies(expectations.viewpoint, scan)
     observed = _by_key(scan.observations)
     failed = _by_key(scan.failures)
@@ -42,7 +42,14 @@ def compare(expectations: Expectations, scan: Scan) -> Comparison:
         for outcome in _outcomes(expectation, observed, failed, facts)
     )
     drifts = gather(expectations, outcomes, facts)
-    return Comparison(expectations.viewpoint, expectations.profile, scan, outcomes, drifts, expectations.left_out)
+    return _compared(expectations, scan, outcomes, drifts)
+
+
+def _compared(
+    expectations: Expectations, scan: Scan, outcomes: tuple[Outcome, ...], drifts: tuple[Drift, ...]
+) -> Comparison:
+    e = expectations
+    return Comparison(e.viewpoint, e.profile, scan, outcomes, drifts, e.left_out, e.rotation)
 
 
 def _outcomes(

@@ -2,6 +2,7 @@
 
 from auditor.inventory.coverage import choose
 from auditor.inventory.cycles import no_cycles
+from auditor.inventory.denying import denying
 from auditor.inventory.draft_hosts import fit_name, usable
 from auditor.inventory.drafting import Draft, Wanted, draft
 from auditor.inventory.expecting import expect
@@ -17,6 +18,7 @@ __all__ = [
     "breaches",
     "choose",
     "copied",
+    "denying",
     "draft",
     "expect",
     "fit_name",

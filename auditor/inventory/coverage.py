@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 from auditor import addresses, catalogue
 from auditor.errors import UsageError
@@ -11,9 +12,11 @@ from auditor.inventory.text import clean, suggest
 from auditor.model.expectation import LeftOut
 from auditor.model.inventory import Host, Inventory, Viewpoint
 from auditor.model.ports import ALL_PORTS, PortSet
+from auditor.model.rotation import Rotation, slices
 from auditor.model.words import Address, Family, Profile, Protocol
 
 _NONE = PortSet()
+SWEEPING = frozenset({Profile.STANDARD, Profile.FULL})  # the profiles that look at all TCP ports
 _LEFT_OUT_PORTS = {
     (Profile.QUICK, Protocol.TCP): "TCP ports other than the declared and the usual ones",
     (Profile.QUICK, Protocol.UDP): "UDP ports other than the declared and the usual ones",
@@ -52,14 +55,29 @@ def ports_asked(asked: Asked) -> Ports:
     return lambda address, protocol, _, here: asked.get((address, protocol), _NONE) | here
 
 
-def ports_of(profile: Profile) -> Ports:
-    """What the profile probes."""
+def ports_of(profile: Profile, rotation: Rotation | None = None) -> Ports:
+    """What the profile probes; with `rotation`, of the undeclared TCP ports only the slice that is due."""
     usual = {protocol: catalogue.usual_ports(protocol) for protocol in Protocol}
     if profile is Profile.FULL:
         usual[Protocol.UDP] |= catalogue.top_udp_ports()
-    if profile is not Profile.QUICK:
-        usual[Protocol.TCP] = ALL_PORTS
+    if profile in SWEEPING:
+        usual[Protocol.TCP] |= _swept(len(rotation.swept))[rotation.due] if rotation else ALL_PORTS
     return lambda _, protocol, declared, __: usual[protocol] | declared
+
+
+def slices_left_out(rotation: Rotation) -> Iterator[LeftOut]:
+    """The slices that are not due, with their age."""
+    parts = _swept(len(rotation.swept))
+    for index, reason in rotation.left():
+        members = list(parts[index])
+        if members:
+            yield LeftOut(f"TCP {members[0]}-{members[-1]}", reason)
+
+
+@cache
+def _swept(count: int) -> tuple[PortSet, ...]:
+    """The slices of the TCP ports that no service of the catalogue usually listens on."""
+    return slices(ALL_PORTS - catalogue.usual_ports(Protocol.TCP), count)
 
 
 def choose(inventory: Inventory, hosts: Collection[str], tags: Collection[str]) -> dict[str, Host]:
@@ -108,6 +126,7 @@ def cover(
     coverage.left_out.update(_ports_left_out(profile))
     if asked is not None:
         _add_undeclared(coverage, inventory, judge, asked, narrowed=narrowed)
+    coverage.left_out.update(judge.canaries())
     coverage.left_out.update(judge.without_family())
     return coverage
 
@@ -121,6 +140,7 @@ class _Judge:
         self._targets = addresses.Members(viewpoint.targets)
         self._allow = addresses.Members(inventory.scope.allow)
         self._deny = addresses.Members(inventory.scope.deny)
+        self._site = addresses.Members(inventory.scope.site)
         self._own = frozenset(viewpoint.addresses)
         self._missing = {
             family: f"the viewpoint {viewpoint.name} has no {family.spelled} address"
@@ -137,6 +157,8 @@ class _Judge:
             return self._missing[family]
         if address not in self._allow:
             return "outside the scope"
+        if address in self._site:
+            return "denied by --deny"
         if address in self._deny:
             return "in scope.deny"
         if address not in self._targets:
@@ -144,6 +166,12 @@ class _Judge:
         if address in self._own:
             return f"the viewpoint {self._viewpoint.name} itself"
         return None
+
+    def canaries(self) -> Iterator[LeftOut]:
+        """Those that the inventory's scope has, and whoever runs the audit denies."""
+        for canary in self._viewpoint.canaries:
+            if canary.address in self._site:
+                yield LeftOut(f"canary {canary.address}", "denied by --deny")
 
     def without_family(self) -> Iterator[LeftOut]:
         """One line for each family that the viewpoint lacks, where the scope has it or an address of it was refused."""

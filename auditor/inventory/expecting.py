@@ -6,12 +6,13 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from auditor.addresses import by_address
-from auditor.inventory.coverage import Asked, Place, choose, cover, ports_asked, ports_of
+from auditor.inventory.coverage import SWEEPING, Asked, Place, choose, cover, ports_asked, ports_of, slices_left_out
 from auditor.inventory.cycles import no_cycles
 from auditor.model.expectation import Expectation, Expectations, HostLimits
 from auditor.model.inventory import Host, Inventory, Service, SourceRange, Viewpoint
 from auditor.model.limits import NO_LIMITS
 from auditor.model.ports import PortSet, partition
+from auditor.model.rotation import Rotation
 from auditor.model.words import Address, Basis, ExpectedState, Family, Profile, Protocol
 
 
@@ -23,22 +24,30 @@ def expect(
     hosts: Collection[str] = (),
     tags: Collection[str] = (),
     asked: Asked | None = None,
+    rotation: Rotation | None = None,
 ) -> Expectations:
     """What every endpoint of the coverage should be from the viewpoint.
 
     With `asked`, what saved evidence asked about, the coverage is that and every declared endpoint, and the profile is
-    `compare` whatever was given. `hosts` and `tags` narrow it to the hosts that have one of them. Raises UsageError for
-    a host or tag that matches nothing.
+    `compare` whatever was given. `hosts` and `tags` narrow it to the hosts that have one of them. `rotation` tells which
+    slice of the undeclared ports is due, where the viewpoint sweeps them in slices. Raises UsageError for a host or tag
+    that matches nothing.
     """
     profile = profile if asked is None else Profile.COMPARE
+    rotation = rotation if profile in SWEEPING and viewpoint.slices > 1 else None
+    narrowed = bool(hosts or tags)
     chosen = choose(inventory, hosts, tags)
-    coverage = cover(inventory, viewpoint, profile, chosen, asked, narrowed=bool(hosts or tags))
-    expecting = _Expecting(viewpoint, profile, asked)
+    coverage = cover(inventory, viewpoint, profile, chosen, asked, narrowed=narrowed)
+    if rotation:
+        coverage.left_out.update(slices_left_out(rotation))
+    expecting = _Expecting(viewpoint, profile, asked, rotation)
     with no_cycles():
         found = [one for place in sorted(coverage.places, key=_order) for one in expecting.of(place)]
     undeclared = tuple(sorted((p.address for p in coverage.places if p.host is None), key=by_address))
     left_out = tuple(sorted(coverage.left_out))
-    return Expectations(viewpoint, profile, tuple(found), left_out, undeclared, dict(_limits(inventory, viewpoint)))
+    limits = dict(_limits(inventory, viewpoint))
+    swept = None if narrowed else rotation
+    return Expectations(viewpoint, profile, tuple(found), left_out, undeclared, limits, swept)
 
 
 def _limits(inventory: Inventory, viewpoint: Viewpoint) -> Iterator[tuple[Address, HostLimits]]:
@@ -80,10 +89,12 @@ class _Expecting:
     hosts hold them as long as this lives.
     """
 
-    def __init__(self, viewpoint: Viewpoint, profile: Profile, asked: Asked | None) -> None:
+    def __init__(
+        self, viewpoint: Viewpoint, profile: Profile, asked: Asked | None, rotation: Rotation | None = None
+    ) -> None:
         self._viewpoint = viewpoint
         self._same_everywhere = asked is None  # the ports to look at depend on the host's services alone
-        self._covered = ports_of(profile) if asked is None else ports_asked(asked)
+        self._covered = ports_of(profile, rotation) if asked is None else ports_asked(asked)
         self._admitting: dict[tuple[int, Family], str | None] = {}
         self._holding: dict[tuple[int, Family], bool] = {}
         self._sets: dict[int, PortSet] = {}

@@ -8,6 +8,7 @@ from auditor.model.expectation import Expectation, LeftOut
 from auditor.model.inventory import Service, Viewpoint
 from auditor.model.observation import Observation, Scan
 from auditor.model.ports import PortSet
+from auditor.model.rotation import Rotation
 from auditor.model.words import Address, Family, Kind, Profile, Result
 
 
@@ -48,7 +49,10 @@ class Drift:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One viewpoint compared. `outcomes` has every endpoint of the coverage exactly once."""
+    """One viewpoint compared. `outcomes` has every endpoint of the coverage exactly once.
+
+    `rotation` tells which slice of the undeclared ports was swept, where that is one of several, on all hosts.
+    """
 
     viewpoint: Viewpoint
     profile: Profile
@@ -56,3 +60,9 @@ class Comparison:
     outcomes: tuple[Outcome, ...]
     drifts: tuple[Drift, ...]
     left_out: tuple[LeftOut, ...] = ()
+    rotation: Rotation | None = None
+
+    @property
+    def swept(self) -> bool:
+        """Whether the slice of a rotation was swept to its end."""
+        return self.rotation is not None and self.scan.failure is None and not self.scan.errors

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from auditor.model.inventory import Service, Viewpoint
 from auditor.model.limits import Window
 from auditor.model.ports import PortSet
+from auditor.model.rotation import Rotation
 from auditor.model.words import Address, Basis, ExpectedState, Profile, Protocol
 
 
@@ -58,7 +59,8 @@ class Expectations:
     The expectations partition the coverage: each (address, protocol, port) of it is in exactly one of them. They are
     sorted by host, interface, address, protocol and first port. `undeclared` are the addresses looked at that no host
     declares, those included of which the evidence tells no more than that they live. `limits` has every address, looked
-    at or not, of which it matters for limits which host has it.
+    at or not, of which it matters for limits which host has it. `rotation` tells which slice of the undeclared ports it
+    sweeps, where that is one of several, on all hosts.
     """
 
     viewpoint: Viewpoint
@@ -67,6 +69,7 @@ class Expectations:
     left_out: tuple[LeftOut, ...] = ()
     undeclared: tuple[Address, ...] = ()
     limits: Mapping[Address, HostLimits] = field(default_factory=dict)
+    rotation: Rotation | None = None
 
     def coverage(self) -> dict[tuple[Address, Protocol], PortSet]:
         """What this audit set out to look at."""

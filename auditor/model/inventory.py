@@ -49,10 +49,14 @@ class InventoryFile:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What may be probed. Deny wins. Only `addresses.probe_target` makes a probe target of it."""
+    """What may be probed. Deny wins. Only `addresses.probe_target` makes a probe target of it.
+
+    `site` is the part of `deny` that is none of the inventory's: whoever runs the audit denies it everywhere.
+    """
 
     allow: tuple[Network, ...]
     deny: tuple[Network, ...] = ()
+    site: tuple[Network, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from itertools import chain, pairwise
 from pathlib import Path
 
 from auditor.errors import EvidenceError
+from auditor.model.ages import Freshness
 from auditor.model.observation import Failure, Label, Observation, Reply, Scan
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, PortState, Protocol, Technique
@@ -68,22 +69,27 @@ class Evidence:
         )
 
 
-def read_evidence(paths: Sequence[Path]) -> Evidence:
+def read_evidence(paths: Sequence[Path], freshness: Freshness | None = None) -> Evidence:
     """Read nmap XML files, plain or gzipped, as one body of evidence. What is cut off is kept as far as it goes.
 
-    Raises EvidenceError where a file cannot be read or is not nmap XML.
+    With `freshness`, what is too old was asked about in vain, and is no sign of life either. Raises EvidenceError where
+    a file cannot be read or is not nmap XML.
     """
     board = Board()
     asked: dict[tuple[Address, Protocol], PortSet] = {}
     read = {one.digest: one for one in map(_read, paths)}.values()  # a copy of a file is no second look
     for one in read:
         for record in one.run.records:
-            board.add(record)
+            stale = freshness.stale(record.at or one.at) if freshness else None
+            if stale is None:
+                board.add(record)
             if record.reply is not None:
                 asked.setdefault((record.address, Protocol.TCP), PortSet())
             for protocol, ports in _reported(record):  # scanners other than nmap do not say what they asked
                 key = record.address, protocol
                 asked[key] = asked.get(key, PortSet()) | ports
+                if stale is not None:
+                    board.fail(record.address, protocol, ports, stale)
         for scan in one.reader.asked:
             if scan.protocol not in ("tcp", "udp"):
                 continue
@@ -95,7 +101,9 @@ def read_evidence(paths: Sequence[Path]) -> Evidence:
     starts = [one.reader.start for one in read if one.reader.start is not None]
     connect = any(scan.type == "connect" for one in read for scan in one.reader.asked)
     return Evidence(
-        observations=board.observations(max((one.at for one in read), default=datetime.fromtimestamp(0, UTC))),
+        observations=board.observations(
+            max((one.at for one in read if one.at), default=datetime.fromtimestamp(0, UTC))
+        ),
         replies=board.replies(),
         failures=board.failures(),
         asked=asked,
@@ -114,7 +122,7 @@ class _File:
     reader: NmapXmlReader
     run: Run
     addresses: tuple[Address, ...]  # that its scan was about
-    at: datetime
+    at: datetime | None
     digest: bytes  # of what it holds, unpacked
 
 
@@ -146,7 +154,7 @@ def _read(path: Path) -> _File:
     run = Run((), tuple(records), tuple(skipped), (0.0, 0.0), problem)
     meant = dict.fromkeys((*(record.address for record in records), *_meant(reader.start.args)))
     times = [finish.at if finish else None, reader.start.at]
-    at = next((time for time in times if time is not None), datetime.fromtimestamp(0, UTC))
+    at = next((time for time in times if time is not None), None)
     return _File(path, reader, run, tuple(meant), at, digest.digest())
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import accumulate, islice
 
-from auditor.addresses import ProbeTarget, probe_target
+from auditor.addresses import ProbeTarget, contains, probe_target
 from auditor.model.expectation import Expectations, HostLimits
 from auditor.model.inventory import Canary, Scope, Viewpoint
 from auditor.model.limits import Limits
@@ -158,7 +158,7 @@ class Plan:
         return self.expectations.viewpoint
 
     def talking_of(self, share: float) -> int:
-        """With how many hosts version probes may talk at a time where that share of the rate is theirs: one or more."""
+        """With how many hosts version probes may talk at a time, given that share of the rate; at least one."""
         return max(1, self.talking, int(self.viewpoint.rate * share / _TALKING))
 
     @property
@@ -285,6 +285,8 @@ def _canaries(draft: _Draft, canaries: Sequence[Canary], coverage: Coverage, *, 
     for protocol in (Protocol.TCP, Protocol.UDP) if raw else (Protocol.TCP,):
         wanted: dict[Address, PortSet] = {}
         for canary in canaries:
+            if contains(draft.scope.site, canary.address):
+                continue  # denied since the inventory was loaded
             asked = coverage.get((canary.address, protocol), PortSet())
             ports = PortSet() if canary.port is None else PortSet.of(canary.port) - asked
             if (canary.protocol or Protocol.TCP) is protocol and (ports or not asked):

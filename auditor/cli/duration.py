@@ -1,0 +1,22 @@
+"""Durations as people write them: `30s`, `90m`, `2h`, `1d`."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import click
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_DURATION = re.compile(r"([0-9]{1,6})([smhd])")
+
+
+def duration(context: click.Context, parameter: click.Parameter, value: str | None) -> timedelta | None:
+    """The callback of an option whose value is a whole number and its unit."""
+    if value is None:
+        return None
+    found = _DURATION.fullmatch(value)
+    if not found:
+        message = f"{value!r} is not a duration; write a whole number and s, m, h or d, such as 90m"
+        raise click.BadParameter(message, context, parameter)
+    return timedelta(**{_UNITS[found[2]]: int(found[1])})
