@@ -14,7 +14,7 @@ from auditor.model.observation import Failure, Scan
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, Family, PortState, Protocol, Technique
 from auditor.scan import again, command
-from auditor.scan.merge import Board, reply_order
+from auditor.scan.merge import SILENCE, Board, reply_order
 from auditor.scan.plan import Job, Lane, Plan, Purpose
 from auditor.scan.progress import Progress
 from auditor.scan.refusals import second_looks
@@ -255,16 +255,30 @@ class _Viewpoint:
                 self._versioned[key] = self._versioned.get(key, PortSet()) | job.ports
         await together(*(self._version(job) for job in jobs))
 
-    async def _version(self, job: VersionJob) -> None:
+    async def _version(self, job: VersionJob, *, again: bool = False) -> None:
+        """nmap asks a single port only twice whether it is open; where both were lost, ask once more."""
         rate = self._plan.viewpoint.rate / _VERSIONS_SIDE_BY_SIDE
         family = Family.of(job.targets[0].address)
         argv = job.argv(rate)
         if self._plan.viewpoint.rate < command.CONVERSATION:
             argv = command.slowed(argv, rate)
         run = await self._runner.run(f"{Purpose.VERSIONS}-{family}", argv, gate=self._talking)
-        self._version_progress.add(1)
+        lost = tuple(target for target in job.targets if not again and self._lost(job, run, target.address))
         for target in job.targets:
-            self._take_version(job, run, target.address)
+            if target not in lost:
+                self._take_version(job, run, target.address)
+        if lost:
+            await self._version(replace(job, targets=lost), again=True)
+        else:
+            self._version_progress.add(1)
+
+    def _lost(self, job: VersionJob, run: Run, address: Address) -> bool:
+        """Whether a probe of one port has found it silent, which was open."""
+        return len(job.ports) == 1 and any(
+            one.sight.reason == SILENCE and one.sight.state is PortState.FILTERED
+            for record in run.of(address)
+            for one in record.seen
+        )
 
     @asynccontextmanager
     async def _talking(self, hosts: int) -> AsyncIterator[None]:

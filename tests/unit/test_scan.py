@@ -329,6 +329,23 @@ def test_versions_are_asked_of_open_ports_and_confirm_them() -> None:
     assert () == found.probe_failures
 
 
+def test_an_open_port_that_a_version_probe_finds_silent_is_asked_once_more() -> None:
+    """Both of the packets that ask whether it is open may be lost; only the address that was silent is asked again."""
+    asked: list[list[str]] = []
+
+    def lossy(argv: Sequence[str]) -> Said:
+        asked.append(targets(argv))
+        silent = port(7, "filtered", "no-response") if len(asked) == 1 else port(7, "open", "syn-ack")
+        return Said(
+            document(argv, *(host(a, silent if a == str(ONE) else port(7, "open", "syn-ack")) for a in asked[-1]))
+        )
+
+    found, _ = carried_out(FakeTransport(sees_open(lossy)), expectations(ONE, TWO))
+
+    assert [["10.0.0.1", "10.0.0.2"], ["10.0.0.1"]] == asked
+    assert () == found.probe_failures
+
+
 @pytest.mark.parametrize(
     ("said", "reasons", "mute"),
     [
@@ -422,9 +439,9 @@ def test_second_looks_of_all_hosts_are_one_run() -> None:
     wanted = expectations(ONE)
     udp = tuple(
         Expectation(
-            "vp", "h", "public", address, Protocol.UDP, PortSet.of(1, 2, 3), ExpectedState.BLOCKED, Basis.UNDECLARED
+            "vp", name, "public", address, Protocol.UDP, PortSet.of(1, 2, 3), ExpectedState.BLOCKED, Basis.UNDECLARED
         )
-        for address in (ONE, TWO)
+        for name, address in (("h1", ONE), ("h2", TWO))
     )
     transport = FakeTransport(limited)
     carried_out(transport, Expectations(wanted.viewpoint, wanted.profile, udp))
