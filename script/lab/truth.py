@@ -158,7 +158,7 @@ class _Look:
                 yield from self._answer(place, protocol, port)
 
     def _reset(self, place: Place, port: int) -> Iterator[Sight]:
-        """Declared ports are asked at leisure; of what a sweep asks, some is not answered, and some answers are lost."""
+        """Declared ports are asked at leisure; a sweep may get no answer, or lose it."""
         yield Sight(CLOSED, "host")
         if (self._drawn.loss or place.machine.few_resets) and _Expected.of(
             place, "tcp", port, self._view, self._drawn
