@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
-import shutil
 import signal
+import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
@@ -16,6 +18,7 @@ from lab.estate import Estate, run
 
 from auditor.errors import TransportError
 from auditor.model.inventory import SshVia
+from auditor.scan import probe_abilities
 from auditor.transport import SystemTransport, capture
 from auditor.transport.watch import Pulse
 from tests.live.audits import AUDITOR, Audited, result, start
@@ -29,11 +32,17 @@ scope: {allow: [10.76.3.0/24, "2001:db8:76::/64"]}
 viewpoints:
   far: {kind: internal, addresses: [10.76.3.2, "2001:db8:76::2"], via: VIA, limits: {rate: RATE}}
 hosts:
-  web: {owner: o, interfaces: {lan: [10.76.3.3, "2001:db8:76::3"]}, services: {ssh: {ports: 22/tcp, from: [10.76.3.2], families: [ipv4], reason: r}}}
+  web:
+    owner: o
+    interfaces: {lan: [10.76.3.3, "2001:db8:76::3"]}
+    services: {ssh: {ports: 22/tcp, from: [10.76.3.2], families: [ipv4], reason: r}}
   db: {owner: o, interfaces: {lan: [10.76.3.4]}}
 """
 DROPS = "table inet f { chain input { type filter hook input priority 0; policy drop; tcp dport 6379 accept; }; }"
-CUT = "table inet f { chain forward { type filter hook forward priority 0; policy drop; }; }"
+DROP_ALL = "table inet f { chain input { type filter hook input priority 0; policy drop; }; }"
+CLONE_NEWNET = 0x40000000  # linux/sched.h
+SSH_VIA = "{ssh: {host: probe}}"
+LOST = "the ssh connection to probe was lost"
 SSHD = """
 Port 22
 HostKey {folder}/host_key
@@ -45,19 +54,29 @@ SetEnv PATH={folder}/bin:/usr/bin:/bin
 ForceCommand echo "Welcome!"; exec sh -c "$SSH_ORIGINAL_COMMAND"
 """
 SSH = """
-Host gate probe
+Host gate probe renewed
   User root
   IdentityFile {folder}/key
   IdentitiesOnly yes
   UserKnownHostsFile {folder}/known_hosts
-Host gate
+Host gate renewed
   HostName 10.76.1.1
+Host renewed
+  HostKeyAlias renewed
+Host astray
+  HostName 10.76.1.77
 Host probe
   HostName 10.76.2.2
   ProxyJump gate
   ControlMaster auto
   ControlPath {folder}/mine
   ControlPersist yes
+"""
+# Root needs none, and another user would need one that is set up, so this is no real one.
+SUDO = """#!/bin/sh
+test "$1 $2" = "-n --" || exit 1
+shift 2
+BY_SUDO=yes exec "$@"
 """
 HOME = ("ip", "netns", "exec", "tr-home")
 
@@ -73,18 +92,15 @@ class Far:
         """The command line of each process at `probe` but its sshd."""
         found = []
         for pid in run("ip", "netns", "pids", "tr-probe").split():
-            try:
-                line = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-            except FileNotFoundError:
-                continue
+            line = b" ".join(arguments(pid)).decode()
             if line and "sshd" not in line:
                 found.append(line)
         return found
 
-    def await_gone(self, seconds: float) -> list[str]:
-        """The commands that are still there after so long."""
+    def await_gone(self, seconds: float, word: str = "") -> list[str]:
+        """The commands, with that word in them, that are still there after so long."""
         deadline = monotonic() + seconds
-        while (left := self.commands()) and monotonic() < deadline:
+        while (left := [line for line in self.commands() if word in line]) and monotonic() < deadline:
             sleep(0.1)
         return left
 
@@ -94,9 +110,11 @@ def far(program: Program, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     folder = tmp_path_factory.mktemp("far")
     for key in ("host_key", "key"):
         run(program("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-f", str(folder / key))
-    host_key = (folder / "host_key.pub").read_text(encoding="ascii")
-    (folder / "known_hosts").write_text(f"10.76.1.1 {host_key}10.76.2.2 {host_key}", encoding="ascii")
+    host_key, other = ((folder / f"{key}.pub").read_text(encoding="ascii") for key in ("host_key", "key"))
+    (folder / "known_hosts").write_text(f"10.76.1.1 {host_key}10.76.2.2 {host_key}renewed {other}", encoding="ascii")
     (folder / "bin").mkdir()
+    (folder / "bin" / "sudo").write_text(SUDO, encoding="ascii")
+    (folder / "bin" / "sudo").chmod(0o755)
     (folder / "ssh_config").write_text(SSH.format(folder=folder), encoding="utf-8")
     (folder / "sshd_config").write_text(SSHD.format(folder=folder), encoding="utf-8")
     run("mount", "--bind", str(folder / "ssh_config"), "/etc/ssh/ssh_config")  # in the lab's own mount namespace
@@ -113,11 +131,17 @@ def far(program: Program, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         built.attach("tr-probe", "eth1", "tr-lan", ["10.76.3.2/24", "2001:db8:76::2/64"])
         built.attach("tr-web", "eth0", "tr-lan", ["10.76.3.3/24", "2001:db8:76::3/64"])
         built.attach("tr-db", "eth0", "tr-lan", ["10.76.3.4/24"])
+        for name in ("tr-web", "tr-db"):
+            built.settings(name, {"ipv4/icmp_ratelimit": 0, "ipv4/icmp_msgs_per_sec": 100000, "ipv6/icmp/ratelimit": 0})
         built.respond("tr-web", "ssh,::,22")
         built.respond("tr-db", "redis,0.0.0.0,6379")
         built.firewall("tr-db", DROPS)
         for name in ("tr-gate", "tr-probe"):
-            built.start(name, [program("sshd"), "-D", "-e", "-f", str(folder / "sshd_config")], ["22/tcp"])
+            built.start(
+                name,
+                [program("sshd"), "-D", "-E", str(folder / "sshd.log"), "-f", str(folder / "sshd_config")],
+                ["22/tcp"],
+            )
         yield Far(built, folder)
     run("umount", "/etc/ssh/ssh_config")
 
@@ -137,38 +161,143 @@ def audited(folder: Path, via: str) -> Audited:
 def judged(found: Audited) -> object:
     """What an audit found, without times and ways."""
     report = found.report
-    findings = [(f["kind"], f["severity"], f["host"], f["endpoints"], f.get("observed", {}).get("service")) for f in report["findings"]]
-    for *_, endpoints, _ in findings:
-        for endpoint in endpoints:
-            endpoint.pop("at", None)
-    return found.code, findings, report["summary"], report["unverified"], report["silent"], report["coverage"]
+    keys = ("kind", "severity", "host", "endpoints", "confidence", "why")
+    return found.code, found.findings(*keys), *(report[key] for key in ("summary", "unverified", "silent", "coverage"))
 
 
-def test_an_audit_from_afar_is_the_same_audit(far: Far, tmp_path: Path) -> None:
-    """Through a jump host, a login that says hello and with a configuration that would keep connections open."""
+def test_a_cut_connection_ends_nmap_there_and_the_next_audit_is_whole(far: Far, tmp_path: Path) -> None:
+    """The cut shards are unverified, with the reason; afterwards the result is that of an audit without ssh."""
+    folder = tmp_path / "cut"
+    folder.mkdir()
+    running = start(inventory(folder, SSH_VIA, rate=50), folder / "reports", "--profile", "quick", prefix=HOME)
+    while not any("--min-rate" in line for line in far.commands()):
+        assert running.poll() is None
+        sleep(0.1)
+    [connection] = [pid for pid in run("ip", "netns", "pids", "tr-home").split() if b"-M" in arguments(pid)]
+    os.kill(own_id(connection), signal.SIGKILL)
+    sweeps = far.await_gone(5, "--min-rate")
+    cut = result(running, folder / "reports")
     near = audited(tmp_path / "near", "{netns: tr-probe}")
-    there = audited(tmp_path / "there", "{ssh: {host: probe}}")
+    again = audited(tmp_path / "again", SSH_VIA)
 
-    assert judged(near) == judged(there)
-    assert [("undeclared-port", "db"), ("wrong-family", "web")] == sorted((f["kind"], f["host"]) for f in there.report["findings"])
-    assert "ssh probe" == there.report["audit"]["viewpoints"][0]["via"]
-    assert [] == there.report["errors"]
-    assert [] == far.await_gone(1)
+    assert [] == sweeps
+    assert {"db", "web"} == {one["host"] for one in cut.report["unverified"] if LOST in one["reason"]}
+    assert any(LOST in error["message"] for error in cut.report["errors"])
+    assert not cut.report["verdict"]["complete"]
+    assert judged(near) == judged(again)
+    assert [("undeclared-port", "db"), ("wrong-family", "web")] == again.findings("kind", "host")
+    assert "ssh probe" == again.report["audit"]["viewpoints"][0]["via"]
+    assert [] == again.report["errors"]
+    assert [] == far.await_gone(5)
     assert not (far.folder / "mine").exists()
 
 
 def test_doctor_looks_there(far: Far, tmp_path: Path) -> None:
     """nmap, privileges, IPv6 and source address are asked of the other machine."""
-    told = doctor(inventory(tmp_path, "{ssh: {host: probe}}"))
+    told = doctor(inventory(tmp_path, SSH_VIA))
 
     assert told.startswith("0\n"), told
     assert "raw sockets" in told
     assert "source address as declared towards 3 addresses" in told
 
 
-def doctor(path: Path) -> str:
-    """The exit code and what it says."""
-    import subprocess
+@pytest.mark.usefixtures("far")
+@pytest.mark.parametrize(
+    ("via", "problem"),
+    [
+        (SshVia("10.76.1.1"), "the host key of 10.76.1.1 is not known; log in once by `ssh 10.76.1.1`"),
+        (SshVia("renewed"), "the host key of renewed is another than the known one"),
+        (SshVia("gate", user="nobody"), "gate does not let nobody in"),
+        (SshVia("gate", port=23), "nothing takes SSH connections at gate port 23"),
+        (SshVia("no-such-name.invalid"), "the name no-such-name.invalid cannot be resolved"),
+        (SshVia("astray"), "astray cannot be reached"),
+    ],
+    ids=str,
+)
+def test_why_there_is_no_way_in(via: SshVia, problem: str) -> None:
+    """The first thing that is wrong, and what to do about it, as OpenSSH's client meets it."""
 
-    done = subprocess.run([*HOME, str(AUDITOR), "doctor", str(path)], capture_output=True, text=True, check=False)
+    async def told() -> str:
+        async with SystemTransport() as transport:
+            return (await probe_abilities(transport, via)).problem or "nothing is wrong"
+
+    with in_namespace("tr-home"):
+        said = asyncio.run(told())
+
+    assert said.startswith(f"ssh: {problem}"), said
+
+
+def test_dropped_packets_end_the_command_at_both_sides(far: Far) -> None:
+    """Nobody is told that the connection is cut; each side notices that the other one is silent."""
+    pulse = Pulse(every=1, patience=4)
+
+    async def cut() -> None:
+        async with (
+            asyncio.timeout(60),
+            SystemTransport(pulse) as transport,
+            transport.run(SshVia("probe"), ["sleep", "1000"]) as process,
+        ):
+            while not far.commands():
+                await asyncio.sleep(0.1)
+            far.estate.firewall("tr-probe", DROP_ALL)
+            async for _ in process.chunks():
+                pass
+            await process.wait()
+
+    try:
+        with in_namespace("tr-home"), pytest.raises(TransportError, match=LOST):
+            asyncio.run(cut())
+        left = far.await_gone(8)
+    finally:
+        far.estate.run("tr-probe", "nft", "flush", "ruleset")
+
+    assert [] == left
+
+
+def test_sudo_and_more_commands_than_sessions(far: Far) -> None:
+    """As root by sudo, here one that only checks how it is called; more at a time than sshd gives one connection."""
+    via = SshVia("probe", sudo=True)
+
+    async def many() -> list[str]:
+        async with SystemTransport() as transport:
+            argv = ["sh", "-c", 'sleep 1; printf %s "$1$BY_SUDO"', "x", "a 'b\" $HOME !*\\"]
+            return [one.stdout for one in await asyncio.gather(*(capture(transport, via, argv, 60) for _ in range(25)))]
+
+    with in_namespace("tr-home"):
+        said = asyncio.run(many())
+
+    assert ["a 'b\" $HOME !*\\yes"] * 25 == said
+    assert [] == far.await_gone(5)
+
+
+def doctor(path: Path) -> str:
+    """The exit code of `auditor doctor` and what it says."""
+    argv = [*HOME, str(AUDITOR), "doctor", str(path)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
     return f"{done.returncode}\n{done.stdout}{done.stderr}"
+
+
+def arguments(pid: str) -> list[bytes]:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def own_id(pid: str) -> int:
+    """The id that a process has in the lab; `/proc` is the machine's and shows another (proc_pid_status(5), NSpid)."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    [line] = [line for line in status.splitlines() if line.startswith("NSpid:")]
+    return int(line.split()[-1])
+
+
+@contextmanager
+def in_namespace(name: str) -> Iterator[None]:
+    """Be in a network namespace for a while, this thread and what it starts (setns(2))."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    with Path("/proc/thread-self/ns/net").open() as before, Path(f"/run/netns/{name}").open() as there:
+        assert libc.setns(there.fileno(), CLONE_NEWNET) == 0
+        try:
+            yield
+        finally:
+            assert libc.setns(before.fileno(), CLONE_NEWNET) == 0
