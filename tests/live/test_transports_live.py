@@ -137,7 +137,10 @@ def audited(folder: Path, via: str) -> Audited:
 def judged(found: Audited) -> object:
     """What an audit found, without times and ways."""
     report = found.report
-    findings = [(f["kind"], f["severity"], f["host"], f["endpoints"], f.get("observed", {}).get("service")) for f in report["findings"]]
+    findings = [
+        (f["kind"], f["severity"], f["host"], f["endpoints"], f.get("observed", {}).get("service"))
+        for f in report["findings"]
+    ]
     for *_, endpoints, _ in findings:
         for endpoint in endpoints:
             endpoint.pop("at", None)
@@ -150,7 +153,9 @@ def test_an_audit_from_afar_is_the_same_audit(far: Far, tmp_path: Path) -> None:
     there = audited(tmp_path / "there", "{ssh: {host: probe}}")
 
     assert judged(near) == judged(there)
-    assert [("undeclared-port", "db"), ("wrong-family", "web")] == sorted((f["kind"], f["host"]) for f in there.report["findings"])
+    assert [("undeclared-port", "db"), ("wrong-family", "web")] == sorted(
+        (f["kind"], f["host"]) for f in there.report["findings"]
+    )
     assert "ssh probe" == there.report["audit"]["viewpoints"][0]["via"]
     assert [] == there.report["errors"]
     assert [] == far.await_gone(1)
