@@ -21,18 +21,18 @@ from auditor.model.ages import Freshness
 from auditor.model.audit import Audit, StageError
 from auditor.model.breach import Breach
 from auditor.model.change import Written
-from auditor.model.context import Context
+from auditor.model.context import Context, Event
 from auditor.model.drift import Comparison
 from auditor.model.expectation import Expectations
 from auditor.model.finding import Finding
 from auditor.model.gate import Gate, Side
-from auditor.model.inventory import Inventory, LocalVia, Viewpoint
+from auditor.model.inventory import Inventory, LocalVia, Viewpoint, places
 from auditor.model.lint import JudgedBreach, Validation
 from auditor.model.observation import Scan
 from auditor.model.rotation import Rotation
 from auditor.model.words import Profile, ViewpointKind
 from auditor.scan import Check, EvidenceStore, Plan, examine, plan, probe_abilities, read_evidence, scan
-from auditor.transport import SystemTransport, Transport
+from auditor.transport import Cluster, SystemTransport, Transport, engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +61,17 @@ async def audit(
     request: Request,
     context: Context,
     evidence: EvidenceStore | None = None,
+    *,
+    cluster: Cluster | None = None,
 ) -> Audit:
     """Look from the viewpoints and judge what is seen. Raises AuditorError where no verdict can be had."""
+
+    def warn(message: str) -> None:
+        context.emit(Event("scan", message, level="warning"))
+
     chosen = partial(expect, inventory, profile=request.profile, hosts=request.hosts, tags=request.tags)
-    expected = [chosen(viewpoint=v, rotation=request.rotations.get(v.name)) for v in viewpoints]
-    async with SystemTransport() as transport:
+    async with engine(cluster, viewpoints, warn) as (transport, standing):
+        expected = [chosen(viewpoint=v, rotation=request.rotations.get(v.name)) for v in standing]
         scans = await scan(
             await plans(inventory, expected, transport),
             transport=transport,
@@ -73,8 +79,9 @@ async def audit(
             evidence=evidence,
             until=None if request.max_duration is None else request.started_at + request.max_duration,
         )
-    if not any(scan.nmap_version for scan in scans):
-        raise TransportError("; ".join(sorted({scan.failure or "nmap was not found" for scan in scans})))
+    asked = [scan for scan, viewpoint in zip(scans, standing, strict=True) if places(viewpoint.via)]
+    if asked and not any(scan.nmap_version for scan in asked):
+        raise TransportError("; ".join(sorted({scan.failure or "nmap was not found" for scan in asked})))
     return _judge(inventory, expected, scans, request, context)
 
 
@@ -136,15 +143,20 @@ async def plans(inventory: Inventory, expected: Sequence[Expectations], transpor
     return [plan(e, inventory.scope, await probe_abilities(transport, e.viewpoint.via)) for e in expected]
 
 
-async def checks(inventory: Inventory | None, viewpoints: Sequence[Viewpoint]) -> list[Check]:
+async def checks(
+    inventory: Inventory | None, viewpoints: Sequence[Viewpoint], cluster: Cluster | None = None
+) -> list[Check]:
     """Whether audits can run from these viewpoints; without an inventory, from this machine. Sends nothing."""
-    async with SystemTransport() as transport:
-        if inventory is None:
-            return list(await examine(transport, LocalVia()))
-        expected = [expect(inventory, viewpoint, Profile.QUICK) for viewpoint in viewpoints]
-        asked = [(e.viewpoint, sorted({a for a, _ in e.coverage()}, key=by_address)) for e in expected]
-        names = [Check("names", str(one), passed=False) for one in inventory.unresolved]
-        return names + [check for v, addresses in asked for check in await examine(transport, v.via, v, addresses)]
+    if inventory is None:
+        return list(await examine(SystemTransport(), LocalVia()))
+    checks = [Check("names", str(one), passed=False) for one in inventory.unresolved]
+    warnings: list[str] = []
+    async with engine(cluster, viewpoints, warnings.append) as (transport, standing):
+        for viewpoint in standing:
+            addresses = {address for address, _ in expect(inventory, viewpoint, Profile.QUICK).coverage()}
+            asked = sorted(addresses, key=by_address)
+            checks += await examine(transport, viewpoint.via, viewpoint, asked)
+    return [*checks, *(Check("cluster", warning, passed=False) for warning in warnings)]
 
 
 def gate(base: tuple[str, Written], head: tuple[str, Written], fail_on: Sequence[str], today: date) -> Gate:

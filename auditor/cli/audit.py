@@ -21,6 +21,7 @@ from auditor.model.words import Profile
 from auditor.pipeline import Request
 from auditor.rundir import RunDir
 from auditor.sweeps import Sweeps
+from auditor.transport import Cluster
 
 
 @click.command("audit")
@@ -34,6 +35,7 @@ from auditor.sweeps import Sweeps
     metavar="DURATION",
     help="End after so long, such as 90m, and report what was looked at by then. 0s sends nothing.",
 )
+@options.engine
 @judging
 def command(
     *,
@@ -42,6 +44,7 @@ def command(
     profile: str,
     deny: tuple[str, ...],
     max_duration: timedelta | None,
+    cluster: Cluster | None,
     reports: Path,
     **rest: Any,
 ) -> int:
@@ -57,6 +60,7 @@ def command(
       auditor audit inventories/practice -V all
       auditor audit inventories/practice -V public --profile quick --host web-1
       auditor audit inventories/practice -V public --fail-on data-exposure --format json=drift.json
+      auditor audit inventories/practice -V all --engine dask --scheduler tcp://127.0.0.1:8786
     """
     declared = denying(options.load_resolved(inventory_path), deny)
     chosen = options.pick_viewpoints(declared, viewpoints)
@@ -65,13 +69,17 @@ def command(
         sweeps = Sweeps(reports, lambda message: context.emit(Event("sweep", message, level="warning")))
         rotations = sweeps.rotations(declared.name, chosen, request.started_at)
         asked = replace(request, max_duration=max_duration, rotations=rotations)
-        return signals.run(pipeline.audit(declared, chosen, asked, context, run))
+        return signals.run(pipeline.audit(declared, chosen, asked, context, run, cluster=cluster))
 
     return judge(
         declared,
         Profile(profile),
         act,
         reports=reports,
-        given={"deny": deny, "max_duration": max_duration and spelled(max_duration)},
+        given={
+            "deny": deny,
+            "max_duration": max_duration and spelled(max_duration),
+            **({"engine": "dask", "scheduler": cluster.scheduler} if cluster else {}),
+        },
         **rest,
     )

@@ -10,6 +10,8 @@ from rich.text import Text
 from auditor import pipeline
 from auditor.cli import options, signals
 from auditor.cli.output import Style, clean
+from auditor.errors import UsageError
+from auditor.transport import Cluster
 
 INCOMPLETE = 3
 
@@ -17,8 +19,9 @@ INCOMPLETE = 3
 @click.command("doctor")
 @click.argument("inventory_path", metavar="[INVENTORY]", required=False, type=click.Path(path_type=Path))
 @options.viewpoints
+@options.engine
 @options.common
-def command(*, inventory_path: Path | None, viewpoints: tuple[str, ...], style: Style) -> int:
+def command(*, inventory_path: Path | None, viewpoints: tuple[str, ...], cluster: Cluster | None, style: Style) -> int:
     """Check whether audits can run from here.
 
     Looks for nmap and its version, privileges, IPv6, and each viewpoint's transport and source address. Without an
@@ -31,9 +34,11 @@ def command(*, inventory_path: Path | None, viewpoints: tuple[str, ...], style: 
       auditor doctor
       auditor doctor inventories/practice -V all
     """
+    if cluster and not inventory_path:
+        raise UsageError("--engine dask: name an inventory, whose viewpoints the workers stand in")
     declared = options.load_resolved(inventory_path) if inventory_path else None
     chosen = options.pick_viewpoints(declared, viewpoints or ("all",)) if declared else ()
-    checks = signals.run(pipeline.checks(declared, chosen))
+    checks = signals.run(pipeline.checks(declared, chosen, cluster))
     console = style.console()
     for check in checks:
         mark = Text("ok    ", "green") if check.passed else Text("FAILED", "bold red")

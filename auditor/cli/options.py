@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import tomllib
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
@@ -20,7 +21,7 @@ from auditor.model.words import Profile, Severity
 from auditor.report import FORMATS, GATE_FORMATS, is_gate, relative
 from auditor.rundir import write_anywhere
 from auditor.sweeps import Sweeps
-from auditor.transport import look_up
+from auditor.transport import Cluster, Tls, look_up
 
 
 def common(command: Callable[..., int]) -> Callable[..., int]:
@@ -81,6 +82,70 @@ past_reports = click.option(
     metavar="DIR",
     help="Folder of the reports, which knows what was swept last.",
 )
+_ENGINE = (
+    click.option(
+        "--engine",
+        "engine_name",
+        type=click.Choice(["local", "dask"]),
+        default="local",
+        show_default=True,
+        help="Who scans: this machine, or the workers of a dask cluster that stand at the viewpoints.",
+    ),
+    click.option("--scheduler", metavar="ADDRESS", help="The cluster's, as in tls://scanners.example:8786."),
+    *(
+        click.option(
+            f"--tls-{name}", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE", help=text
+        )
+        for name, text in (
+            ("ca", "Whom to trust in the cluster, PEM."),
+            ("cert", "Our certificate for it, PEM."),
+            ("key", "The certificate's key, PEM."),
+        )
+    ),
+)
+_SCHEDULER = re.compile(r"(tcp|tls)://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
+
+
+def engine(command: Callable[..., int]) -> Callable[..., int]:
+    """The options about who scans, given to the command as one `cluster`, which is None for this machine."""
+
+    @wraps(command)
+    def chosen(
+        *,
+        engine_name: str,
+        scheduler: str | None,
+        tls_ca: Path | None,
+        tls_cert: Path | None,
+        tls_key: Path | None,
+        **rest: Any,
+    ) -> int:
+        files = {"--tls-ca": tls_ca, "--tls-cert": tls_cert, "--tls-key": tls_key}
+        return command(cluster=_cluster(engine_name, scheduler, files), **rest)
+
+    for option in reversed(_ENGINE):
+        chosen = option(chosen)
+    return chosen
+
+
+def _cluster(engine_name: str, scheduler: str | None, files: Mapping[str, Path | None]) -> Cluster | None:
+    given = [name for name, path in files.items() if path is not None]
+    if engine_name != "dask":
+        if scheduler is not None or given:
+            raise UsageError(f"{'--scheduler' if scheduler is not None else given[0]} goes with --engine dask only")
+        return None
+    if scheduler is None:
+        raise UsageError("--engine dask needs --scheduler ADDRESS, as in tls://scanners.example:8786")
+    if not (parts := _SCHEDULER.fullmatch(scheduler)):
+        raise UsageError(f"--scheduler {scheduler}: write tls://HOST:PORT, or tcp://HOST:PORT in a trusted network")
+    if parts[1] == "tcp":
+        if given:
+            raise UsageError(f"{given[0]} goes with a scheduler at tls://… only, and this one is {scheduler}")
+        return Cluster(scheduler)
+    ca, certificate, key = files.values()
+    if ca is None or certificate is None or key is None:
+        missing = [name for name, path in files.items() if path is None]
+        raise UsageError(f"--scheduler {scheduler} needs {' and '.join(missing)} too")
+    return Cluster(scheduler, Tls(ca, certificate, key))
 
 
 def formats_of(names: Iterable[str]) -> Callable[[Callable[..., int]], Callable[..., int]]:

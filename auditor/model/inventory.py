@@ -147,7 +147,38 @@ class KubectlVia:
         return " ".join(("kubectl", pod, *(f"{key} {value}" for key, value in rest if value)))
 
 
-Via = LocalVia | NetnsVia | SshVia | DockerVia | KubectlVia
+@dataclass(frozen=True, slots=True)
+class ClusterVia:
+    """Run commands on a dask cluster: on whichever of the `workers` that stand at the viewpoint has a place free.
+
+    `scheduler` and `workers` are addresses as dask writes them, such as `tls://192.0.2.1:8786`. Without workers nothing
+    can be run. No inventory says so; `--engine dask` does.
+    """
+
+    viewpoint: str
+    scheduler: str
+    workers: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"dask {self.scheduler}"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerVia:
+    """Run commands on one worker of a dask cluster, at once, whatever else it does."""
+
+    worker: str
+
+    def __str__(self) -> str:
+        return f"worker {self.worker}"
+
+
+Via = LocalVia | NetnsVia | SshVia | DockerVia | KubectlVia | ClusterVia | WorkerVia
+
+
+def places(via: Via) -> tuple[Via, ...]:
+    """Each place in which its commands may run, where each has to be asked for itself. A cluster may have none."""
+    return tuple(map(WorkerVia, via.workers)) if isinstance(via, ClusterVia) else (via,)
 
 
 @dataclass(frozen=True, slots=True)

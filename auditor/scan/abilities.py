@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import nmap
 
 from auditor.errors import TransportError
-from auditor.model.inventory import LocalVia, NetnsVia, Via
+from auditor.model.inventory import LocalVia, NetnsVia, Via, WorkerVia, places
 from auditor.model.words import Technique
 from auditor.scan.nmap_records import bounded
 from auditor.transport import Transport, capture
@@ -50,8 +50,14 @@ def find_nmap() -> tuple[int, int]:
 async def probe_abilities(transport: Transport, via: Via, find: Callable[[], tuple[int, int]] = find_nmap) -> Abilities:
     """Ask the viewpoint. Never raises: what is wrong there becomes `problem`.
 
-    `find` looks for nmap in this machine's file system, which network namespaces share.
+    `find` looks for nmap in this machine's file system, which network namespaces share. Where there are several places,
+    all of them can do what is said.
     """
+    each = [await _probe(transport, place, find) for place in places(via) or (via,)]
+    return min(each, key=lambda one: (one.problem is None, one.raw, _numbers(one.nmap_version)))
+
+
+async def _probe(transport: Transport, via: Via, find: Callable[[], tuple[int, int]]) -> Abilities:
     here = isinstance(via, LocalVia | NetnsVia)
     try:
         version = await (asyncio.to_thread(find) if here else _find_there(transport, via))
@@ -59,7 +65,8 @@ async def probe_abilities(transport: Transport, via: Via, find: Callable[[], tup
         return Abilities(problem=str(error))
     have, need = (".".join(map(str, numbers)) for numbers in (version, _OLDEST))
     if version < _OLDEST:
-        return Abilities(have, problem=f"nmap {have} is too old; {need} or newer is needed")
+        where = f" ({via})" if isinstance(via, WorkerVia) else ""
+        return Abilities(have, problem=f"nmap {have} is too old{where}; {need} or newer is needed")
     try:
         status = await capture(transport, via, ["cat", "/proc/self/status"], _PATIENCE)
     except TransportError as error:
@@ -75,6 +82,10 @@ async def _find_there(transport: Transport, via: Via) -> tuple[int, int]:
         said = bounded(" ".join((told.stdout + told.stderr).split()), 100) or f"exit status {told.returncode}"
         raise TransportError(f"`nmap --version` does not tell a version there ({via}): {said}")
     return int(found[1]), int(found[2])
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split("."))) if version else ()
 
 
 def _may_send_raw(status: str) -> bool:

@@ -7,7 +7,18 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from auditor.errors import TransportError
-from auditor.model.inventory import DockerVia, KubectlVia, LocalVia, NetnsVia, SshVia, Via, Viewpoint
+from auditor.model.inventory import (
+    ClusterVia,
+    DockerVia,
+    KubectlVia,
+    LocalVia,
+    NetnsVia,
+    SshVia,
+    Via,
+    Viewpoint,
+    WorkerVia,
+    places,
+)
 from auditor.model.words import Address, Family
 from auditor.scan.abilities import Abilities, probe_abilities
 from auditor.scan.source import check_sources
@@ -39,7 +50,7 @@ async def examine(
         return tuple(checks)
     checks.append(_privileges(where, abilities, via))
     if viewpoint is None or viewpoint.address_of(Family.IPV6) is not None:
-        checks.append(await _ipv6(where, transport, via))
+        checks += [await _ipv6(where, transport, place) for place in places(via)]
     if viewpoint is not None:
         checks += await _sources(transport, viewpoint, addresses)
     return tuple(checks)
@@ -65,6 +76,8 @@ def _how_to_get_raw(via: Via) -> str:
             return "set `sudo: true`, or log in as root"
         case DockerVia() | KubectlVia():
             return "grant NET_RAW to the container, or set `image`: a container of that has it"
+        case ClusterVia() | WorkerVia():
+            return "start the workers as root or grant them CAP_NET_RAW"
         case _:
             assert_never(via)
 
@@ -76,7 +89,8 @@ async def _ipv6(where: str, transport: Transport, via: Via) -> Check:
         return Check(where, f"IPv6: {error}", passed=False)
     if answer.returncode == 0 and answer.stdout.strip():
         return Check(where, "IPv6 is up", passed=True)
-    return Check(where, "IPv6 is down: nothing can be audited over it; enable it there", passed=False)
+    there = f"on {via}" if isinstance(via, WorkerVia) else "there"
+    return Check(where, f"IPv6 is down: nothing can be audited over it; enable it {there}", passed=False)
 
 
 async def _sources(transport: Transport, viewpoint: Viewpoint, addresses: Collection[Address]) -> list[Check]:

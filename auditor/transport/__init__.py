@@ -2,7 +2,19 @@
 
 from auditor.transport.base import Captured, Process, Transport, capture
 from auditor.transport.by_hand import by_hand
+from auditor.transport.engine import Cluster, Tls, engine
 from auditor.transport.names import look_up
 from auditor.transport.system import SystemTransport
 
-__all__ = ["Captured", "Process", "SystemTransport", "Transport", "by_hand", "capture", "look_up"]
+__all__ = [
+    "Captured",
+    "Cluster",
+    "Process",
+    "SystemTransport",
+    "Tls",
+    "Transport",
+    "by_hand",
+    "capture",
+    "engine",
+    "look_up",
+]

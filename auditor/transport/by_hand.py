@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import assert_never
 
-from auditor.model.inventory import DockerVia, KubectlVia, LocalVia, NetnsVia, SshVia, Via
+from auditor.model.inventory import ClusterVia, DockerVia, KubectlVia, LocalVia, NetnsVia, SshVia, Via, WorkerVia
 from auditor.transport import docker, kubectl, local
 
 
@@ -25,5 +25,7 @@ def _words(via: Via) -> list[str]:
             return docker.prefix(via)
         case KubectlVia():
             return kubectl.prefix(via, *(["--stdin"] if via.image else []))
+        case ClusterVia() | WorkerVia():
+            return []  # nothing runs one command on a worker for somebody at a terminal
         case _:
             assert_never(via)

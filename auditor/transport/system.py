@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Protocol, Self, assert_never
 
 from auditor.errors import TransportError
-from auditor.model.inventory import DockerVia, KubectlVia, LocalVia, NetnsVia, SshVia, Via
+from auditor.model.inventory import ClusterVia, DockerVia, KubectlVia, LocalVia, NetnsVia, SshVia, Via, WorkerVia
 from auditor.transport import local
 from auditor.transport.docker import Docker
 from auditor.transport.kubectl import Kubectl
@@ -70,6 +70,8 @@ class SystemTransport:
                         yield process
                     finally:
                         await process.end()
+            case ClusterVia() | WorkerVia():
+                raise TransportError(f"only --engine dask reaches a cluster ({via})")
             case _:
                 assert_never(via)
 

@@ -16,7 +16,11 @@ from types import FrameType
 
 INSIDE = "AUDITOR_LAB"
 # A single line of shell, fixed text: the arguments of `sh -c` carry the command.
-_PREPARE = 'mount -t tmpfs -o mode=0755 lab /run && ip link set lo up && exec "$@"'
+# `/proc` follows the process namespace where it may be mounted, which an ordinary user in a container may not.
+_PREPARE = (
+    "{ mount -t proc proc /proc 2>/dev/null || :; } && mount -t tmpfs -o mode=0755 lab /run"
+    ' && ip link set lo up && exec "$@"'
+)
 _ROUTES_AND_FIREWALLS = (
     "ip netns add probe && ip netns exec probe sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward'"
     " && ip netns exec probe nft add table inet probe"
