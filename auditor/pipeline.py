@@ -35,7 +35,7 @@ from auditor.transport import SystemTransport, Transport
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the user asked for. `options` goes into the report for the record."""
+    """What the user asked for. `options` goes into the report for the record, and so do the times it was `resumed`."""
 
     id: str
     started_at: datetime
@@ -45,6 +45,7 @@ class Request:
     fail_on: Sequence[str] = ()
     allow_unverified: bool = False
     options: Mapping[str, object] = field(default_factory=dict)
+    resumed: tuple[datetime, ...] = ()
 
 
 async def audit(
@@ -181,6 +182,7 @@ def _judge(
         ),
         errors=errors,
         options=request.options,
+        resumed=request.resumed,
     )
 
 

@@ -8,17 +8,32 @@ from typing import Any
 import click
 
 from auditor import pipeline
-from auditor.cli import options, signals
+from auditor.cli import options, resuming, signals
 from auditor.cli.judged import judge, judging
 from auditor.model.words import Profile
 
 
 @click.command("audit")
-@options.inventory
+@click.argument("inventory_path", metavar="INVENTORY", type=click.Path(path_type=Path), required=False)
 @options.viewpoints
 @options.profile
+@click.option(
+    "--resume",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Go on with an audit that was interrupted: its folder, or the name of that in DIR. INVENTORY may be left out.",
+)
 @judging
-def command(*, inventory_path: Path, viewpoints: tuple[str, ...], profile: str, **rest: Any) -> int:
+@click.pass_context
+def command(
+    context: click.Context,
+    /,
+    *,
+    inventory_path: Path | None,
+    resume: Path | None,
+    reports: Path,
+    **given: Any,
+) -> int:
     """Look from viewpoints, compare, write reports.
 
     Scans with nmap, compares with the inventory, and writes HTML and JSON reports and a summary. Only addresses in the
@@ -31,12 +46,25 @@ def command(*, inventory_path: Path, viewpoints: tuple[str, ...], profile: str, 
       auditor audit inventories/practice -V all
       auditor audit inventories/practice -V public --profile quick --host web-1
       auditor audit inventories/practice -V public --fail-on data-exposure --format json=drift.json
+      auditor audit --resume reports/20260101T020000Z-practice-0123abcd
     """
-    declared = options.load_resolved(inventory_path)
-    chosen = options.pick_viewpoints(declared, viewpoints)
+    resumed = None if resume is None else resuming.reopen(resume, reports)
+    if resumed is not None:
+        given = resuming.parameters(context, given, resumed.asked)
+    path = inventory_path or (resumed.asked.path if resumed else None)
+    if path is None:
+        raise click.MissingParameter(param=next(one for one in context.command.params if one.name == "inventory_path"))
+    declared = options.load_resolved(path)
+    chosen = options.pick_viewpoints(declared, given.pop("viewpoints"))
+    parameters = {**given, "viewpoints": tuple(viewpoint.name for viewpoint in chosen)}
+    if resumed is not None:
+        resumed.asked.check(declared, path, parameters["viewpoints"])
     return judge(
         declared,
-        Profile(profile),
+        Profile(given.pop("profile")),
         lambda request, context, run: signals.run(pipeline.audit(declared, chosen, request, context, run)),
-        **rest,
+        asking=lambda request: resuming.Asked.of(path, declared, request.id, request.started_at, parameters),
+        resumed=resumed,
+        reports=reports,
+        **given,
     )

@@ -19,7 +19,7 @@ from uuid import uuid4
 
 from auditor.errors import EvidenceError, RunError
 from auditor.rundir.files import as_run_error, whole_file, write_whole
-from auditor.rundir.journal import Journal, Shard
+from auditor.rundir.journal import Done, Journal, Shard
 
 _REQUEST, _JOURNAL, _LOCK, _EVIDENCE, _REPORT = "run.json", "journal.jsonl", ".lock", "evidence", "report.json"
 _CHUNK = 256 * 1024
@@ -91,6 +91,11 @@ class RunDir:
         return self._journal.shards
 
     @property
+    def done(self) -> frozenset[str]:
+        """The viewpoints whose scans had come to their end when the folder was opened again."""
+        return self._journal.done
+
+    @property
     def resumed(self) -> tuple[datetime, ...]:
         """The times at which the audit went on."""
         return self._journal.resumed
@@ -142,6 +147,11 @@ class RunDir:
         with as_run_error(f"cannot note {path}"):
             if path.exists():
                 self._journal.add(replace(shard, sha256=_digest(path)))
+
+    def end(self, viewpoint: str) -> None:
+        """Note that a viewpoint's scan has come to its end, with nothing left to ask again. Raises RunError."""
+        with as_run_error(f"cannot write to {self.path}"):
+            self._journal.add(Done(viewpoint))
 
     def unpack(self, shard: Shard) -> Iterator[bytes]:
         """The XML of a shard, piece by piece. Raises EvidenceError, before the first piece, where it is not as kept."""

@@ -15,7 +15,7 @@ class Shard:
     """One run of nmap that has ended, with its XML in `evidence/<name>.xml.gz`, and what the XML does not say.
 
     `purpose` is the scan's word for what it was about. `problem` says why it is not whole, `unsent` why the viewpoint's
-    own machine did not send some of its probes.
+    own machine did not send some of its probes. `attempt` counts how often the audit had been resumed before.
     """
 
     viewpoint: str
@@ -27,19 +27,31 @@ class Shard:
     problem: str | None = None
     unsent: str | None = None
     sha256: str = ""  # of the compressed file
+    attempt: int = 0
 
     @property
     def name(self) -> str:
         return f"{self.viewpoint}-{self.purpose}-{self.number:03}"
 
 
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A viewpoint's scan has come to its end, with nothing left to ask again."""
+
+    viewpoint: str
+
+
 class Journal:
-    """`shards` and the times at which the audit was `resumed`, as read; `damaged` counts lines that cannot be."""
+    """`shards`, the viewpoints that are `done`, and the times at which the audit was `resumed`, all as read.
+
+    `damaged` counts lines that cannot be read.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file: int | None = None
         self.shards: tuple[Shard, ...] = ()
+        self.done: frozenset[str] = frozenset()
         self.resumed: tuple[datetime, ...] = ()
         self.damaged = 0
 
@@ -47,7 +59,10 @@ class Journal:
         """Read what is there, and cut off a line that a process was killed in. Raises OSError."""
         if not self._path.exists():
             return
-        shards, resumed, whole = [], [], 0
+        shards: list[Shard] = []
+        done: set[str] = set()
+        resumed: list[datetime] = []
+        whole = 0
         with self._path.open("rb") as file:
             for line in file:
                 if not line.endswith(b"\n"):
@@ -55,20 +70,24 @@ class Journal:
                 whole += len(line)
                 match _entry(line):
                     case Shard() as shard:
-                        shards.append(shard)
+                        shards.append(replace(shard, attempt=len(resumed)))
+                    case Done(viewpoint):
+                        done.add(viewpoint)
                     case datetime() as time:
                         resumed.append(time)
                     case None:
                         self.damaged += 1
         if whole < self._path.stat().st_size:
             os.truncate(self._path, whole)
-        self.shards, self.resumed = tuple(shards), tuple(resumed)
+        self.shards, self.done, self.resumed = tuple(shards), frozenset(done), tuple(resumed)
 
-    def add(self, entry: Shard | datetime) -> None:
-        """Write a shard, or that the audit goes on. Raises OSError, leaving no part of a line behind."""
+    def add(self, entry: Shard | Done | datetime) -> None:
+        """Write a shard, the end of a viewpoint, or that the audit goes on. Raises OSError, leaving no part behind."""
         match entry:
             case Shard():
-                self._write({"shard": asdict(entry)})
+                self._write({"shard": {key: value for key, value in asdict(entry).items() if key != "attempt"}})
+            case Done():
+                self._write({"done": entry.viewpoint})
             case datetime():
                 self._write({"resumed": entry.isoformat()})
                 self.resumed = (*self.resumed, entry)
@@ -92,12 +111,14 @@ class Journal:
             raise
 
 
-def _entry(line: bytes) -> Shard | datetime | None:
+def _entry(line: bytes) -> Shard | Done | datetime | None:
     """A line of the journal; None for what was never written so."""
     try:
         data = json.loads(line)
         if "resumed" in data:
             return datetime.fromisoformat(data["resumed"]).astimezone(UTC)
+        if "done" in data:
+            return Done(str(data["done"]))
         shard = Shard(**data["shard"])
         shard = replace(shard, argv=tuple(shard.argv))
     except (ValueError, TypeError, KeyError, RecursionError):

@@ -19,7 +19,8 @@ from auditor.scan.nmap_xml import NmapXmlReader
 from auditor.scan.plan import Purpose
 from auditor.scan.run import without_silence
 
-# Whatever else is asked is about the present: whether a path still stands, or whom the kernel finds on its link.
+# Whatever else is asked is about the present: whether a path still stands, or whom the kernel finds on its link. A scan
+# that had come to its end has all that behind it.
 _LASTING = frozenset({Purpose.CANARY, Purpose.DECLARED, Purpose.SWEEP, Purpose.UDP, Purpose.VERSIONS})
 _NO_ARP = "--disable-arp-ping"
 
@@ -30,18 +31,20 @@ _Read = Callable[[Shard], Iterator[bytes]]
 class Earlier:
     """The finished hosts of a viewpoint's shards, each given out once, in the order in which they were asked."""
 
-    def __init__(self, shards: Sequence[Shard], unpack: _Read, warn: Callable[[str], None]) -> None:
+    def __init__(self, shards: Sequence[Shard], unpack: _Read, warn: Callable[[str], None], *, done: bool) -> None:
+        """`unpack` gives the XML of a shard; `done` says that the scan had come to its end."""
         self.last_number = max((shard.number for shard in shards), default=0)
+        last = max((shard.attempt for shard in shards), default=0)
         self._asked: dict[tuple[str, _Options], dict[Address, deque[_Stored]]] = {}
         for shard in shards:
-            if _purpose(shard.purpose) not in _LASTING:
+            if _purpose(shard.purpose) not in _LASTING and not (done and shard.attempt == last):
                 continue
             try:
                 options, addresses = command.split(shard.argv)
             except ValueError:
                 warn(f"the journal names no addresses for {shard.name}: what it asked is asked again")
                 continue
-            stored = _Stored(shard, options, unpack, warn)
+            stored = _Stored(shard, options, unpack, warn, done=done)
             by_address = self._asked.setdefault((shard.purpose, _alike(options)), defaultdict(deque))
             for address in addresses:
                 by_address[address].append(stored)
@@ -71,8 +74,11 @@ class Earlier:
 class _Stored:
     """One shard, read when it is first needed."""
 
-    def __init__(self, shard: Shard, options: _Options, unpack: _Read, warn: Callable[[str], None]) -> None:
+    def __init__(
+        self, shard: Shard, options: _Options, unpack: _Read, warn: Callable[[str], None], *, done: bool
+    ) -> None:
         self._shard = shard
+        self._done = done
         self._options = options
         self._unpack = unpack
         self._warn = warn
@@ -95,6 +101,8 @@ class _Stored:
         A version probe that timed out has met a service that says nothing. A neighbour that is down is one that the
         kernel did not find either, and it has to be of the same mind still.
         """
+        if self._done:
+            return True
         if record.down:
             return _NO_ARP not in self._options and self._options == options
         return record.why_not is None or _purpose(self._shard.purpose) is Purpose.VERSIONS

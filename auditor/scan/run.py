@@ -6,7 +6,7 @@ import asyncio
 import re
 import shlex
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Protocol as Interface
@@ -40,9 +40,18 @@ class EvidenceStore(Interface):
         """Note that the run which wrote a file has ended, so that it need not be repeated. May raise RunError."""
         ...
 
+    def end(self, viewpoint: str, /) -> None:
+        """Note that the scan from there has come to its end, with nothing left to ask again. May raise RunError."""
+        ...
+
     @property
     def shards(self) -> Sequence[Shard]:
         """What earlier attempts at the same audit have kept, in order."""
+        ...
+
+    @property
+    def done(self) -> Collection[str]:
+        """The viewpoints that had come to their end before."""
         ...
 
     def unpack(self, shard: Shard, /) -> Iterator[bytes]:

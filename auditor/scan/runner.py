@@ -52,6 +52,7 @@ class Runner:
         self._repeated: set[str] = set()  # commands of earlier attempts that are in `_commands`
         self._errors: list[str] = []
         self._notes: dict[str, None] = {}
+        self._whole = True  # nothing was cut short
 
     async def run(
         self,
@@ -129,11 +130,18 @@ class Runner:
 
     def _cut(self, reason: str, *, of_host: bool) -> None:
         """Time was over: of the viewpoint, and the scan is not whole; or of one host. Told once."""
+        self._whole = False
         if of_host:
             self.note(f"some addresses were not asked to the end: {reason}")
         elif reason not in self._errors:
             self._errors.append(reason)
             self.tell(reason, "warning")
+
+    def end(self) -> None:
+        """The scan has come to its end. Where all went well, nothing of it need ever be asked again."""
+        self.tell("done")
+        if self._evidence is not None and self._whole and not self._errors:
+            self._evidence.end(self._viewpoint.name)
 
     def note(self, message: str) -> None:
         """Something about the network that whoever reads the report should know; no error, each once."""
@@ -184,8 +192,9 @@ def _united(argv: Sequence[str], runs: Sequence[Run]) -> Run:
 
 def _earlier(viewpoint: Viewpoint, evidence: EvidenceStore | None, warn: Callable[[str], None]) -> Earlier:
     if evidence is None:
-        return Earlier((), lambda _: iter(()), warn)
-    return Earlier([shard for shard in evidence.shards if shard.viewpoint == viewpoint.name], evidence.unpack, warn)
+        return Earlier((), lambda _: iter(()), warn, done=False)
+    shards = [shard for shard in evidence.shards if shard.viewpoint == viewpoint.name]
+    return Earlier(shards, evidence.unpack, warn, done=viewpoint.name in evidence.done)
 
 
 def _beside(progress: Callable[[float, int], None], known: int, percent: float, hosts: int) -> None:

@@ -477,12 +477,16 @@ def test_evidence_is_written_as_it_streams() -> None:
 
     class Store:
         shards = ()
+        done = ()
 
         @contextmanager
         def open(self, name: str) -> Iterator[BytesIO]:
             yield files.setdefault(name, BytesIO())
 
         def keep(self, _shard: Shard) -> None:
+            pass
+
+        def end(self, _viewpoint: str) -> None:
             pass
 
         def unpack(self, _shard: Shard) -> Iterator[bytes]:
@@ -502,6 +506,7 @@ def test_evidence_that_cannot_be_written_is_an_error_of_the_run() -> None:
 
     class Full:
         shards = ()
+        done = ()
         unpack = None
 
         def open(self, _name: str) -> object:
