@@ -105,7 +105,7 @@ class _Stored:
             return True
         if record.down:
             return _NO_ARP not in self._options and self._options == options
-        return record.why_not is None or _purpose(self._shard.purpose) is Purpose.VERSIONS
+        return record.why_not is None or _purpose(self._shard.purpose) == Purpose.VERSIONS
 
     def _read(self) -> dict[Address, list[HostRecord]]:
         reader = NmapXmlReader()
