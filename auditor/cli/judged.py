@@ -99,8 +99,8 @@ def judge(
         click.echo(summary(report, style), nl=False, color=True)  # click would strip it on a pipe, even where asked for
     if style.verbosity >= 0:
         click.echo(f"\nReport: {run.path / 'report.html'}\n        {run.path / 'report.json'}", err=elsewhere)
-        if run.resumable and resuming.unfinished(report):
-            again = f"Parts of the scan failed. To ask for those again: {resuming.command_line(run)}"
+        if resuming.unfinished(run, [one.viewpoint.name for one in audit.comparisons]):
+            again = f"Parts of the scan failed or were cut short. To go on with them: {resuming.command_line(run)}"
             click.echo(again, err=elsewhere)
     options.write_formats(report, wanted)
     return audit.verdict.exit_code

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,11 +14,10 @@ import click
 from click.core import ParameterSource
 
 from auditor import __version__
-from auditor.errors import EvidenceError, RunError, UsageError
+from auditor.errors import RunError, UsageError
 from auditor.model.context import Event
 from auditor.model.inventory import Inventory
 from auditor.model.words import Profile
-from auditor.report import read
 from auditor.rundir import RunDir
 
 _SCHEMA = "auditor/run/v1"
@@ -89,12 +88,13 @@ def reopen(named: Path, reports: Path) -> Resumed:
     if folder is None:
         raise UsageError(f"--resume {named}: there is no such folder, here or in {reports}")
     run = RunDir.reopen(folder)
-    if (report := run.reported) is not None and _finished(report):
+    asked = _read(run)
+    if (report := run.reported) is not None and not unfinished(run, asked.parameters["viewpoints"]):
         raise UsageError(
             f"{run.path} is finished, there is nothing to go on with: `auditor render {shlex.quote(str(report))}` "
             "shows its report, `auditor audit` without --resume looks again"
         )
-    return Resumed(run, _read(run))
+    return Resumed(run, asked)
 
 
 def parameters(context: click.Context, given: Mapping[str, Any], asked: Asked) -> dict[str, Any]:
@@ -138,15 +138,9 @@ def telling_how(run: RunDir) -> Iterator[None]:
         raise
 
 
-def unfinished(report: Mapping[str, Any]) -> bool:
-    """Whether some of the scan failed, so that it is worth while to ask for that again."""
-    return any(error["stage"] == "scan" for error in report["errors"])
-
-
-def _finished(report: Path) -> bool:
-    with suppress(EvidenceError):
-        return not unfinished(read(report))
-    return False
+def unfinished(run: RunDir, viewpoints: Collection[str]) -> bool:
+    """Whether the scan of some viewpoint failed or was cut short, so that it is worth while to go on with it."""
+    return run.resumable and not run.done.issuperset(viewpoints)
 
 
 def _kept(given: Mapping[str, Any]) -> dict[str, Any]:

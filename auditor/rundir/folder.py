@@ -92,7 +92,7 @@ class RunDir:
 
     @property
     def done(self) -> frozenset[str]:
-        """The viewpoints whose scans had come to their end when the folder was opened again."""
+        """The viewpoints whose scans have come to their end."""
         return self._journal.done
 
     @property

@@ -42,10 +42,7 @@ class Done:
 
 
 class Journal:
-    """`shards`, the viewpoints that are `done`, and the times at which the audit was `resumed`, all as read.
-
-    `damaged` counts lines that cannot be read.
-    """
+    """`shards` and how many lines are `damaged`, as read; the viewpoints that are `done` and when it was `resumed`."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -88,6 +85,7 @@ class Journal:
                 self._write({"shard": {key: value for key, value in asdict(entry).items() if key != "attempt"}})
             case Done():
                 self._write({"done": entry.viewpoint})
+                self.done |= {entry.viewpoint}
             case datetime():
                 self._write({"resumed": entry.isoformat()})
                 self.resumed = (*self.resumed, entry)

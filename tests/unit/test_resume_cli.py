@@ -151,7 +151,7 @@ def test_a_failed_part_is_asked_again_and_a_whole_audit_is_finished(inventory: P
     down = ONE_RUN + "exit 1"
     first = auditor(*only, env=FakeNmap(tmp_path / "bad", down).env)
     run = folder(tmp_path)
-    line = re.search(r"To ask for those again: auditor (.*)", first.stdout)
+    line = re.search(r"To go on with them: auditor (.*)", first.stdout)
     assert line
     script = tmp_path / "everything.py"
     script.write_text(EVERYTHING)
@@ -162,7 +162,7 @@ def test_a_failed_part_is_asked_again_and_a_whole_audit_is_finished(inventory: P
 
     assert (first.returncode, second.returncode, third.returncode) == (3, second.returncode, 2)
     assert [] == [one for one in report["errors"] if one["stage"] == "scan"]
-    assert "To ask for those again" not in second.stdout
+    assert "To go on with them" not in second.stdout
     assert f"{run} is finished, there is nothing to go on with: `auditor render {run}/report.json`" in third.stderr
 
 

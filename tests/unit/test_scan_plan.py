@@ -60,6 +60,7 @@ def test_declared_ports_first_then_the_sweep_then_udp_beside_it() -> None:
         some(TWO, "1-65535"),
         some(SIX, "1-65535"),
         some(ONE, "53", protocol=Protocol.UDP),
+        rate=10_000,
     )
 
     assert {
