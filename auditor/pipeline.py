@@ -37,9 +37,10 @@ from auditor.transport import Cluster, SystemTransport, Transport, engine
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the user asked for. `options` goes into the report for the record.
+    """What the user asked for. `options` goes into the report for the record, and so do the times it was `resumed`.
 
-    `rotations` tell by viewpoint when which slice of the undeclared ports was swept.
+    `rotations` tell by viewpoint when which slice of the undeclared ports was swept. `max_duration` counts from when
+    the audit began, or was last resumed.
     """
 
     id: str
@@ -53,6 +54,12 @@ class Request:
     max_age: timedelta | None = None
     rotations: Mapping[str, Rotation] = field(default_factory=dict)
     options: Mapping[str, object] = field(default_factory=dict)
+    resumed: tuple[datetime, ...] = ()
+
+    @property
+    def until(self) -> datetime | None:
+        """When the audit as a whole has had its time."""
+        return None if self.max_duration is None else max((self.started_at, *self.resumed)) + self.max_duration
 
 
 async def audit(
@@ -77,7 +84,7 @@ async def audit(
             transport=transport,
             context=context,
             evidence=evidence,
-            until=None if request.max_duration is None else request.started_at + request.max_duration,
+            until=request.until,
         )
     asked = [scan for scan, viewpoint in zip(scans, standing, strict=True) if places(viewpoint.via)]
     if asked and not any(scan.nmap_version for scan in asked):
@@ -208,6 +215,7 @@ def _judge(
         ),
         errors=errors,
         options=request.options,
+        resumed=request.resumed,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from auditor import pipeline
-from auditor.cli import options, signals
+from auditor.cli import options, resuming, signals
 from auditor.cli.duration import duration
 from auditor.cli.judged import judge, judging
 from auditor.inventory import denying
@@ -25,7 +25,7 @@ from auditor.transport import Cluster
 
 
 @click.command("audit")
-@options.inventory
+@click.argument("inventory_path", metavar="INVENTORY", type=click.Path(path_type=Path), required=False)
 @options.viewpoints
 @options.profile
 @options.deny
@@ -36,17 +36,24 @@ from auditor.transport import Cluster
     help="End after so long, such as 90m, and report what was looked at by then. 0s sends nothing.",
 )
 @options.engine
+@click.option(
+    "--resume",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Go on with an audit that was interrupted: its folder, or the name of that in DIR. INVENTORY may be left out.",
+)
 @judging
+@click.pass_context
 def command(
+    context: click.Context,
+    /,
     *,
-    inventory_path: Path,
-    viewpoints: tuple[str, ...],
-    profile: str,
-    deny: tuple[str, ...],
+    inventory_path: Path | None,
+    resume: Path | None,
     max_duration: timedelta | None,
     cluster: Cluster | None,
     reports: Path,
-    **rest: Any,
+    **given: Any,
 ) -> int:
     """Look from viewpoints, compare, write reports.
 
@@ -61,9 +68,21 @@ def command(
       auditor audit inventories/practice -V public --profile quick --host web-1
       auditor audit inventories/practice -V public --fail-on data-exposure --format json=drift.json
       auditor audit inventories/practice -V all --engine dask --scheduler tcp://127.0.0.1:8786
+      auditor audit --resume reports/20260101T020000Z-practice-0123abcd
     """
-    declared = denying(options.load_resolved(inventory_path), deny)
-    chosen = options.pick_viewpoints(declared, viewpoints)
+    resumed = None if resume is None else resuming.reopen(resume, reports)
+    if resumed is not None:
+        given = resuming.parameters(context, given, resumed.asked)
+    path = inventory_path or (resumed.asked.path if resumed else None)
+    if path is None:
+        raise click.MissingParameter(param=next(one for one in context.command.params if one.name == "inventory_path"))
+    loaded = options.load_resolved(path)
+    chosen = options.pick_viewpoints(loaded, given.pop("viewpoints"))
+    parameters = {**given, "viewpoints": tuple(viewpoint.name for viewpoint in chosen)}
+    if resumed is not None:
+        resumed.asked.check(loaded, path, parameters["viewpoints"])
+    deny = given.pop("deny")
+    declared = denying(loaded, deny)
 
     def act(request: Request, context: Context, run: RunDir) -> Audit:
         sweeps = Sweeps(reports, lambda message: context.emit(Event("sweep", message, level="warning")))
@@ -73,13 +92,15 @@ def command(
 
     return judge(
         declared,
-        Profile(profile),
+        Profile(given.pop("profile")),
         act,
+        asking=lambda request: resuming.Asked.of(path, loaded, request.id, request.started_at, parameters),
+        resumed=resumed,
         reports=reports,
         given={
             "deny": deny,
             "max_duration": max_duration and spelled(max_duration),
             **({"engine": "dask", "scheduler": cluster.scheduler} if cluster else {}),
         },
-        **rest,
+        **given,
     )

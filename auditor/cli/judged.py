@@ -11,7 +11,7 @@ from types import MappingProxyType
 import click
 
 from auditor import rundir
-from auditor.cli import options
+from auditor.cli import options, resuming
 from auditor.cli.output import Log, Style, clean, summary
 from auditor.grade.verdict import FAIL_ON_WORDS
 from auditor.model.audit import Audit
@@ -53,6 +53,8 @@ def judge(
     profile: Profile,
     act: _Judge,
     *,
+    asking: Callable[[Request], resuming.Asked] | None = None,
+    resumed: resuming.Resumed | None = None,
     hosts: tuple[str, ...],
     tags: tuple[str, ...],
     reports: Path,
@@ -62,13 +64,19 @@ def judge(
     style: Style,
     given: Mapping[str, object] = MappingProxyType({}),
 ) -> int:
-    """Run `act` and write its reports; the exit code of its verdict. `given` are options of the command's own."""
+    """Run `act` and write its reports; the exit code of its verdict. `given` are options of the command's own.
+
+    With `asking` the run can be resumed; `resumed` is one that is.
+    """
     options.check_fail_on(fail_on, FAIL_ON_WORDS)
     wanted = options.parse_formats(formats)
     random = SystemRandom()
+    if resumed is not None:
+        resumed.run.resume(datetime.now(UTC))
     request = Request(
-        id=f"{random.getrandbits(128):032x}",
-        started_at=datetime.now(UTC),
+        id=resumed.asked.id if resumed else f"{random.getrandbits(128):032x}",
+        started_at=resumed.asked.started_at if resumed else datetime.now(UTC),
+        resumed=resumed.run.resumed if resumed else (),
         profile=profile,
         hosts=hosts,
         tags=tags,
@@ -77,8 +85,12 @@ def judge(
         options=_given(hosts=hosts, tags=tags, fail_on=fail_on, allow_unverified=allow_unverified, **given),
     )
     with Log(style) as log:
-        run = rundir.RunDir(reports, inventory.name, request.id, request.started_at)
-        with run.discarded_on_error():
+        run = resumed.run if resumed else rundir.RunDir(reports, inventory.name, request.id, request.started_at)
+        with run.discarded_on_error(), resuming.telling_how(run):
+            if resumed:
+                resuming.tell(resumed.run, log.emit)
+            elif asking:
+                run.begin(asking(request).document())
             audit = act(request, Context(lambda: datetime.now(UTC), random, log.emit), run)
             report = document(audit)
             for name in ("json", "html"):
@@ -94,6 +106,9 @@ def judge(
         click.echo(summary(report, style), nl=False, color=True)  # click would strip it on a pipe, even where asked for
     if style.verbosity >= 0:
         click.echo(f"\nReport: {run.path / 'report.html'}\n        {run.path / 'report.json'}", err=elsewhere)
+        if resuming.unfinished(run, [one.viewpoint.name for one in audit.comparisons]):
+            again = f"Parts of the scan failed or were cut short. To go on with them: {resuming.command_line(run)}"
+            click.echo(again, err=elsewhere)
     options.write_formats(report, wanted)
     return audit.verdict.exit_code
 

@@ -105,15 +105,18 @@ def _answer(arguments: list[str]) -> int:
         return NO_VERDICT
     except AuditorError as error:
         click.echo("\n".join(f"auditor: {clean(line)}" for line in str(error).splitlines()), err=True)
+        _advise(error)
         return NO_VERDICT
     except signals.Stopped as stop:
         word = "interrupted" if stop.interrupted else "terminated"
         click.echo(f"auditor: {word}; the reports of earlier runs are as they were", err=True)
+        _advise(stop)
         return stop.exit_code
     except BrokenPipeError:
         raise
     except OSError as error:
         click.echo(f"auditor: cannot read or write: {clean(str(error))}", err=True)
+        _advise(error)
         return NO_VERDICT
     except Exception as error:  # noqa: BLE001 -- the outermost frame: a crash must exit 2, since 1 would read as drift
         return _crashed(error)
@@ -126,4 +129,11 @@ def _crashed(error: Exception) -> int:
         click.echo(clean("".join(traceback.format_exception(error))), err=True)
     else:
         click.echo("auditor: this is a defect; AUDITOR_TRACEBACK=1 shows where it happened", err=True)
+    _advise(error)
     return NO_VERDICT
+
+
+def _advise(error: BaseException) -> None:
+    """What those that the error has passed on its way know to do next."""
+    for note in getattr(error, "__notes__", ()):
+        click.echo(f"auditor: {clean(note)}", err=True)

@@ -36,6 +36,7 @@ class Verdict:
 @dataclass(frozen=True, slots=True)
 class Audit:
     """Times are UTC. `options` are those that the user gave, by name, for the record.
+    `resumed` are the times at which it went on after an interruption.
 
     `findings` are those that no waiver covers, notices among them; `waived` are the others, each with its waiver.
     """
@@ -52,3 +53,4 @@ class Audit:
     waived: tuple[Finding, ...] = ()
     errors: tuple[StageError, ...] = ()
     options: Mapping[str, object] = field(default_factory=dict)
+    resumed: tuple[datetime, ...] = ()

@@ -73,19 +73,20 @@ def _sorted(comparisons: Iterable[Comparison]) -> list[Comparison]:
 
 
 def _audit(audit: Audit) -> Document:
-    return {
-        "id": audit.id,
-        "started_at": timestamp(audit.started_at),
-        "finished_at": timestamp(audit.finished_at),
-        "auditor_version": audit.auditor_version,
-        "profile": audit.profile.value,
-        "options": {name: _plain(value) for name, value in sorted(audit.options.items())},
-        "inventory": {
+    return present(
+        id=audit.id,
+        started_at=timestamp(audit.started_at),
+        resumed=[timestamp(at) for at in audit.resumed] or None,
+        finished_at=timestamp(audit.finished_at),
+        auditor_version=audit.auditor_version,
+        profile=audit.profile.value,
+        options={name: _plain(value) for name, value in sorted(audit.options.items())},
+        inventory={
             "name": audit.inventory.name,
             "files": [{"path": file.path, "sha256": file.sha256} for file in audit.inventory.files],
         },
-        "viewpoints": [_viewpoint(comparison) for comparison in _sorted(audit.comparisons)],
-    }
+        viewpoints=[_viewpoint(comparison) for comparison in _sorted(audit.comparisons)],
+    )
 
 
 def _plain(value: object) -> Any:

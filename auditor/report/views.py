@@ -88,10 +88,21 @@ def some(names: Sequence[str], shown: int = _SHOWN) -> str:
 
 
 def times(document: Document) -> str:
-    """`2026-11-22 02:00:00 to 02:01:02 UTC, 62 s`; the second date only where it is another."""
+    """`2026-11-22 02:00:00 to 02:01:02 UTC, 62 s`; the date of a later time only where it is another.
+
+    Of an audit that was interrupted also when it went on: its observations are from before and after.
+    """
     start, end = (datetime.fromisoformat(document["audit"][key]) for key in ("started_at", "finished_at"))
-    until = f"{end:%H:%M:%S}" if start.date() == end.date() else f"{end:%Y-%m-%d %H:%M:%S}"
-    return f"{start:%Y-%m-%d %H:%M:%S} to {until} UTC, {_duration(int((end - start).total_seconds()))}"
+
+    def later(time: datetime) -> str:
+        return f"{time:%H:%M:%S}" if start.date() == time.date() else f"{time:%Y-%m-%d %H:%M:%S}"
+
+    whole = f"{start:%Y-%m-%d %H:%M:%S} to {later(end)} UTC, {_duration(int((end - start).total_seconds()))}"
+    resumed = [later(datetime.fromisoformat(time)) for time in document["audit"].get("resumed", ())]
+    more = (
+        f" and {len(resumed) - 1} times before" if len(resumed) > 2 else " and once before" if len(resumed) > 1 else ""
+    )
+    return f"{whole}, interrupted and resumed at {resumed[-1]}{more}" if resumed else whole
 
 
 def _duration(seconds: int) -> str:

@@ -24,7 +24,7 @@ _DECLARED_SIDE_BY_SIDE = 8
 _UDP_SIDE_BY_SIDE = 4
 _SWEEPS_SIDE_BY_SIDE = 4
 _LONG_SWEEP = 10.0  # seconds; from here on a sweep uses the whole rate alone
-_GROUP_SECONDS = 60  # a killed sweep loses no more than the hosts of about a minute
+_GROUP_SECONDS = 60  # an interrupted run loses no more than the hosts of about a minute
 _LARGEST_GROUP = 256
 _UDP_SHARE = 0.1  # of the rate, while UDP runs beside a TCP sweep
 _UDP_FIRST = 0.8  # of that: the rest is for second looks beside it
@@ -263,9 +263,9 @@ class _Draft:
         return Lane(tuple(slow), together), sums[together - 1] if sums else 0.0
 
 
-def _chunks(targets: Iterable[ProbeTarget]) -> Iterator[tuple[ProbeTarget, ...]]:
+def _chunks(targets: Iterable[ProbeTarget], size: int = _CHUNK) -> Iterator[tuple[ProbeTarget, ...]]:
     rest = iter(targets)
-    while chunk := tuple(islice(rest, _CHUNK)):
+    while chunk := tuple(islice(rest, size)):
         yield chunk
 
 
@@ -299,16 +299,27 @@ def _sweeps(draft: _Draft, tcp: Mapping[Address, PortSet], rate: float) -> tuple
     alone, jobs = _parted(draft.jobs(Purpose.SWEEP, Protocol.TCP, tcp, rate))
     slow, taken = draft.lane_alone(alone, rate * _ALONE_SHARE if jobs else rate)
     rate -= taken if jobs else 0
-    long = any(job.seconds >= _LONG_SWEEP for job in jobs)
-    return draft.lane(jobs, rate, 1 if long else _SWEEPS_SIDE_BY_SIDE), slow
+    if any(job.seconds >= _LONG_SWEEP for job in jobs):
+        return draft.lane(_shards(jobs, rate), rate, 1), slow
+    return draft.lane(jobs, rate, _SWEEPS_SIDE_BY_SIDE), slow
 
 
 def _udp(draft: _Draft, udp: Mapping[Address, PortSet], rate: float) -> tuple[Lane, ...]:
     """Hosts with a rate of their own last to first: their sweeps go the other way, and a host has one run at a time."""
-    alone, jobs = _parted(draft.jobs(Purpose.UDP, Protocol.UDP, udp, rate))
+    alone, whole = _parted(draft.jobs(Purpose.UDP, Protocol.UDP, udp, rate))
+    jobs = _shards(whole, rate / _UDP_SIDE_BY_SIDE)
     rate *= _UDP_FIRST if len(jobs) + len(alone) > _UDP_SIDE_BY_SIDE else 1
     slow, taken = draft.lane_alone(alone[::-1], rate * _ALONE_SHARE if jobs else rate)
     return draft.lane(jobs, rate - taken if jobs else rate, _UDP_SIDE_BY_SIDE), slow
+
+
+def _shards(jobs: Iterable[Job], rate: float) -> list[Job]:
+    """The jobs as runs of about a minute each, were that their rate; whole hosts in each."""
+    return [
+        replace(job, targets=targets)
+        for job in jobs
+        for targets in _chunks(job.targets, max(1, int(_GROUP_SECONDS * rate / (len(job.ports) * _TRIES[job.purpose]))))
+    ]
 
 
 def _parted(jobs: Sequence[Job]) -> tuple[list[Job], list[Job]]:

@@ -6,7 +6,7 @@ import asyncio
 import re
 import shlex
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Protocol as Interface
@@ -15,6 +15,7 @@ from auditor.errors import TransportError
 from auditor.model.inventory import Via
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, PortState, Protocol
+from auditor.rundir import Shard
 from auditor.scan.merge import SILENCE, Board, covered
 from auditor.scan.nmap_records import HostRecord, Item, Progress, Seen, Sight, Skipped, Unread, bounded
 from auditor.scan.nmap_xml import NmapXmlReader
@@ -33,6 +34,28 @@ class EvidenceStore(Interface):
 
     def open(self, name: str, /) -> AbstractContextManager[Sink]:
         """A new file of that name, written whole or marked by whoever keeps it. May raise RunError."""
+        ...
+
+    def keep(self, shard: Shard, /) -> None:
+        """Note that the run which wrote a file has ended, so that it need not be repeated. May raise RunError."""
+        ...
+
+    def end(self, viewpoint: str, /) -> None:
+        """Note that the scan from there has come to its end, with nothing left to ask again. May raise RunError."""
+        ...
+
+    @property
+    def shards(self) -> Sequence[Shard]:
+        """What earlier attempts at the same audit have kept, in order."""
+        ...
+
+    @property
+    def done(self) -> Collection[str]:
+        """The viewpoints that had come to their end before."""
+        ...
+
+    def unpack(self, shard: Shard, /) -> Iterator[bytes]:
+        """The file of a shard. Raises EvidenceError where it is not as it was written."""
         ...
 
 
@@ -105,7 +128,7 @@ async def run_nmap(
             if said := _NOT_SENT.search(process.stderr):
                 # nmap goes on, reports success, and names no more than the first ten such probes
                 unsent = f"the viewpoint's own machine did not send some of the probes: {bounded(said[1], 100)}"
-                records = [_without_silence(record, unsent) for record in records]
+                records = [without_silence(record, unsent) for record in records]
     except TransportError as error:
         problem = str(error)
     span = started, time.monotonic()
@@ -154,7 +177,7 @@ async def _items(reader: NmapXmlReader, chunks: AsyncIterator[bytes], copy: Sink
         yield item
 
 
-def _without_silence(record: HostRecord, why: str) -> HostRecord:
+def without_silence(record: HostRecord, why: str) -> HostRecord:
     """The record less the ports that stayed silent, whose silence cannot be trusted."""
     silent = [one for one in record.seen if one.sight.reason == SILENCE]
     return replace(
@@ -198,7 +221,7 @@ def _undisputed(board: Board, record: HostRecord) -> HostRecord:
         if lost and one.sight.reason == SILENCE:
             endpoint = f"{lost.first}/{one.protocol}"
             reason = f"{endpoint} of this address answered before and not in this pass: its silence tells nothing"
-            return _without_silence(record, reason)
+            return without_silence(record, reason)
     return record
 
 

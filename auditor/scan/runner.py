@@ -5,14 +5,18 @@ from __future__ import annotations
 import shlex
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from itertools import count
 
 from auditor.model.context import Context, Event
 from auditor.model.expectation import HostLimits
 from auditor.model.inventory import Viewpoint
 from auditor.model.words import Address
+from auditor.rundir import Shard
 from auditor.scan import command
+from auditor.scan.earlier import Earlier
 from auditor.scan.pace import Pace, Turn
 from auditor.scan.run import End, EvidenceStore, Run, run_nmap
 from auditor.scan.together import Room, together
@@ -42,10 +46,13 @@ class Runner:
         self._context = context
         self._evidence = evidence
         self._pace = Pace(viewpoint, limits, context, until)
-        self._numbers = count(1)
+        self._earlier = _earlier(viewpoint, evidence, lambda message: self.tell(message, "warning"))
+        self._numbers = count(self._earlier.last_number + 1)
         self._commands: list[str] = []
+        self._repeated: set[str] = set()  # commands of earlier attempts that are in `_commands`
         self._errors: list[str] = []
         self._notes: dict[str, None] = {}
+        self._whole = True  # nothing was cut short
 
     async def run(
         self,
@@ -81,23 +88,38 @@ class Runner:
         *,
         last: bool,
     ) -> Run:
-        _, addresses = command.split(argv)
-        async with self._pace.hosts(argv), (gate or _open)(len(addresses)):
-            turn = self._pace.turn(argv, last=last)
+        """What an earlier attempt at the audit has finished of a run is taken from there; the rest is run."""
+        known, commands, left = self._earlier.take(name, argv)
+        self._commands += (one for one in commands if one not in self._repeated)
+        self._repeated.update(commands)
+        if left is None:
+            return Run(argv, tuple(known), (), (0.0, 0.0))
+        if known and progress is not None:
+            progress = partial(_beside, progress, len(known))
+        _, addresses = command.split(left)
+        async with self._pace.hosts(left), (gate or _open)(len(addresses)):
+            turn = self._pace.turn(left, last=last)
             if turn.refused is not None:
                 self._cut(turn.refused, of_host=turn.of_host)
-                return Run(argv, (), (), (0.0, 0.0), unasked=dict.fromkeys(addresses, turn.refused))
-            return await self._start(name, argv, progress, turn)
+                return Run(left, tuple(known), (), (0.0, 0.0), unasked=dict.fromkeys(addresses, turn.refused))
+            run = await self._start(name, left, progress, turn)
+        return replace(run, records=(*known, *run.records))
 
     async def _start(
-        self, name: str, argv: Sequence[str], progress: Callable[[float, int], None] | None, turn: Turn
+        self, purpose: str, argv: Sequence[str], progress: Callable[[float, int], None] | None, turn: Turn
     ) -> Run:
-        name = f"{self._viewpoint.name}-{name}-{next(self._numbers):03}"
+        number = next(self._numbers)
+        name = f"{self._viewpoint.name}-{purpose}-{number:03}"
+        started = self._context.now()
         sink = None if self._evidence is None else self._evidence.open(f"{name}.xml")
         self.tell(f"{name}: {shlex.join(argv)}", "debug")
         end = None if turn.seconds is None else End(turn.seconds, turn.reason)
         run = await run_nmap(self._transport, self._viewpoint.via, argv, sink, progress, end=end)
-        self.tell(f"{name}: ended after {run.span[1] - run.span[0]:.1f} s", "debug")
+        seconds = run.span[1] - run.span[0]
+        self.tell(f"{name}: ended after {seconds:.1f} s", "debug")
+        if self._evidence is not None:
+            about = self._viewpoint.name, purpose, number, run.argv
+            self._evidence.keep(Shard(*about, started.isoformat(), round(seconds, 3), run.problem, run.unsent))
         self._commands.append(run.command)
         if run.problem is not None and run.problem == turn.reason:
             self._cut(turn.reason, of_host=turn.of_host)
@@ -108,11 +130,18 @@ class Runner:
 
     def _cut(self, reason: str, *, of_host: bool) -> None:
         """Time was over: of the viewpoint, and the scan is not whole; or of one host. Told once."""
+        self._whole = False
         if of_host:
             self.note(f"some addresses were not asked to the end: {reason}")
         elif reason not in self._errors:
             self._errors.append(reason)
             self.tell(reason, "warning")
+
+    def end(self) -> None:
+        """The scan has come to its end. Where all went well, nothing of it need ever be asked again."""
+        self.tell("done")
+        if self._evidence is not None and self._whole and not self._errors:
+            self._evidence.end(self._viewpoint.name)
 
     def note(self, message: str) -> None:
         """Something about the network that whoever reads the report should know; no error, each once."""
@@ -159,3 +188,15 @@ def _united(argv: Sequence[str], runs: Sequence[Run]) -> Run:
         unsent=next((run.unsent for run in runs if run.unsent is not None), None),
         unasked=unasked,
     )
+
+
+def _earlier(viewpoint: Viewpoint, evidence: EvidenceStore | None, warn: Callable[[str], None]) -> Earlier:
+    if evidence is None:
+        return Earlier((), lambda _: iter(()), warn, done=False)
+    shards = [shard for shard in evidence.shards if shard.viewpoint == viewpoint.name]
+    return Earlier(shards, evidence.unpack, warn, done=viewpoint.name in evidence.done)
+
+
+def _beside(progress: Callable[[float, int], None], known: int, percent: float, hosts: int) -> None:
+    """Tell progress of a run of which some hosts were known before."""
+    progress(percent, known + hosts)

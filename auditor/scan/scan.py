@@ -101,7 +101,7 @@ class _Viewpoint:
         # Over IPv6 nmap sends frames itself, and nothing is held back.
         neighbours = [address for address in sources.neighbours if address.version == 4]
         await self._probe(lanes[0], lanes[1:], frozenset(lost), neighbours)
-        self._runner.tell("done")
+        self._runner.end()
         return self._result(None)
 
     async def _probe(

@@ -21,6 +21,7 @@ from auditor.model.inventory import Canary, Scope, Service, Via, Viewpoint
 from auditor.model.observation import Scan
 from auditor.model.ports import PortSet
 from auditor.model.words import Basis, ExpectedState, Profile, Protocol, ViewpointKind
+from auditor.rundir import Shard
 from auditor.scan import Abilities, plan, probe_abilities, scan
 from auditor.scan.together import Room, together
 from tests.readers import Late
@@ -492,9 +493,21 @@ def test_evidence_is_written_as_it_streams() -> None:
     files: dict[str, BytesIO] = {}
 
     class Store:
+        shards = ()
+        done = ()
+
         @contextmanager
         def open(self, name: str) -> Iterator[BytesIO]:
             yield files.setdefault(name, BytesIO())
+
+        def keep(self, _shard: Shard) -> None:
+            pass
+
+        def end(self, _viewpoint: str) -> None:
+            pass
+
+        def unpack(self, _shard: Shard) -> Iterator[bytes]:
+            raise NotImplementedError
 
     transport = FakeTransport(all_closed)
     carried_out(transport, expectations(ONE), evidence=Store())
@@ -509,6 +522,10 @@ def test_evidence_that_cannot_be_written_is_an_error_of_the_run() -> None:
     """A full disk must not look like a finished audit."""
 
     class Full:
+        shards = ()
+        done = ()
+        unpack = None
+
         def open(self, _name: str) -> object:
             raise RunError("no space left")
 

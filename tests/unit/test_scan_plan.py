@@ -60,6 +60,7 @@ def test_declared_ports_first_then_the_sweep_then_udp_beside_it() -> None:
         some(TWO, "1-65535"),
         some(SIX, "1-65535"),
         some(ONE, "53", protocol=Protocol.UDP),
+        rate=10_000,
     )
 
     assert {
@@ -91,6 +92,27 @@ def test_the_sweep_keeps_its_pace_and_retries_once() -> None:
     assert {"-n", "-Pn", "-v", "-sS"} <= set(argv)
     assert "--open" not in argv
     assert not any("host-timeout" in word for word in argv)
+
+
+def test_long_work_is_cut_into_runs_of_about_a_minute() -> None:
+    """Whole hosts in each, none twice: an interruption loses what nmap was about, and nothing more."""
+    hosts = [f"10.0.{n // 250}.{n % 250 + 1}" for n in range(300)]
+    found = planned(
+        *(some(host, "1-65535") for host in hosts),
+        *(some(host, "1-50", protocol=Protocol.UDP) for host in hosts),
+        rate=20_000,
+    )
+    for purpose in (Purpose.SWEEP, Purpose.UDP):
+        jobs = [job for job in found.jobs if job.purpose is purpose]
+
+        assert sorted(hosts) == sorted(str(address) for job in jobs for address in job.addresses)
+        assert max(job.seconds for job in jobs) <= 61
+        assert len(jobs) > 1
+
+
+def test_a_host_is_never_cut() -> None:
+    """However long it takes: where a whole host's ports were asked in one run, its states are one look."""
+    assert [1, 1] == [len(job.targets) for job in planned(some(ONE, "1-65535"), some(TWO, "1-65535"), rate=10).jobs]
 
 
 def test_families_have_runs_of_their_own() -> None:

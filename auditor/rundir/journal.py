@@ -1,0 +1,137 @@
+"""The journal of an audit: lines that are on the disk as soon as they are written, and never changed."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One run of nmap that has ended, with its XML in `evidence/<name>.xml.gz`, and what the XML does not say.
+
+    `purpose` is the scan's word for what it was about. `problem` says why it is not whole, `unsent` why the viewpoint's
+    own machine did not send some of its probes. `attempt` counts how often the audit had been resumed before.
+    """
+
+    viewpoint: str
+    purpose: str
+    number: int
+    argv: tuple[str, ...]
+    started_at: str
+    seconds: float
+    problem: str | None = None
+    unsent: str | None = None
+    sha256: str = ""  # of the compressed file
+    attempt: int = 0
+
+    @property
+    def name(self) -> str:
+        return f"{self.viewpoint}-{self.purpose}-{self.number:03}"
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A viewpoint's scan has come to its end, with nothing left to ask again."""
+
+    viewpoint: str
+
+
+class Journal:
+    """`shards` and how many lines are `damaged`, as read; the viewpoints that are `done` and when it was `resumed`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: int | None = None
+        self.shards: tuple[Shard, ...] = ()
+        self.done: frozenset[str] = frozenset()
+        self.resumed: tuple[datetime, ...] = ()
+        self.damaged = 0
+
+    def read(self) -> None:
+        """Read what is there, and cut off a line that a process was killed in. Raises OSError."""
+        if not self._path.exists():
+            return
+        shards: list[Shard] = []
+        done: set[str] = set()
+        resumed: list[datetime] = []
+        whole = 0
+        with self._path.open("rb") as file:
+            for line in file:
+                if not line.endswith(b"\n"):
+                    break
+                whole += len(line)
+                match _entry(line):
+                    case Shard() as shard:
+                        shards.append(replace(shard, attempt=len(resumed)))
+                    case Done(viewpoint):
+                        done.add(viewpoint)
+                    case datetime() as time:
+                        resumed.append(time)
+                    case None:
+                        self.damaged += 1
+        if whole < self._path.stat().st_size:
+            os.truncate(self._path, whole)
+        self.shards, self.done, self.resumed = tuple(shards), frozenset(done), tuple(resumed)
+
+    def add(self, entry: Shard | Done | datetime) -> None:
+        """Write a shard, the end of a viewpoint, or that the audit goes on. Raises OSError, leaving no part behind."""
+        match entry:
+            case Shard():
+                self._write({"shard": {key: value for key, value in asdict(entry).items() if key != "attempt"}})
+            case Done():
+                self._write({"done": entry.viewpoint})
+                self.done |= {entry.viewpoint}
+            case datetime():
+                self._write({"resumed": entry.isoformat()})
+                self.resumed = (*self.resumed, entry)
+
+    def close(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+        self._file = None
+
+    def _write(self, line: Mapping[str, object]) -> None:
+        if self._file is None:
+            self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+        before = os.fstat(self._file).st_size
+        rest = (json.dumps(line, separators=(",", ":")) + "\n").encode("ascii")
+        try:
+            while rest:
+                rest = rest[os.write(self._file, rest) :]
+            os.fsync(self._file)
+        except OSError:
+            os.ftruncate(self._file, before)
+            raise
+
+
+def _entry(line: bytes) -> Shard | Done | datetime | None:
+    """A line of the journal; None for what was never written so."""
+    try:
+        data = json.loads(line)
+        if "resumed" in data:
+            return datetime.fromisoformat(data["resumed"]).astimezone(UTC)
+        if "done" in data:
+            return Done(str(data["done"]))
+        shard = Shard(**data["shard"])
+        shard = replace(shard, argv=tuple(shard.argv))
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+    return shard if _sound(shard) else None
+
+
+def _sound(shard: Shard) -> bool:
+    texts = (shard.viewpoint, shard.purpose, shard.started_at, shard.sha256, *shard.argv)
+    maybe = (shard.problem, shard.unsent)
+    return (
+        all(isinstance(text, str) for text in texts)
+        and all(text is None or isinstance(text, str) for text in maybe)
+        and type(shard.number) is int
+        and type(shard.seconds) in (int, float)
+        and not {"/", "\0"} & set(shard.name)
+        and not shard.name.startswith(".")
+    )
