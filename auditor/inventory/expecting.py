@@ -30,8 +30,8 @@ def expect(
 
     With `asked`, what saved evidence asked about, the coverage is that and every declared endpoint, and the profile is
     `compare` whatever was given. `hosts` and `tags` narrow it to the hosts that have one of them. `rotation` tells
-    which slice of the undeclared ports is due, where the viewpoint sweeps them in slices. Raises UsageError for a host or tag
-    that matches nothing.
+    which slice of the undeclared ports is due, where the viewpoint sweeps them in slices. Raises UsageError for a host
+    or tag that matches nothing.
     """
     profile = profile if asked is None else Profile.COMPARE
     rotation = rotation if profile in SWEEPING and viewpoint.slices > 1 else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 
 from auditor.model.ages import ago
 from auditor.model.ports import PortSet
@@ -38,7 +39,7 @@ def slices(ports: PortSet, count: int) -> tuple[PortSet, ...]:
     """The ports in so many parts, each from one port to another, of the same size but for one port."""
     members = list(ports)
     ends = [index * len(members) // count for index in range(count + 1)]
-    return tuple(PortSet.of(*members[begin:end]) for begin, end in zip(ends, ends[1:], strict=False))
+    return tuple(PortSet.of(*members[begin:end]) for begin, end in pairwise(ends))
 
 
 def _when(at: datetime | None) -> float:
