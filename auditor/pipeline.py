@@ -11,7 +11,7 @@ from pathlib import Path
 from auditor import __version__
 from auditor.addresses import by_address
 from auditor.change import changes, new_breaches, readings, united
-from auditor.drift import compare
+from auditor.drift import compare, disputed
 from auditor.errors import TransportError
 from auditor.evidence import read_listeners
 from auditor.grade import exposed, gate_verdict, grade, grade_changes
@@ -84,6 +84,7 @@ async def audit(
             transport=transport,
             context=context,
             evidence=evidence,
+            disputed=disputed,
             until=request.until,
         )
     asked = [scan for scan, viewpoint in zip(scans, standing, strict=True) if places(viewpoint.via)]

@@ -27,11 +27,13 @@ def probe(
     group: int | None = None,
     patient: bool = False,
     absent: bool = False,
+    delay: int | None = None,
 ) -> tuple[str, ...]:
     """Port states. `rate` is the most packets a second, `least_rate` the fewest, `group` hosts at a time.
 
     `absent` asks by ARP first, for neighbours that the kernel does not find: it holds back what is sent to such, 3
     seconds for every 200 packets or so.
+    `delay` is in milliseconds, between the probes to one host.
     `patient` waits between the probes to one host as long as Linux does between the ICMP errors that it sends.
     """
     ask = ("-Pn",) if absent else _ASK_ANYWAY
@@ -44,6 +46,8 @@ def probe(
         options += ["--max-hostgroup", str(group)]
     if patient:
         options += ["--scan-delay", "1100ms"]
+    if delay is not None:
+        options += ["--scan-delay", f"{delay}ms"]
     return _command(technique, targets, *options, "-p", str(ports))
 
 

