@@ -78,9 +78,10 @@ def command(
         raise click.MissingParameter(param=next(one for one in context.command.params if one.name == "inventory_path"))
     loaded = options.load_resolved(path)
     chosen = options.pick_viewpoints(loaded, given.pop("viewpoints"))
-    parameters = {**given, "viewpoints": tuple(viewpoint.name for viewpoint in chosen)}
+    engine = "dask" if cluster else "local"
+    parameters = {**given, "viewpoints": tuple(viewpoint.name for viewpoint in chosen), "engine": engine}
     if resumed is not None:
-        resumed.asked.check(loaded, path, parameters["viewpoints"])
+        resumed.asked.check(loaded, path, parameters["viewpoints"], engine)
     deny = given.pop("deny")
     declared = denying(loaded, deny)
 
@@ -100,7 +101,7 @@ def command(
         given={
             "deny": deny,
             "max_duration": max_duration and spelled(max_duration),
-            **({"engine": "dask", "scheduler": cluster.scheduler} if cluster else {}),
+            **({"engine": engine, "scheduler": cluster.scheduler} if cluster else {}),
         },
         **given,
     )

@@ -24,6 +24,7 @@ _SCHEMA = "auditor/run/v1"
 # Parameters of the command that stay as they were. Others, such as where reports go, are for one attempt.
 _FIXED: Mapping[str, str] = {"viewpoints": "-V", "profile": "--profile", "hosts": "--host", "tags": "--tag"}
 _ADDED = ("deny",)  # what either says
+_ENGINE = "engine"  # who scans; where its cluster is may change
 _USUAL = ("fail_on", "allow_unverified")  # as before where the command line does not say otherwise
 _ON_THE_LINE = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
 
@@ -64,8 +65,8 @@ class Asked:
             "parameters": dict(self.parameters),
         }
 
-    def check(self, declared: Inventory, path: Path, viewpoints: tuple[str, ...]) -> None:
-        """Refuse another inventory, or other viewpoints, than the audit began with. Raises UsageError."""
+    def check(self, declared: Inventory, path: Path, viewpoints: tuple[str, ...], engine: str) -> None:
+        """Refuse another inventory, other viewpoints or another engine than the audit began with. Raises UsageError."""
         if _digests(declared) != self.files:
             raise UsageError(
                 f"{path} is not what it was when this audit began, and what has been seen cannot be judged by it: "
@@ -73,6 +74,10 @@ class Asked:
             )
         if (was := self.parameters["viewpoints"]) != list(viewpoints):
             raise UsageError(f"-V: this audit began with {' '.join(was)}; leave the option out")
+        if (began := self.parameters.get(_ENGINE, engine)) != engine:
+            raise UsageError(
+                f"this audit began with --engine {began}, which stands elsewhere: give the same options again"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +151,7 @@ def unfinished(run: RunDir, viewpoints: Collection[str]) -> bool:
 
 
 def _kept(given: Mapping[str, Any]) -> dict[str, Any]:
-    names = (*_FIXED, *_ADDED, *_USUAL)
+    names = (*_FIXED, *_ADDED, *_USUAL, _ENGINE)
     return {name: list(value) if isinstance(value, tuple) else value for name, value in given.items() if name in names}
 
 

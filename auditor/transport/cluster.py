@@ -203,7 +203,7 @@ class ClusterTransport:
         except FutureCancelledError as error:
             raise TransportError(f"the scheduler {self._scheduler} was lost, and what ran there with it") from error
         except Exception as error:
-            raise TransportError(f"a worker could not run it: {_worded(error)}") from error
+            raise TransportError(f"the cluster could not run it: {_worded(error)}") from error
 
     async def _check(self, via: ClusterVia) -> None:
         """Raise TransportError where none of the workers has been there for too long."""

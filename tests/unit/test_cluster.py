@@ -235,7 +235,7 @@ def test_leaving_early_calls_the_task_off() -> None:
     ("end", "told"),
     [
         (worker.Done(problem="`nmap` is not installed there (local)"), "`nmap` is not installed there"),
-        (RuntimeError("of its own"), "a worker could not run it: of its own"),
+        (RuntimeError("of its own"), "the cluster could not run it: of its own"),
     ],
 )
 def test_what_goes_wrong_on_a_worker_is_told(end: Answer, told: str) -> None:

@@ -180,6 +180,16 @@ def test_options_that_would_change_what_is_looked_at(inventory: Path, tmp_path: 
         assert (ended.returncode, ended.stderr) == (2, f"auditor: {words}\n")
 
 
+def test_another_engine_would_look_from_elsewhere(inventory: Path, tmp_path: Path) -> None:
+    """What two places see is never put together."""
+    interrupted(inventory, tmp_path)
+    more = ("--engine", "dask", "--scheduler", "tcp://127.0.0.1:1")
+    ended = auditor("audit", "--resume", folder(tmp_path), *more)
+    words = "this audit began with --engine local, which stands elsewhere: give the same options again"
+
+    assert (ended.returncode, ended.stderr) == (2, f"auditor: {words}\n")
+
+
 def test_an_inventory_that_has_changed(inventory: Path, tmp_path: Path) -> None:
     """Other expectations cannot judge what was asked for these; the same file elsewhere is the same inventory."""
     interrupted(inventory, tmp_path)
