@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_network
 
 from lab.firewall import Address, Chain, Network, Ports, Rule, Verdict
-from lab.random_estate import NETWORKS, Drawn, Host, Listener, Machine, Range, Service, View, router_address
+from lab.random_estate import ANYTHING, NETWORKS, Drawn, Host, Listener, Machine, Range, Service, View, router_address
 
 # What a responder is, its usual port, and the class that fits it.
 TCP = {
@@ -48,6 +48,7 @@ class _Drawing:
     def __init__(self, seed: int) -> None:
         self._seed = seed
         self._chance = random.Random(seed)
+        self._more = random.Random(f"{seed}, and more")  # for what came later, so that the rest stays as it was
         self._standard = seed % 10 == 5
         self._segments = ("dmz", "lan") if self._odds(0.6) else ("dmz",)
         self._used: set[int] = {1, 50, 250}
@@ -67,6 +68,7 @@ class _Drawing:
             floating, machines[0] = self._floating(hosts[0], machines[0])
             if floating:
                 hosts.append(floating)
+        views = self._extras(views, hosts, machines)
         denied: tuple[Address, ...] = ()
         if self._odds(0.4):
             host, machine = self._host("denied", {"dmz": (NETWORKS["dmz"][0][250], NETWORKS["dmz"][1][250])})
@@ -86,8 +88,37 @@ class _Drawing:
             router=self._router(hosts),
             denied=denied,
             loss=self._odds(0.2),
+            bottleneck=self._standard and self._more.random() < 0.4,
             free_icmp=self._odds(0.6),
         )
+
+    def _extras(self, views: tuple[View, ...], hosts: list[Host], machines: list[Machine]) -> tuple[View, ...]:
+        """Now and then: a middlebox, a viewpoint that stands on a declared host, one that has lost a route."""
+        if not self._standard and self._more.random() < 0.15:
+            addresses = {"dmz": (NETWORKS["dmz"][0][210], NETWORKS["dmz"][1][210])}
+            services = tuple(
+                Service(what, "tcp", ((port, port),), ("dmz",), (self._more.choice(sorted(self._ranges)),))
+                for what, port in (("ssh", 22), ("nginx", 80))
+            )
+            hosts.append(Host("box", addresses, services))
+            listeners = (Listener("ssh", "tcp", "::", 22), Listener("silent", "tcp", "::", ANYTHING))
+            machines.append(Machine("box", addresses, Chain((), Verdict.ACCEPT), listeners, middlebox=True))
+        found = []
+        for view in views:
+            if view.kind == "internal" and self._more.random() < 0.4:
+                self._ranges["host:scanner"] = Range(tuple(ip_network(str(address)) for address in view.addresses))
+                ssh = Service("ssh", "tcp", ((22, 22),), (view.segment,), ("internet",))
+                guest = self._more.randrange(len(hosts))
+                hosts.append(Host("scanner", {view.segment: view.addresses}, (ssh,)))
+                machines.append(Machine(view.name, hosts[-1].addresses, Chain((), Verdict.ACCEPT), ()))
+                hosts[guest] = replace(hosts[guest], services=tuple(map(self._for_the_scanner, hosts[guest].services)))
+            lost = view.kind == "internal" and len(self._segments) > 1 and self._more.random() < 0.15
+            found.append(replace(view, unrouted=(self._more.choice((4, 6)),)) if lost else view)
+        return tuple(found)
+
+    @staticmethod
+    def _for_the_scanner(service: Service) -> Service:
+        return replace(service, sources=("host:scanner",)) if service.interfaces != ("loopback",) else service
 
     # viewpoints and ranges
 

@@ -47,7 +47,17 @@ table inet filter {
     }
 }
 """
+_MIDDLEBOX = """
+table inet nat {
+    chain prerouting {
+        type nat hook prerouting priority dstnat
+        tcp dport != { %s } redirect to :%d
+    }
+}
+"""
+ANYTHING = 7999  # where a middlebox sends whatever it does not know
 _LOSS = "numgen random mod 100 < 1 drop"
+_BOTTLENECK = "limit rate over 8000/second burst 400 packets drop"
 _FEW_RESETS = "tcp flags & rst == rst limit rate over 100/second burst 50 packets drop"
 _FREE_ICMP = {"ipv4/icmp_ratemask": 0, "ipv6/icmp/ratelimit": 0}
 
@@ -64,7 +74,10 @@ class Listener:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What really stands there; its addresses by segment. `alive` is False where only the inventory has it."""
+    """What really stands there; its addresses by segment. `alive` is False where only the inventory has it.
+
+    A `middlebox` answers on every TCP port in the name of a host, saying nothing where none of its listeners is.
+    """
 
     name: str
     addresses: Mapping[str, tuple[Address, ...]]
@@ -73,11 +86,12 @@ class Machine:
     alive: bool = True
     stateful: bool = False
     few_resets: bool = False
+    middlebox: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """A named source range."""
+    """A named source range, or the addresses of a host under `host:NAME`."""
 
     cidrs: tuple[Network, ...]
     excluded: tuple[Network, ...] = ()
@@ -115,7 +129,9 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A viewpoint. `targets` are None where the inventory leaves them to the default."""
+    """A viewpoint. `targets` are None where the inventory leaves them to the default, `unrouted` families that it has
+    no way for beyond its own link.
+    """
 
     name: str
     kind: str
@@ -124,6 +140,7 @@ class View:
     targets: tuple[Network, ...] | None
     boundary: str
     canaries: tuple[str, ...]
+    unrouted: tuple[int, ...] = ()
 
     def address(self, version: int) -> Address | None:
         return next((one for one in self.addresses if one.version == version), None)
@@ -144,6 +161,7 @@ class Drawn:
     router: Chain  # for what the viewpoints send; everything else passes
     denied: tuple[Address, ...]
     loss: bool
+    bottleneck: bool
     free_icmp: bool  # machines answer with every ICMP error that is due, not with one a second
 
     @property
@@ -168,15 +186,29 @@ def build(estate: Estate, drawn: Drawn) -> None:
     for segment in ("uplink", *drawn.segments):
         own = [f"{router_address(segment, n.version)}/{n.prefixlen}" for n in NETWORKS[segment]]
         estate.attach(edge, segment, drawn.prefix + segment, own)
-    from_hosts = "\n        ".join(f"{_saddr(drawn, version)} accept" for version in (4, 6))
-    estate.firewall(edge, _guard(drawn) + _ruleset("forward", drawn.router, drawn, from_hosts))
+    first = [_BOTTLENECK] if drawn.bottleneck else []
+    first += [f"{_saddr(drawn, version)} accept" for version in (4, 6)]
+    estate.firewall(edge, _guard(drawn) + _ruleset("forward", drawn.router, drawn, "\n        ".join(first)))
     if drawn.free_icmp:
         estate.settings(edge, _FREE_ICMP)
     for view in drawn.views:
-        _attach(estate, drawn, view.name, {view.segment: view.addresses})
-    for machine in drawn.machines:
-        if machine.alive:
-            _machine(estate, drawn, machine)
+        _attach(estate, drawn, view.name, {view.segment: view.addresses}, view.unrouted)
+        if drawn.free_icmp:
+            estate.settings(drawn.prefix + view.name, _FREE_ICMP)
+    for machine in _standing(drawn):
+        _machine(estate, drawn, machine)
+
+
+def strays(estate: Estate, drawn: Drawn) -> int:
+    """The packets that a viewpoint has sent to where the scope denies it."""
+    names = ["edge", *(machine.name for machine in _standing(drawn))]
+    return sum(estate.packets(drawn.prefix + name, "denied", "inet guard") for name in names)
+
+
+def _standing(drawn: Drawn) -> list[Machine]:
+    """The machines that are really there, other than those that the viewpoints stand on."""
+    views = {view.name for view in drawn.views}
+    return [machine for machine in drawn.machines if machine.alive and machine.name not in views]
 
 
 def _machine(estate: Estate, drawn: Drawn, machine: Machine) -> None:
@@ -184,17 +216,25 @@ def _machine(estate: Estate, drawn: Drawn, machine: Machine) -> None:
     _attach(estate, drawn, machine.name, machine.addresses)
     first = "ct state established,related accept" if machine.stateful else ""
     output = _FEW_RESETS if machine.few_resets else ""
-    estate.firewall(name, _guard(drawn) + _ruleset("input", machine.chain, drawn, first, output))
+    ports = ", ".join(str(one.port) for one in machine.listeners if one.protocol == "tcp")
+    nat = _MIDDLEBOX % (ports, ANYTHING) if machine.middlebox else ""
+    estate.firewall(name, _guard(drawn) + _ruleset("input", machine.chain, drawn, first, output) + nat)
     if drawn.free_icmp:
         estate.settings(name, _FREE_ICMP)
     if machine.listeners:
         estate.respond(name, *(f"{one.what},{one.bind},{one.port}" for one in machine.listeners))
 
 
-def _attach(estate: Estate, drawn: Drawn, name: str, addresses: Mapping[str, Iterable[Address]]) -> None:
+def _attach(
+    estate: Estate,
+    drawn: Drawn,
+    name: str,
+    addresses: Mapping[str, Iterable[Address]],
+    unrouted: Iterable[int] = (),
+) -> None:
     """A namespace with its interfaces; the default routes of each family go by the first of them that has it."""
     estate.namespace(drawn.prefix + name)
-    routed: set[int] = set()
+    routed = set(unrouted)
     for segment, own in addresses.items():
         new = sorted({one.version for one in own} - routed)
         routed |= set(new)
@@ -238,7 +278,7 @@ def inventory(drawn: Drawn) -> dict[str, Any]:
         "version": 1,
         "name": f"seed-{drawn.seed}",
         "scope": {"allow": list(map(str, drawn.allowed)), "deny": list(map(str, drawn.denied))},
-        "ranges": {name: _range(one) for name, one in drawn.ranges.items()},
+        "ranges": {name: _range(one) for name, one in drawn.ranges.items() if ":" not in name},
         "viewpoints": {view.name: _view(view, drawn) for view in drawn.views},
         **({"roles": {"server": {"services": {role[0].name: _service(role[0])}}}} if role else {}),
         "hosts": {host.name: _host(host) for host in drawn.hosts},
@@ -309,11 +349,13 @@ def show(drawn: Drawn) -> str:
     """The estate for a person to look at: machines with their rules, then the inventory."""
     lines = [f"seed {drawn.seed}: profile {drawn.profile}, rate {drawn.rate}"]
     lines += ["1 % of the packets are lost"] if drawn.loss else []
+    lines += ["the router takes 8000 packets a second"] if drawn.bottleneck else []
     lines += ["ICMP errors are not limited"] if drawn.free_icmp else ["ICMP errors: about one a second"]
     lines += [f"edge, for what the viewpoints send: policy {drawn.router.policy}", drawn.router.text()]
     for machine in drawn.machines:
         where = "; ".join(f"{segment} {', '.join(map(str, own))}" for segment, own in machine.addresses.items())
         lines.append(f"{machine.name}: {where}: " + (f"policy {machine.chain.policy}" if machine.alive else "dead"))
+        lines += ["        a middlebox: every TCP port is open"] if machine.middlebox else []
         if machine.alive:
             lines.append(machine.chain.text())
             lines += [f"        {x.what} listens on {x.bind} {x.port}/{x.protocol}" for x in machine.listeners]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import ip_address
 from itertools import pairwise, product
 
@@ -19,7 +20,7 @@ from lab.random_estate import Drawn, Host, Machine, Service, View, router_addres
 Usual = Mapping[str, frozenset[int]]
 Key = tuple[str, ...]  # of a finding: kind, viewpoint, host, interface, family, and what else its kind has
 MUTE = ("odd", "silent")
-OPEN, CLOSED, FILTERED, NOTHING = "open", "closed", "filtered", "open|filtered"
+OPEN, CLOSED, FILTERED, NOTHING, UNSENT = "open", "closed", "filtered", "open|filtered", "unsent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +85,13 @@ class _Look:
         self._view = view
         self._usual = usual
         self._entries = targets(view, drawn.segments)
-        machines = {address: m for m in drawn.machines for own in m.addresses.values() for address in own}
+        machines = {a: m for m in drawn.machines for own in m.addresses.values() for a in own}
         self._places = [
             Place(address, host, interface, machines[address])
             for host in drawn.hosts
             for interface, own in host.addresses.items()
             for address in own
-            if address not in drawn.denied
+            if address not in (*drawn.denied, *view.addresses)
             and view.address(address.version)
             and any(address in entry for entry in self._entries)
         ]
@@ -103,13 +104,16 @@ class _Look:
         for place, sights in seen.items():
             proofs = {any(place.address in entry for entry in entries) for entries in (sure, perhaps)}
             dead = self._unreachable(place, sights)
+            crowded = self._open_everywhere(place, sights)
             for protocol, first, last, options in sights:
                 here = _Expected.of(place, protocol, first, self._view, self._drawn)
                 right = frozenset(
-                    self._option(place, here, sight, first, proved=proved, unreachable=unreachable)
+                    self._option(place, here, sight, first, proved=proved, unreachable=unreachable, crowded=crowded)
                     for sight, proved, unreachable in product(options, proofs, dead)
                 )
                 leaks = {option.finding for option in right if option.finding and option.finding[0] == "boundary-leak"}
+                if crowded and protocol == "tcp":
+                    leaks = {self._drifted(place, "all-ports-open", str(place.address)).finding}
                 state = " or ".join(sorted({sight.state for sight in options}))
                 address, due = str(place.address), next(iter(leaks), None)
                 yield Slot(self._view.name, place.host.name, address, protocol, first, last, state, right, due)
@@ -141,6 +145,9 @@ class _Look:
 
     def _sight(self, place: Place, protocol: str, port: int) -> Iterator[Sight]:
         silence = Sight(FILTERED if protocol == "tcp" else NOTHING)
+        if self._lost(place):
+            yield Sight(UNSENT)
+            return
         by, verdict = self._passage(place, protocol, port)
         match verdict:
             case Verdict.DROP:
@@ -160,7 +167,7 @@ class _Look:
     def _reset(self, place: Place, port: int) -> Iterator[Sight]:
         """Declared ports are asked at leisure; a sweep may get no answer, or lose it."""
         yield Sight(CLOSED, "host")
-        if (self._drawn.loss or place.machine.few_resets) and _Expected.of(
+        if (self._drawn.loss or self._drawn.bottleneck or place.machine.few_resets) and _Expected.of(
             place, "tcp", port, self._view, self._drawn
         ).undeclared:
             yield Sight(FILTERED)
@@ -181,6 +188,10 @@ class _Look:
             if what == "dns":
                 yield Sight(OPEN, "host")  # where the version probe asks in its words
 
+    def _lost(self, place: Place) -> bool:
+        """Whether the viewpoint has no route to there."""
+        return place.address.version in self._view.unrouted and self._view.segment not in _segments(place)
+
     def _passage(self, place: Place, protocol: str, port: int) -> tuple[str, Verdict]:
         """Who decides about a packet to there, and what. DROP also where nobody is."""
         source = self._view.address(place.address.version)
@@ -199,6 +210,8 @@ class _Look:
 
     def _replies(self, place: Place, sights: list[tuple[str, int, int, frozenset[Sight]]]) -> bool:
         """Whether the address itself answers anything over a path. Of its many ICMP errors some are sent."""
+        if self._lost(place):
+            return False
         if any(sight.by == "host" for *_, options in sights for sight in options):
             return True
         pings = (ECHO, TIMESTAMP) if place.address.version == 4 else (ECHO,)
@@ -209,7 +222,13 @@ class _Look:
 
     def _canary_proves(self, entry: Network) -> bool:
         """Routers answer pings. A host that is a canary is in the coverage anyway."""
-        routers = {str(router_address(s, v)) for s in self._drawn.segments for v in (4, 6)}
+        near = self._view.segment
+        routers = {
+            str(router_address(segment, version))
+            for segment in self._drawn.segments
+            for version in (4, 6)
+            if segment == near or version not in self._view.unrouted
+        }
         return any(canary in routers and ip_address(canary) in entry for canary in self._view.canaries)
 
     def _router_proves(self, entry: Network) -> bool:
@@ -224,23 +243,37 @@ class _Look:
             if protocol == "tcp"
         )
         near = place.machine.alive and self._view.segment in _segments(place)
-        if not wanted or near or self._replies(place, sights):
+        if not wanted or near or self._lost(place) or self._replies(place, sights):
             return {False}
         prohibited = any(sight.prohibited for *_, options in sights for sight in options)
         return {True, False} if prohibited else {True}
 
+    def _open_everywhere(self, place: Place, sights: list[tuple[str, int, int, frozenset[Sight]]]) -> bool:
+        """Whether over 90 % of at least 50 undeclared TCP ports are open."""
+        asked = opened = 0
+        for protocol, first, last, options in sights:
+            if protocol == "tcp" and _Expected.of(place, protocol, first, self._view, self._drawn).undeclared:
+                asked += last - first + 1
+                opened += last - first + 1 if any(sight.state == OPEN for sight in options) else 0
+        return asked >= 50 and opened > 0.9 * asked
+
     # the table
 
-    def _option(
-        self, place: Place, here: _Expected, sight: Sight, port: int, *, proved: bool, unreachable: bool
-    ) -> Option:
-        def drifted(kind: str, *what: str) -> Option:
-            family = f"ipv{place.address.version}"
-            return Option("drifted", (kind, self._view.name, place.host.name, place.interface, family, *what))
+    def _drifted(self, place: Place, kind: str, *what: str) -> Option:
+        family = f"ipv{place.address.version}"
+        return Option("drifted", (kind, self._view.name, place.host.name, place.interface, family, *what))
 
+    def _option(
+        self, place: Place, here: _Expected, sight: Sight, port: int, *, proved: bool, unreachable: bool, crowded: bool
+    ) -> Option:
+        drifted = partial(self._drifted, place)
+        if sight.state == UNSENT:
+            return Option("unverified")
         if not proved and sight.by != "host" and not sight.prohibited:
             return Option("unverified")
         if sight.state == OPEN:
+            if crowded and here.protocol == "tcp" and listening(place, "tcp", port) in MUTE:
+                return Option("unverified")
             if here.state == "blocked":
                 what = here.service.name if here.service else f"{port}/{here.protocol}"
                 return drifted(here.why, what)
@@ -325,7 +358,7 @@ def listening(place: Place, protocol: str, port: int) -> str | None:
     for one in place.machine.listeners:
         if (one.protocol, one.port) == (protocol, port) and one.bind in (*wild, str(place.address)):
             return one.what
-    return None
+    return "silent" if place.machine.middlebox and protocol == "tcp" else None
 
 
 def _segments(place: Place) -> tuple[str, ...]:

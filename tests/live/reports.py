@@ -29,7 +29,8 @@ def differences(slots: Iterable[Slot], report: dict[str, Any]) -> list[str]:
 
 
 def _possible(slots: list[Slot]) -> set[Key]:
-    return {option.finding for slot in slots for option in slot.options if option.finding}
+    due = {slot.due for slot in slots if slot.due}
+    return due | {option.finding for slot in slots for option in slot.options if option.finding}
 
 
 def _wrong(slot: Slot, said: dict[int, tuple[Option, str]]) -> Iterator[str]:
@@ -52,6 +53,8 @@ def _said(report: dict[str, Any]) -> dict[_Place, dict[int, tuple[Option, str]]]
             for port in _ports(entry["ports"]):
                 found[entry["viewpoint"], entry["address"], entry["protocol"]][port] = Option(outcome), entry["reason"]
     for finding in report["findings"]:
+        if finding["kind"] == "all-ports-open":
+            continue  # its endpoints are unverified as well
         for entry in finding.get("endpoints", ()):
             place = finding["viewpoint"], entry["address"], entry["protocol"]
             for port in _ports(entry["ports"]):
@@ -64,7 +67,7 @@ def _key(finding: dict[str, Any]) -> Key:
     match finding["kind"]:
         case "boundary-leak":
             return where
-        case "host-unreachable":
+        case "host-unreachable" | "all-ports-open":
             return *where, finding["address"]
         case "undeclared-port":
             return *where, f"{finding['endpoints'][0]['ports']}/{finding['endpoints'][0]['protocol']}"

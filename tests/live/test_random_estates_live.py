@@ -42,9 +42,7 @@ def audited(seed: int, folder: Path) -> tuple[Audited, int]:
     with Estate(wires=f"{drawn.prefix}wires") as estate:
         random_estate.build(estate, drawn)
         found = audit(path, folder / "reports", "--profile", drawn.profile)
-        standing = ["edge", *(machine.name for machine in drawn.machines if machine.alive)]
-        strays = sum(estate.packets(drawn.prefix + name, "denied", "inet guard") for name in standing)
-    return found, strays
+        return found, random_estate.strays(estate, drawn)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
