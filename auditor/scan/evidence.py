@@ -83,21 +83,20 @@ def read_evidence(paths: Sequence[Path], freshness: Freshness | None = None) -> 
             stale = freshness.stale(record.at or one.at) if freshness else None
             if stale is None:
                 board.add(record)
-            if record.reply is not None:
-                asked.setdefault((record.address, Protocol.TCP), PortSet())
-            for protocol, ports in _reported(record):  # scanners other than nmap do not say what they asked
-                key = record.address, protocol
-                asked[key] = asked.get(key, PortSet()) | ports
-                if stale is not None:
+            else:
+                for protocol, ports in _reported(record):
                     board.fail(record.address, protocol, ports, stale)
         for scan in one.reader.asked:
-            if scan.protocol not in ("tcp", "udp"):
-                continue
-            protocol = Protocol(scan.protocol)
-            for address in one.addresses:
-                key = address, protocol
-                asked[key] = asked.get(key, PortSet()) | scan.services
-            reconcile(board, one.run, one.addresses, protocol, scan.services)
+            if scan.protocol in ("tcp", "udp"):
+                protocol = Protocol(scan.protocol)
+                for address in one.addresses:
+                    _ask(asked, (address, protocol), scan.services)
+                reconcile(board, one.run, one.addresses, protocol, scan.services)
+        for record in one.run.records:
+            if record.reply is not None:
+                _ask(asked, (record.address, Protocol.TCP), PortSet())
+            for protocol, ports in _reported(record):  # scanners other than nmap do not say what they asked
+                _ask(asked, (record.address, protocol), ports)
     starts = [one.reader.start for one in read if one.reader.start is not None]
     connect = any(scan.type == "connect" for one in read for scan in one.reader.asked)
     return Evidence(
@@ -114,6 +113,15 @@ def read_evidence(paths: Sequence[Path], freshness: Freshness | None = None) -> 
         labels=tuple(dict.fromkeys(record.label for one in read for record in one.run.records if record.label)),
         sources=tuple(dict.fromkeys(source for start in starts for source in _sources(start.args))),
     )
+
+
+def _ask(asked: dict[tuple[Address, Protocol], PortSet], key: tuple[Address, Protocol], ports: PortSet) -> None:
+    """Add ports. Hosts that were asked the same share one set: 100,000 of 8 KB each would be 800 MB."""
+    known = asked.get(key)
+    if known is None:
+        asked[key] = ports
+    elif ports.bits & ~known.bits:
+        asked[key] = known | ports
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,9 +42,20 @@ class Board:
         """Take in one host as one pass saw it; a record is one look, so its own ports do not confirm each other."""
         if record.reply is not None:
             self._replies.setdefault(record.address, set()).add(record.reply)
+        first: dict[
+            Place, int
+        ] = {}  # the ports seen so far where this is the first look: most often it is the only one
         for seen in record.seen:
-            place = record.address, seen.protocol
-            self._seen[place] = _laid_over(self._seen.get(place, {}), seen.ports.bits, seen.sight)
+            place, bits = (record.address, seen.protocol), seen.ports.bits
+            sight = seen.sight if record.at is None else replace(seen.sight, at=record.at)
+            if place not in self._seen:
+                self._seen[place], first[place] = {sight: bits}, bits
+            elif place in first and not first[place] & bits and sight not in self._seen[place]:
+                self._seen[place][sight] = bits
+                first[place] |= bits
+            else:
+                self._seen[place] = _laid_over(self._seen[place], bits, sight)
+                first.pop(place, None)
 
     def fail(self, address: Address, protocol: Protocol, ports: PortSet, reason: str) -> None:
         """Note ports that a pass asked about in vain. They count only where no other pass saw them."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import ip_address
 from xml.etree.ElementTree import Element
@@ -19,28 +20,142 @@ _MAY_BE_OWN = ICMP_ERRORS | {"perm-denied"}  # the kernel of the scanner says th
 _MAC = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}")
 _LONGEST_NAME = 253  # characters of a DNS name
 _MOST_NAMES = 16
+_NO_STATE = "nmap gave no state that can be read"
+_TOO_OLD = "this nmap is too old to say which ports it collapsed; 7.92 or newer does"
+_STATES = {str(state): state for state in PortState}
+_PROTOCOLS = {str(protocol): protocol for protocol in Protocol}
+_REMEMBERED = 4096  # ports, and looks of ports, each of texts no longer than
+_LONGEST_REMEMBERED = 4096  # characters
+_COLLAPSED_REMEMBERED = 1024  # each takes up to 9 KB
+
+Texts = tuple[str | None, ...]
 
 
-def read_host(element: Element, asked: tuple[Asked, ...]) -> Iterator[HostRecord]:
-    """The record of one host; none where the element names no IP address."""
-    address = _address(element)
-    if address is None:
-        return
-    at = instant(element.get("endtime"))
-    status = element.find("status")
-    state, reason = ("", "") if status is None else (status.get("state", ""), bounded(status.get("reason", "")))
-    if state == "down":
-        yield _down(address, at)
-        return
-    reply = None if reason in _NO_EVIDENCE else reason
-    if element.get("timedout") == "true":
-        why_not = "nmap gave up on this host: host timeout"
-        yield HostRecord(address, at, reply=reply, why_not=why_not, label=_label(element, address))
-        return
-    connect = any(one.type == "connect" for one in asked)
-    seen, unread = _ports(element, at, asked)
-    seen, unmade = _without_own_states(seen, connect=connect)
-    yield HostRecord(address, at, tuple(seen), (*unread, *unmade), reply, label=_label(element, address))
+Found = Seen | Unread
+
+
+@dataclass(eq=False, frozen=True, slots=True)
+class _Look:
+    """How a port looks, apart from its number: made once for all that look so, and equal only to itself."""
+
+    protocol: Protocol
+    sight: Sight | None  # None where nmap gave no state that can be read
+
+    def of(self, ports: PortSet) -> Found:
+        return Unread(self.protocol, ports, _NO_STATE) if self.sight is None else Seen(self.protocol, ports, self.sight)
+
+
+class HostReader:
+    """Reads the hosts of one document. What many have in common, such as a port that looks the same, is made once."""
+
+    def __init__(self) -> None:
+        self._looks: dict[tuple[Protocol, Sight | None], _Look] = {}
+        self._ports: dict[Texts, tuple[_Look, Found]] = {}
+        self._extras: dict[Texts, Found] = {}
+
+    def read(self, element: Element, asked: Sequence[Asked]) -> HostRecord | None:
+        """The record of one host; None where the element names no IP address."""
+        address, mac, reason, state = None, "", "", ""
+        names: list[Element] = []
+        found: list[Found] = []
+        for child in element:
+            match child.tag:
+                case "ports":
+                    found += self._read_ports(child, asked)
+                case "hostnames":
+                    names += child.findall("hostname")
+                case "address" if child.get("addrtype") == "mac":
+                    mac = mac or _mac(child.get("addr", ""))
+                case "address" if address is None and child.get("addrtype") in ("ipv4", "ipv6"):
+                    address = _ip(child.get("addr"))
+                case "status":
+                    state, reason = child.get("state", ""), bounded(child.get("reason", ""))
+                case _:
+                    pass
+        if address is None:
+            return None
+        at = instant(element.get("endtime"))
+        if state == "down":
+            return _down(address, at)
+        reply = None if reason in _NO_EVIDENCE else reason
+        label = _label(address, names, mac)
+        if element.get("timedout") == "true":
+            why_not = "nmap gave up on this host: host timeout"
+            return HostRecord(address, at, reply=reply, why_not=why_not, label=label)
+        seen, unread = _sorted(found, asked)
+        return HostRecord(address, at, seen, unread, reply, label=label)
+
+    def _read_ports(self, element: Element, asked: Sequence[Asked]) -> list[Found]:
+        groups: dict[_Look, Found] = {}
+        extras: list[Element] = []
+        for child in element:
+            if child.tag == "extraports":
+                extras.append(child)
+            elif child.tag == "port" and (port := self._port(child)) is not None:
+                look, one = port
+                groups[look] = look.of(groups[look].ports | one.ports) if look in groups else one
+        found = list(groups.values())
+        for extra in extras:
+            reasons = extra.findall("extrareasons")
+            if reasons and all(reason.get("ports") for reason in reasons):
+                found += self._collapsed(extra.get("state"), reasons)
+            else:
+                found += _rest(extra, reasons, asked, groups, alone=len(extras) == 1)
+        return found
+
+    def _port(self, port: Element) -> tuple[_Look, Found] | None:
+        """How it looks, and that one port so; None where it is no port that is audited.
+
+        All attributes that tell are the key to what has been made of them before.
+        """
+        attributes = port.attrib
+        key: Texts = (*attributes, *attributes.values())
+        for child in port:
+            tag = child.tag
+            if tag in ("state", "service") or (tag == "script" and child.get("id") == "banner"):
+                attributes = child.attrib
+                key += (tag, *attributes, *attributes.values())
+        try:
+            return self._ports[key]
+        except KeyError:
+            return self._new_port(key, port)
+
+    def _new_port(self, key: Texts, port: Element) -> tuple[_Look, Found] | None:
+        bits, protocol = _bit(port.get("portid")), _PROTOCOLS.get(port.get("protocol", ""))
+        if not bits or protocol is None:
+            return None
+        if len(self._ports) >= _REMEMBERED or len(self._looks) >= _REMEMBERED:
+            self._ports.clear()
+            self._looks.clear()
+        sight = _sight(port)
+        look = _Look(protocol, sight)
+        if sight is not None:
+            look = self._looks.setdefault((protocol, sight), look)
+        found = look, look.of(PortSet(bits))
+        if _short(key):
+            self._ports[key] = found
+        return found
+
+    def _collapsed(self, state: str | None, reasons: Iterable[Element]) -> Iterator[Found]:
+        """The ports that nmap collapsed into lines."""
+        for reason in reasons:
+            key = state, reason.get("reason"), reason.get("proto"), reason.get("ports")
+            found = self._extras.get(key)
+            if found is None:
+                protocol, ports = _PROTOCOLS.get(reason.get("proto", "")), _parse(reason.get("ports", ""))
+                if protocol is None or ports is None:
+                    continue
+                known = _state(state)
+                found = _Look(protocol, Sight(known, bounded(reason.get("reason", ""))) if known else None).of(ports)
+                if len(self._extras) >= _COLLAPSED_REMEMBERED:
+                    self._extras.clear()
+                if _short(key):
+                    self._extras[key] = found
+            yield found
+
+
+def _short(key: Texts) -> bool:
+    return sum(map(len, filter(None, key))) <= _LONGEST_REMEMBERED
 
 
 def _down(address: Address, at: datetime | None) -> HostRecord:
@@ -52,23 +167,32 @@ def _down(address: Address, at: datetime | None) -> HostRecord:
     return HostRecord(address, at, why_not="nmap found the host down and did not probe its ports", down=True)
 
 
-def _address(element: Element) -> Address | None:
-    for child in element.iterfind("address"):
-        if child.get("addrtype") in ("ipv4", "ipv6"):
-            return _ip(child.get("addr"))
-    return None
+def _mac(text: str) -> str:
+    return text.lower() if _MAC.fullmatch(text) else ""
 
 
-def _label(element: Element, address: Address) -> Label | None:
-    found = [(one.get("type") != "user", bounded(one.get("name", ""), _LONGEST_NAME)) for one in _hostnames(element)]
+def _label(address: Address, hostnames: Sequence[Element], mac: str) -> Label | None:
+    found = [
+        (one.get("type") != "user", bounded(one.get("name", ""), _LONGEST_NAME)) for one in hostnames[:_MOST_NAMES]
+    ]
     names = tuple(dict.fromkeys(name for _, name in sorted(found) if name))
-    macs = (child.get("addr", "") for child in element.iterfind("address") if child.get("addrtype") == "mac")
-    mac = next((text.lower() for text in macs if _MAC.fullmatch(text)), "")
     return Label(address, names, mac) if names or mac else None
 
 
-def _hostnames(element: Element) -> list[Element]:
-    return element.findall("hostnames/hostname")[:_MOST_NAMES]
+def _sorted(found: Sequence[Found], asked: Sequence[Asked]) -> tuple[tuple[Seen, ...], tuple[Unread, ...]]:
+    seen: list[Seen] = []
+    unread: list[Unread] = []
+    suspect = False
+    for one in found:
+        if isinstance(one, Unread):
+            unread.append(one)
+        else:
+            seen.append(one)
+            suspect = suspect or one.sight.reason in _MAY_BE_OWN
+    if suspect:
+        seen, made = _without_own_states(seen, connect=any(one.type == "connect" for one in asked))
+        unread += made
+    return tuple(seen), tuple(dict.fromkeys(unread))
 
 
 def _ip(text: str | None) -> Address | None:
@@ -78,35 +202,6 @@ def _ip(text: str | None) -> Address | None:
         return None
 
 
-def _protocol(text: str | None) -> Protocol | None:
-    return Protocol(text) if text in ("tcp", "udp") else None
-
-
-def _ports(element: Element, at: datetime | None, asked: tuple[Asked, ...]) -> tuple[list[Seen], list[Unread]]:
-    groups: dict[tuple[Protocol, Sight], int] = {}
-    unread: list[Unread] = []
-    listed = {Protocol.TCP: 0, Protocol.UDP: 0}
-    for port in element.iterfind("ports/port"):
-        protocol, bit = _protocol(port.get("protocol")), _bit(port.get("portid"))
-        if protocol is None or not bit:
-            continue
-        listed[protocol] |= bit
-        sight = _sight(port, at)
-        if sight is None:
-            unread.append(Unread(protocol, PortSet(bit), "nmap gave no state that can be read"))
-        else:
-            groups[protocol, sight] = groups.get((protocol, sight), 0) | bit
-    seen = [Seen(protocol, PortSet(bits), sight) for (protocol, sight), bits in groups.items()]
-    extras = element.findall("ports/extraports")
-    for extra in extras:
-        for one in _collapsed(extra, at, asked, listed, alone=len(extras) == 1):
-            if isinstance(one, Seen):
-                seen.append(one)
-            else:
-                unread.append(one)
-    return seen, list(dict.fromkeys(unread))
-
-
 def _bit(text: str | None) -> int:
     if not text or not text.isascii() or not text.isdigit() or len(text) > 5 or int(text) > 65535:
         return 0
@@ -114,10 +209,10 @@ def _bit(text: str | None) -> int:
 
 
 def _state(text: str | None) -> PortState | None:
-    return PortState(text) if text in set(PortState) else None
+    return _STATES.get(text or "")
 
 
-def _sight(port: Element, at: datetime | None) -> Sight | None:
+def _sight(port: Element) -> Sight | None:
     element = port.find("state")
     if element is None or (state := _state(element.get("state"))) is None:
         return None
@@ -125,10 +220,9 @@ def _sight(port: Element, at: datetime | None) -> Sight | None:
     return Sight(
         state,
         bounded(element.get("reason", "")),
-        at,
-        int(ttl) if ttl.isascii() and ttl.isdigit() and len(ttl) <= 3 else None,
-        _ip(element.get("reason_ip")),
-        _identity(port),
+        ttl=int(ttl) if ttl.isascii() and ttl.isdigit() and len(ttl) <= 3 else None,
+        reply_from=_ip(element.get("reason_ip")),
+        identity=_identity(port),
     )
 
 
@@ -150,34 +244,24 @@ def _identity(port: Element) -> Identity | None:
     return identity if identity.probed or identity.tunnel or identity.banner else None
 
 
-def _collapsed(
-    extra: Element, at: datetime | None, asked: tuple[Asked, ...], listed: dict[Protocol, int], *, alone: bool
-) -> Iterator[Seen | Unread]:
-    """The ports that nmap collapsed into one line. Without `ports` (before 7.92) only a single state can be placed."""
-    state = _state(extra.get("state"))
-    reasons = extra.findall("extrareasons")
-    if reasons and all(reason.get("ports") for reason in reasons):
-        for reason in reasons:
-            protocol, ports = _protocol(reason.get("proto")), _parse(reason.get("ports", ""))
-            if protocol is not None and ports is not None:
-                yield (
-                    Seen(protocol, ports, Sight(state, bounded(reason.get("reason", "")), at))
-                    if state
-                    else Unread(protocol, ports, "nmap gave no state that can be read")
-                )
-        return
+def _rest(
+    extra: Element, reasons: Sequence[Element], asked: Sequence[Asked], listed: Mapping[_Look, Found], *, alone: bool
+) -> Iterator[Found]:
+    """The ports of a collapsed line without `ports` (before 7.92): they can be placed only where it is the only one."""
+    taken = {one: PortSet.union(found.ports for found in listed.values() if found.protocol is one) for one in Protocol}
     rest = [
-        (protocol, PortSet(one.services.bits & ~listed[protocol]))
+        (protocol, one.services - taken[protocol])
         for one in asked
-        if (protocol := _protocol(one.protocol)) is not None
+        if (protocol := _PROTOCOLS.get(one.protocol)) is not None
     ]
-    known = alone and state is not None and sum(len(ports) for _, ports in rest) == _count(extra)
+    state = _state(extra.get("state"))
+    known = alone and sum(len(ports) for _, ports in rest) == _count(extra)
     names = {_singular(bounded(reason.get("reason", ""))) for reason in reasons}
     for protocol, ports in rest:
         if known and state is not None:
-            yield Seen(protocol, ports, Sight(state, names.pop() if len(names) == 1 else "unknown", at))
+            yield Seen(protocol, ports, Sight(state, names.pop() if len(names) == 1 else "unknown"))
         else:
-            yield Unread(protocol, ports, "this nmap is too old to say which ports it collapsed; 7.92 or newer does")
+            yield Unread(protocol, ports, _TOO_OLD)
 
 
 def _singular(reason: str) -> str:

@@ -51,7 +51,10 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """How nmap saw a port: everything of an observation but the place."""
+    """How nmap saw a port: everything of an observation but the place.
+
+    A record has the time for all of its own; `at` is set where looks of several records meet.
+    """
 
     state: PortState
     reason: str

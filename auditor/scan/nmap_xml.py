@@ -1,9 +1,9 @@
 """The one reader of nmap's XML, for live streams and saved files alike.
 
 It is fed bytes and gives records as their elements end, so that a run of any size needs the memory of one host, and
-what was whole before a stream broke off is kept. expat is used directly because it alone lets us refuse a document
-that declares entities before any is expanded. Format: https://nmap.org/book/nmap-dtd.html; as measured on 7.93,
-`extrareasons@ports` lists collapsed ports exactly since 7.92.
+what was whole before a stream broke off is kept. ElementTree's parser builds the elements, in C; the first bytes go
+through expat alone, which lets us refuse a document that declares entities before any is expanded. Format:
+https://nmap.org/book/nmap-dtd.html; as measured on 7.93, `extrareasons@ports` lists collapsed ports exactly since 7.92.
 
 Text from the network is kept as it came, but bounded; words that steer the program (states, protocols) are only ever
 compared with known ones.
@@ -12,22 +12,25 @@ compared with known ones.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from xml.etree.ElementTree import Element, TreeBuilder
+from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser
 from xml.parsers import expat
 
 from auditor.model.ports import PortSet
-from auditor.scan.nmap_host import read_host
+from auditor.scan.nmap_host import HostReader
 from auditor.scan.nmap_records import Asked, Finish, Item, Progress, Skipped, Start, bounded, instant, number
 
-_WANTED = frozenset(
-    {"host", "status", "address", "ports", "extraports", "extrareasons", "port", "state", "service", "script"}
-    | {"hostnames", "hostname"}
-)
 _DEEPEST = 64  # real documents nest about 10 deep
+_LARGEST = 256 << 20  # bytes of one element below the root; 65,535 ports with what they say are about 60 MB
+_PIECE = 16384  # bytes read at a time: elements that are taken soon are still in the processor's cache
+_JUNK = expat.errors.codes[expat.errors.XML_ERROR_JUNK_AFTER_DOC_ELEMENT]
 
 
 class _RefusedError(Exception):
     """The document is of a kind that nmap never writes."""
+
+
+class _BegunError(Exception):
+    """Not an error: the root element has begun, and expat need not read on."""
 
 
 class NmapXmlReader:
@@ -42,16 +45,16 @@ class NmapXmlReader:
         self.asked: list[Asked] = []
         self.finish: Finish | None = None
         self.problem: str | None = None
-        self._items: list[Item] = []
-        self._depth = 0
-        self._ended = False
-        self._host: TreeBuilder | None = None
-        parser = expat.ParserCreate()
-        parser.buffer_text = True
-        parser.StartElementHandler = self._open
-        parser.EndElementHandler = self._close
-        parser.EntityDeclHandler = self._refuse_entity
-        self._parser = parser
+        self._head: bytes | None = b""  # all there is of it until the root begins, then None
+        self._prolog = expat.ParserCreate()
+        self._prolog.StartElementHandler = self._begin
+        self._prolog.EntityDeclHandler = self._refuse_entity
+        self._builder = TreeBuilder()
+        # What the root will be in: a builder gives up no root of its own before the end.
+        self._above = self._builder.start("above", {})
+        self._parser = XMLParser(target=self._builder)  # noqa: S314 - it meets no entities, see `_prolog`
+        self._unfinished = 0  # bytes since an element below the root has ended
+        self._hosts = HostReader()
 
     def feed(self, data: bytes) -> Iterator[Item]:
         """The items that these bytes complete. After a fault in the document nothing more comes."""
@@ -65,62 +68,96 @@ class NmapXmlReader:
         return self._parse(b"", final=True)
 
     def _parse(self, data: bytes, *, final: bool) -> Iterator[Item]:
+        items: list[Item] = []
         if self.problem is None:
             try:
-                self._parser.Parse(data, final)
-            except expat.ExpatError as error:
+                self._read(self._past_prolog(data, final=final), items, final=final)
+            except expat.ExpatError:
+                empty = self._prolog.CurrentByteIndex <= 0
+                self.problem = "nothing is in it" if final and empty else "this is not nmap XML"
+            except ParseError as error:
                 self.problem = self._explain(error, cut_off=final)
             except _RefusedError as error:
                 self.problem = str(error)
             except (LookupError, ValueError) as error:
                 # Python's codecs were asked, for an encoding that expat does not know itself
                 self.problem = f"nmap's document cannot be decoded: {bounded(str(error), 100)}"
-        items, self._items = self._items, []
         return iter(items)
 
-    def _explain(self, error: expat.ExpatError, *, cut_off: bool) -> str:
-        if self._ended:
-            return f"something follows the end of nmap's document (line {error.lineno})"
-        if self._depth == 0:
-            empty = self._parser.CurrentByteIndex <= 0
-            return "nothing is in it" if cut_off and empty else "this is not nmap XML"
-        return "nmap's document is cut off" if cut_off else f"nmap's document is broken at line {error.lineno}"
+    def _read(self, data: bytes, items: list[Item], *, final: bool) -> None:
+        for start in range(0, len(data), _PIECE):
+            piece = data[start : start + _PIECE]
+            try:
+                self._parser.feed(piece)
+            finally:
+                self._take(len(piece), items)
+        if final:
+            try:
+                self._parser.close()
+            finally:
+                self._take(0, items)
+
+    def _past_prolog(self, data: bytes, *, final: bool) -> bytes:
+        """What is for the parser: nothing until the root has begun, then all from the document's first byte on."""
+        if self._head is None:
+            return data
+        self._head += data
+        try:
+            self._prolog.Parse(data, final)
+        except _BegunError:
+            data, self._head = self._head, None
+            return data
+        if len(self._head) > _LARGEST:
+            raise _RefusedError("this is not nmap XML: no element begins")
+        return b""
+
+    def _begin(self, tag: str, attributes: dict[str, str]) -> None:
+        if tag != "nmaprun":
+            raise _RefusedError(f"this is not nmap XML: its root is <{bounded(tag, 40)}>")
+        get = attributes.get
+        self.start = Start(get("args", ""), bounded(get("version", "")), instant(get("start")))
+        raise _BegunError
 
     def _refuse_entity(self, name: str, *_: object) -> None:
         raise _RefusedError(f"the document declares an XML entity ({bounded(name, 40)}); nmap never does, refused")
 
-    def _open(self, tag: str, attributes: dict[str, str]) -> None:
-        self._depth += 1
-        if self._depth == 1 and tag != "nmaprun":
-            raise _RefusedError(f"this is not nmap XML: its root is <{bounded(tag, 40)}>")
-        if self._depth > _DEEPEST:
-            raise _RefusedError("the document is nested deeper than nmap ever writes")
-        if self._host is not None:
-            if tag in _WANTED:
-                self._host.start(tag, attributes)
-        elif tag == "host":
-            if self._depth != 2:
-                raise _RefusedError("a host inside of another element is nothing that nmap writes")
-            self._host = TreeBuilder()
-            self._host.start(tag, attributes)
-        else:
-            self._note(tag, attributes)
+    def _explain(self, error: ParseError, *, cut_off: bool) -> str:
+        line = error.position[0]
+        if error.code == _JUNK:
+            return f"something follows the end of nmap's document (line {line})"
+        return "nmap's document is cut off" if cut_off else f"nmap's document is broken at line {line}"
 
-    def _close(self, tag: str) -> None:
-        self._depth -= 1
-        self._ended = self._depth == 0
-        if self._host is not None and tag in _WANTED:
-            self._host.end(tag)
-            if self._depth == 1:
-                element: Element = self._host.close()
-                self._host = None
-                self._items.extend(read_host(element, tuple(self.asked)))
+    def _take(self, size: int, items: list[Item]) -> None:
+        """Turn the elements below the root that have ended into items, and forget them.
 
-    def _note(self, tag: str, attributes: dict[str, str]) -> None:
-        get = attributes.get
-        match tag:
-            case "nmaprun":
-                self.start = Start(get("args", ""), bounded(get("version", "")), instant(get("start")))
+        An element made here lands in the innermost one that is still open: that shows whether the last has ended.
+        """
+        if not len(self._above):
+            return
+        mark = self._builder.start("mark", {})
+        self._builder.end("mark")
+        root = self._above[0]
+        ended = root[:-1] if len(root) and root[-1] is not mark and self._above[-1] is not mark else root[:]
+        self._unfinished = size if ended else self._unfinished + size
+        for element in ended:
+            if element is not mark:
+                self._item(element, items)
+        del root[: len(ended)]
+        if self._unfinished > _LARGEST:
+            raise _RefusedError("the document has a larger element than nmap ever writes")
+        depth, node = 1, self._above
+        while len(node):
+            depth, node = depth + 1, node[-1]
+            if depth > _DEEPEST:
+                raise _RefusedError("the document is nested deeper than nmap ever writes")
+
+    def _item(self, element: Element, items: list[Item]) -> None:
+        get = element.get
+        match element.tag:
+            case "host":
+                record = self._hosts.read(element, self.asked)
+                if record is not None:
+                    items.append(record)
             case "scaninfo":
                 try:
                     services = PortSet.parse(get("services", ""))
@@ -128,10 +165,15 @@ class NmapXmlReader:
                     return
                 self.asked.append(Asked(bounded(get("type", "")), bounded(get("protocol", "")), services))
             case "taskprogress":
-                self._items.append(Progress(bounded(get("task", "")), number(get("percent"), 0.0)))
+                items.append(Progress(bounded(get("task", "")), number(get("percent"), 0.0)))
             case "target":
-                self._items.append(Skipped(bounded(get("specification", "")), bounded(get("reason", ""))))
-            case "finished":
-                self.finish = Finish(get("exit", ""), bounded(get("errormsg", "")), instant(get("time")))
+                items.append(Skipped(bounded(get("specification", "")), bounded(get("reason", ""))))
+            case "runstats":
+                for finished in element.iterfind("finished"):
+                    self.finish = Finish(
+                        finished.get("exit", ""), bounded(finished.get("errormsg", "")), instant(finished.get("time"))
+                    )
+            case _ if next(element.iter("host"), None) is not None:
+                raise _RefusedError("a host inside of another element is nothing that nmap writes")
             case _:
                 pass

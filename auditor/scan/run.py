@@ -199,7 +199,7 @@ def silent_if_absent(run: Run, job: Job) -> Run:
     return replace(
         run,
         records=tuple(
-            replace(record, seen=(Seen(job.protocol, job.ports, Sight(state, SILENCE, record.at, 0)),), why_not=None)
+            replace(record, seen=(Seen(job.protocol, job.ports, Sight(state, SILENCE, ttl=0)),), why_not=None)
             if record.down
             else record
             for record in run.records

@@ -130,7 +130,7 @@ def run(argv: list[str], *, allowed: tuple[int, ...] = (0,)) -> Run:
         err.seek(0)
         if child.returncode not in allowed:
             raise RuntimeError(f"{' '.join(argv)} ended with {child.returncode}: {err.read(500).decode()}")
-        figures = json.loads(out.read()) if argv[1:3] == ["-m", "lab.scale"] else {}
+        figures = json.loads(out.read()) if argv[1] == "-m" else {}
     return Run(figures, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 

@@ -247,6 +247,30 @@ def test_a_connect_scan_believes_no_refusal(reason: str) -> None:
     assert ["1"] == [str(one.ports) for one in record.unread]
 
 
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (b"<nmaprun>" + b"<host>" + b"<a/>" * 999, "the document has a larger element than nmap ever writes"),
+        (b"<!--" + b"x" * 999, "this is not nmap XML: no element begins"),
+    ],
+)
+def test_memory_has_a_bound(text: bytes, problem: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No document makes the reader hold more than the largest host that nmap could write."""
+    monkeypatch.setattr("auditor.scan.nmap_xml._LARGEST", 900)
+    reader = NmapXmlReader()
+
+    assert [] == [*reader.feed(text[:500]), *reader.feed(text[500:]), *reader.end()]
+    assert problem == reader.problem
+
+
+def test_hosts_come_as_soon_as_they_are_whole() -> None:
+    """A host need not wait for what follows it, nor is one taken for whole that is not."""
+    reader = NmapXmlReader()
+    text = b'<nmaprun args="x"><host><address addr="10.0.0.1" addrtype="ipv4"/></host>'
+
+    assert [0, 1] == [len(list(reader.feed(piece))) for piece in (text[:-1], text[-1:])]
+
+
 @pytest.mark.parametrize("encoding", ["foo", "utf-7", "shift_jis", "rot13", "base64", "idna"])
 def test_an_encoding_that_cannot_be_read_is_a_problem(encoding: str) -> None:
     """The document is refused, as any other that nmap never writes."""
