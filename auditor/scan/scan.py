@@ -150,6 +150,9 @@ class _Viewpoint:
             pulse.cancel()
             await asyncio.gather(pulse, return_exceptions=True)
         await self._version_room.widen(self._plan.talking_of(1 - _LATE_SHARE))
+        await together(self._versions(), self._late(lost))
+
+    async def _late(self, lost: frozenset[Address]) -> None:
         await Limited(self._plan, self._runner, self._board, self._late_rate).check(self._addresses)
         self._pinged = await self._pings(lost)
 
@@ -283,6 +286,8 @@ class _Viewpoint:
     async def _versions(self) -> None:
         """Probe what answers on every open port not probed yet."""
         plan = self._plan
+        if not self._version_room.places:
+            return  # the rate leaves none beside the lanes
         jobs = version_jobs(
             self._board,
             self._wanted,
@@ -290,7 +295,7 @@ class _Viewpoint:
             scope=plan.scope,
             technique=self._technique,
             profile=plan.expectations.profile,
-            side_by_side=max(1, self._version_room.places),
+            side_by_side=self._version_room.places,
         )
         gone = self._pulse.behind_lost_path(self._addresses)
         jobs = tuple(left for job in jobs if (left := job.without(gone)) is not None)

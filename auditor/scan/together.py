@@ -22,10 +22,7 @@ async def together(*coroutines: Coroutine[Any, Any, T]) -> list[T]:
 
 
 class Room:
-    """So many places, of which each user takes as many as it needs, or all where it needs more.
-
-    Where there are none, users wait until it is widened.
-    """
+    """So many places, of which each user takes as many as it needs, or all where it needs more."""
 
     def __init__(self, places: int) -> None:
         self.places = self._free = places
@@ -34,7 +31,7 @@ class Room:
     @asynccontextmanager
     async def take(self, places: int) -> AsyncIterator[None]:
         async with self._changed:
-            await self._changed.wait_for(lambda: self._free >= min(places, self.places) > 0)
+            await self._changed.wait_for(lambda: self._free >= min(places, self.places))
             wanted = min(places, self.places)
             self._free -= wanted
         try:
