@@ -88,7 +88,7 @@ def tcp(argv: Sequence[str], address: str) -> str:
 
 def udp(argv: Sequence[str], address: str) -> str:
     quiet = {REFUSING: (2, 3)}.get(address, (1, 2, 3))
-    again = "--scan-delay" in argv
+    again = "--scan-delay" in argv and address != DEAD
     asked = PortSet.parse(argv[argv.index("-p") + 1])
     answers = [
         (n, ("open|filtered", "no-response") if n in quiet and not again else ("closed", "port-unreach")) for n in asked
