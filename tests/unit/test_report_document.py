@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import jsonschema
@@ -12,7 +13,7 @@ import pytest
 from auditor.model.audit import Audit
 from auditor.model.inventory import InventoryFile, Policy
 from auditor.model.words import Kind, Result, ServiceClass, Severity
-from auditor.report import document, to_json
+from auditor.report import document, to_json, views
 from auditor.report.entries import entry
 from auditor.resources import schema_text
 from tests import builders
@@ -358,3 +359,24 @@ def test_findings_about_the_inventory() -> None:
         stale["about_waiver"]["match"],
     )
     assert (len(report["findings"]), 1) == (report["summary"]["findings"], report["summary"]["notices"])
+
+
+@pytest.mark.parametrize(
+    ("times", "said"),
+    [
+        ((), ""),
+        ((1,), ", interrupted and resumed at 03:00:00"),
+        ((1, 2), ", interrupted and resumed at 04:00:00 and once before"),
+        ((1, 2, 30), ", interrupted and resumed at 2026-11-23 08:00:00 and 2 times before"),
+    ],
+)
+def test_an_audit_that_was_interrupted_says_so(times: tuple[int, ...], said: str) -> None:
+    """What was seen before is older than what was seen after: readers have to know."""
+    audit = clean_audit()
+    start = datetime(2026, 11, 22, 2, tzinfo=UTC)
+    resumed = tuple(start + timedelta(hours=hours) for hours in times)
+    report = document(replace(audit, started_at=start, finished_at=start + timedelta(seconds=5), resumed=resumed))
+    validator().validate(report)
+
+    assert report["audit"].get("resumed", []) == [f"{at:%Y-%m-%dT%H:%M:%SZ}" for at in resumed]
+    assert views.times(report) == f"2026-11-22 02:00:00 to 02:00:05 UTC, 5 s{said}"

@@ -122,6 +122,34 @@ def test_what_was_seen_is_kept_and_not_asked_again(
     assert (tmp_path / "reports" / "latest").readlink().name == run.name
 
 
+def test_the_report_so_far_needs_no_packet_and_is_not_the_end(inventory: Path, tmp_path: Path) -> None:
+    """With `--max-duration 0s` what was seen is reported, the rest is unverified, and the audit can still go on."""
+    interrupted(inventory, tmp_path)
+    fast = FakeNmap(tmp_path / "fast")
+    for attempt in (1, 2):
+        ended = auditor("audit", "--resume", folder(tmp_path), "--max-duration", "0s", env=fast.env)
+        report = json.loads((folder(tmp_path) / "report.json").read_text())
+
+        assert (ended.returncode, fast.started(), len(report["audit"]["resumed"])) == (3, [], attempt)
+        assert [(443, "closed")] == [(row["port"], row["observed"]) for row in report["matrix"] if row["port"] == 443]
+        assert f"To go on with them: auditor audit --resume {folder(tmp_path)}" in ended.stdout
+        assert {"the time that --max-duration gives was over"} == {one["reason"] for one in report["unverified"]}
+
+
+def test_audits_side_by_side_have_folders_of_their_own(inventory: Path, tmp_path: Path) -> None:
+    """In one reports folder: each has its report, and `latest` is one of them."""
+    env = FakeNmap(tmp_path / "bad", ONE_RUN + "exit 1").env
+    more = ("-V", "inside", "--profile", "quick", "-o", tmp_path / "reports")
+    both = [start("audit", inventory, *more, env=env) for _ in range(2)]
+    for one in both:
+        one.communicate(timeout=PATIENCE)
+    folders = {path.name for path in (tmp_path / "reports").iterdir() if not path.is_symlink() and path.is_dir()}
+
+    assert [1, 1] == [one.returncode for one in both]
+    assert 2 == len([name for name in folders if (tmp_path / "reports" / name / "report.json").exists()])
+    assert (tmp_path / "reports" / "latest").readlink().name in folders
+
+
 def test_where_nothing_was_seen_nothing_is_kept(inventory: Path, tmp_path: Path) -> None:
     """There is nothing to go on with, and nothing is said of it."""
     fake = FakeNmap(tmp_path / "slow", "exec sleep 60")
