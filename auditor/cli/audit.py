@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -17,11 +18,14 @@ from auditor.inventory import denying
 from auditor.model.ages import spelled
 from auditor.model.audit import Audit
 from auditor.model.context import Context, Event
+from auditor.model.rotation import Rotation
 from auditor.model.words import Profile
 from auditor.pipeline import Request
 from auditor.rundir import RunDir
 from auditor.sweeps import Sweeps
 from auditor.transport import Cluster
+
+_OWN = ("viewpoints", "profile", "deny")  # what `judge` does not take
 
 
 @click.command("audit")
@@ -45,7 +49,7 @@ from auditor.transport import Cluster
 @judging
 @click.pass_context
 def command(
-    context: click.Context,
+    click_context: click.Context,
     /,
     *,
     inventory_path: Path | None,
@@ -53,7 +57,7 @@ def command(
     max_duration: timedelta | None,
     cluster: Cluster | None,
     reports: Path,
-    **given: Any,
+    **options_given: Any,
 ) -> int:
     """Look from viewpoints, compare, write reports.
 
@@ -71,37 +75,46 @@ def command(
       auditor audit --resume reports/20260101T020000Z-practice-0123abcd
     """
     resumed = None if resume is None else resuming.reopen(resume, reports)
-    if resumed is not None:
-        given = resuming.parameters(context, given, resumed.asked)
-    path = inventory_path or (resumed.asked.path if resumed else None)
+    asked = None if resumed is None else resumed.asked
+    path = inventory_path or (None if asked is None else asked.path)
     if path is None:
-        raise click.MissingParameter(param=next(one for one in context.command.params if one.name == "inventory_path"))
-    loaded = options.load_resolved(path)
-    chosen = options.pick_viewpoints(loaded, given.pop("viewpoints"))
+        raise click.MissingParameter(param=_inventory(click_context))
+    given = options_given if asked is None else resuming.parameters(click_context, options_given, asked)
+    declared = denying(options.load_resolved(path), given["deny"])
+    chosen = options.pick_viewpoints(declared, given["viewpoints"])
     engine = "dask" if cluster else "local"
     parameters = {**given, "viewpoints": tuple(viewpoint.name for viewpoint in chosen), "engine": engine}
-    if resumed is not None:
-        resumed.asked.check(loaded, path, parameters["viewpoints"], engine)
-    deny = given.pop("deny")
-    declared = denying(loaded, deny)
+    if asked is not None:
+        asked.check(declared, path, parameters["viewpoints"], engine)
+    folder = reports if resumed is None else resumed.run.path.parent
 
     def act(request: Request, context: Context, run: RunDir) -> Audit:
-        sweeps = Sweeps(reports, lambda message: context.emit(Event("sweep", message, level="warning")))
-        rotations = sweeps.rotations(declared.name, chosen, request.started_at)
-        asked = replace(request, max_duration=max_duration, rotations=rotations)
-        return signals.run(pipeline.audit(declared, chosen, asked, context, run, cluster=cluster))
+        rotations: Mapping[str, Rotation]
+        if asked is None:
+            sweeps = Sweeps(folder, lambda message: context.emit(Event("sweep", message, level="warning")))
+            rotations = sweeps.rotations(declared.name, chosen, request.started_at)
+            begun = resuming.Asked.of(path, declared, request, parameters, rotations)
+            run.begin(begun.document())
+        else:
+            rotations = asked.rotations
+            resuming.tell(run, context.emit)
+        wanted = replace(request, max_duration=max_duration, rotations=rotations)
+        return signals.run(pipeline.audit(declared, chosen, wanted, context, run, cluster=cluster))
 
     return judge(
         declared,
-        Profile(given.pop("profile")),
+        Profile(given["profile"]),
         act,
-        asking=lambda request: resuming.Asked.of(path, loaded, request.id, request.started_at, parameters),
         resumed=resumed,
-        reports=reports,
+        reports=folder,
         given={
-            "deny": deny,
+            "deny": given["deny"],
             "max_duration": max_duration and spelled(max_duration),
             **({"engine": engine, "scheduler": cluster.scheduler} if cluster else {}),
         },
-        **given,
+        **{name: value for name, value in given.items() if name not in _OWN},
     )
+
+
+def _inventory(context: click.Context) -> click.Parameter:
+    return next(one for one in context.command.params if one.name == "inventory_path")

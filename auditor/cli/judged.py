@@ -53,7 +53,6 @@ def judge(
     profile: Profile,
     act: _Judge,
     *,
-    asking: Callable[[Request], resuming.Asked] | None = None,
     resumed: resuming.Resumed | None = None,
     hosts: tuple[str, ...],
     tags: tuple[str, ...],
@@ -64,9 +63,9 @@ def judge(
     style: Style,
     given: Mapping[str, object] = MappingProxyType({}),
 ) -> int:
-    """Run `act` and write its reports; the exit code of its verdict. `given` are options of the command's own.
+    """Run `act` and write its reports; the exit code of its verdict.
 
-    With `asking` the run can be resumed; `resumed` is one that is.
+    `given` are options of the command's own; `resumed` is an audit that goes on.
     """
     options.check_fail_on(fail_on, FAIL_ON_WORDS)
     wanted = options.parse_formats(formats)
@@ -87,10 +86,6 @@ def judge(
     with Log(style) as log:
         run = resumed.run if resumed else rundir.RunDir(reports, inventory.name, request.id, request.started_at)
         with run.discarded_on_error(), resuming.telling_how(run):
-            if resumed:
-                resuming.tell(resumed.run, log.emit)
-            elif asking:
-                run.begin(asking(request).document())
             audit = act(request, Context(lambda: datetime.now(UTC), random, log.emit), run)
             report = document(audit)
             for name in ("json", "html"):

@@ -17,12 +17,19 @@ from auditor import __version__
 from auditor.errors import RunError, UsageError
 from auditor.model.context import Event
 from auditor.model.inventory import Inventory
+from auditor.model.rotation import Rotation
 from auditor.model.words import Profile
+from auditor.pipeline import Request
 from auditor.rundir import RunDir
 
 _SCHEMA = "auditor/run/v1"
 # Parameters of the command that stay as they were. Others, such as where reports go, are for one attempt.
-_FIXED: Mapping[str, str] = {"viewpoints": "-V", "profile": "--profile", "hosts": "--host", "tags": "--tag"}
+_FIXED: Mapping[str, str] = {
+    "viewpoints": "-V",
+    "profile": "--profile",
+    "hosts": "--host",
+    "tags": "--tag",
+}
 _ADDED = ("deny",)  # what either says
 _ENGINE = "engine"  # who scans; where its cluster is may change
 _USUAL = ("fail_on", "allow_unverified")  # as before where the command line does not say otherwise
@@ -33,7 +40,8 @@ _ON_THE_LINE = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
 class Asked:
     """One audit as it was asked for. `inventory` is the path as given, `absolute` what it meant.
 
-    `parameters` are the command's, by name; of `viewpoints` the names that were chosen.
+    `parameters` are the command's, by name; of `viewpoints` the names that were chosen. `rotations` say by viewpoint
+    which slice of the undeclared ports is swept.
     """
 
     id: str
@@ -42,12 +50,19 @@ class Asked:
     absolute: str
     files: tuple[str, ...]  # SHA-256 of each
     parameters: Mapping[str, Any]
+    rotations: Mapping[str, Rotation]
 
     @classmethod
     def of(
-        cls, path: Path, declared: Inventory, audit_id: str, started_at: datetime, parameters: Mapping[str, Any]
+        cls,
+        path: Path,
+        declared: Inventory,
+        request: Request,
+        parameters: Mapping[str, Any],
+        rotations: Mapping[str, Rotation],
     ) -> Asked:
-        return cls(audit_id, started_at, str(path), str(path.absolute()), _digests(declared), _kept(parameters))
+        files, kept = _digests(declared), _kept(parameters)
+        return cls(request.id, request.started_at, str(path), str(path.absolute()), files, kept, rotations)
 
     @property
     def path(self) -> Path:
@@ -63,6 +78,7 @@ class Asked:
             "auditor_version": __version__,
             "inventory": {"path": self.inventory, "absolute": self.absolute, "sha256": list(self.files)},
             "parameters": dict(self.parameters),
+            "swept": {name: [at and at.isoformat() for at in one.swept] for name, one in self.rotations.items()},
         }
 
     def check(self, declared: Inventory, path: Path, viewpoints: tuple[str, ...], engine: str) -> None:
@@ -78,6 +94,9 @@ class Asked:
             raise UsageError(
                 f"this audit began with --engine {began}, which stands elsewhere: give the same options again"
             )
+        slices = {name: declared.viewpoints[name].slices for name in viewpoints}
+        if {name: len(one.swept) for name, one in self.rotations.items()} != {n: s for n, s in slices.items() if s > 1}:
+            raise RunError("the audit's run.json is damaged: it does not tell which slices were swept when")
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,12 +188,18 @@ def _read(run: RunDir) -> Asked:
                 "started_at": str(started),
                 "inventory": {"path": str(path), "absolute": str(absolute), "sha256": list(digests)},
                 "parameters": {"viewpoints": list(), "profile": str(profile), **rest} as kept,
+                "swept": dict(swept),
             } if profile in set(Profile) and all(map(_plain, rest.values())) and _plain(kept["viewpoints"]):
                 at = datetime.fromisoformat(started).astimezone(UTC)
-                return Asked(audit_id, at, path, absolute, tuple(map(str, digests)), kept)
-    except ValueError:
+                rotations = {name: Rotation(tuple(map(_instant, ats)), at) for name, ats in swept.items()}
+                return Asked(audit_id, at, path, absolute, tuple(map(str, digests)), kept, rotations)
+    except (ValueError, TypeError):
         pass
     raise RunError(f"{run.path}: its run.json is damaged, or of another version; start a new audit")
+
+
+def _instant(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text).astimezone(UTC)
 
 
 def _plain(value: object) -> bool:
