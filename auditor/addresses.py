@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
-from netaddr import IPNetwork, IPSet
+from netaddr import IPNetwork, IPRange, IPSet
 
 from auditor.errors import AuditorError
 from auditor.model.inventory import Scope, SourceRange
@@ -36,6 +36,20 @@ def probe_target(address: Address, scope: Scope) -> ProbeTarget:
     if not in_scope(address, scope):
         raise OutOfScopeError(f"{address} is outside the inventory's scope; nothing outside it is ever probed")
     return ProbeTarget(address)
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeNetwork:
+    """A network of which every address may be probed. Only `probe_network` makes one, as with `ProbeTarget`."""
+
+    network: Network
+
+
+def probe_network(network: Network, scope: Scope) -> ProbeNetwork:
+    """The probe network for one that the scope allows as a whole. Raises OutOfScopeError for any other."""
+    if IPNetwork(str(network)) not in _allowed(_Same(scope)):
+        raise OutOfScopeError(f"not all of {network} is in the inventory's scope; nothing outside it is ever probed")
+    return ProbeNetwork(network)
 
 
 def in_scope(address: Address, scope: Scope) -> bool:
@@ -86,6 +100,11 @@ def _members(key: _Same) -> tuple[Members, Members]:
     return Members(key.scope.allow), Members(key.scope.deny)
 
 
+@lru_cache(maxsize=4)
+def _allowed(key: _Same) -> IPSet:
+    return _set(key.scope.allow) - _set(key.scope.deny)
+
+
 def any_in(network: Network, addresses: Iterable[Address]) -> bool:
     return any(address in network for address in addresses if address.version == network.version)
 
@@ -117,6 +136,19 @@ def sources_less(sources: Iterable[Source], without: Iterable[Source] = ()) -> t
 def intersection(networks: Iterable[Network], others: Iterable[Network]) -> tuple[Network, ...]:
     """The addresses that are in both, as the fewest disjoint networks, sorted."""
     return _networks(_set(networks) & _set(others))
+
+
+def first_of(networks: Iterable[Network], most: int) -> tuple[Network, ...]:
+    """The first so many addresses of disjoint networks, as disjoint networks, in order of the networks."""
+    taken: list[Network] = []
+    for network in networks:
+        if network.num_addresses > most:
+            first = network.network_address
+            taken += _networks(IPSet(IPRange(str(first), str(first + (most - 1)))) if most else IPSet())
+            break
+        taken.append(network)
+        most -= network.num_addresses
+    return tuple(taken)
 
 
 def overlap(networks: Collection[Network], others: Collection[Network]) -> bool:

@@ -16,12 +16,25 @@ from auditor.errors import TransportError
 from auditor.evidence import read_listeners
 from auditor.grade import exposed, gate_verdict, grade, grade_changes
 from auditor.grade.verdict import verdict
-from auditor.inventory import Draft, Wanted, breaches, choose, draft, expect, lint, load_with_places, no_cycles, sight
+from auditor.inventory import (
+    Draft,
+    Wanted,
+    breaches,
+    carrying,
+    choose,
+    draft,
+    expect,
+    lint,
+    load_with_places,
+    no_cycles,
+    sight,
+)
 from auditor.model.ages import Freshness
 from auditor.model.audit import Audit, StageError
 from auditor.model.breach import Breach
 from auditor.model.change import Written
 from auditor.model.context import Context, Event
+from auditor.model.discovery import Discovery
 from auditor.model.drift import Comparison
 from auditor.model.expectation import Expectations
 from auditor.model.finding import Finding
@@ -31,7 +44,20 @@ from auditor.model.lint import JudgedBreach, Validation
 from auditor.model.observation import Scan
 from auditor.model.rotation import Rotation
 from auditor.model.words import Profile, ViewpointKind
-from auditor.scan import Check, EvidenceStore, Plan, examine, plan, probe_abilities, read_evidence, scan
+from auditor.scan import (
+    Check,
+    EvidenceStore,
+    Plan,
+    Search,
+    discover,
+    examine,
+    plan,
+    probe_abilities,
+    read_evidence,
+    scan,
+    searches,
+    with_found,
+)
 from auditor.transport import Cluster, SystemTransport, Transport, engine
 
 
@@ -50,6 +76,7 @@ class Request:
     tags: Sequence[str] = ()
     fail_on: Sequence[str] = ()
     allow_unverified: bool = False
+    discover: bool = False
     max_duration: timedelta | None = None
     max_age: timedelta | None = None
     rotations: Mapping[str, Rotation] = field(default_factory=dict)
@@ -76,9 +103,10 @@ async def audit(
     def warn(message: str) -> None:
         context.emit(Event("scan", message, level="warning"))
 
-    chosen = partial(expect, inventory, profile=request.profile, hosts=request.hosts, tags=request.tags)
     async with engine(cluster, viewpoints, warn) as (transport, standing):
-        expected = [chosen(viewpoint=v, rotation=request.rotations.get(v.name)) for v in standing]
+        wanted = await searches(transport, inventory, standing) if request.discover else []
+        found = await discover(wanted, transport=transport, context=context, evidence=evidence, until=request.until)
+        expected = expectations(inventory, standing, request, found)
         scans = await scan(
             await plans(inventory, expected, transport),
             transport=transport,
@@ -87,6 +115,7 @@ async def audit(
             disputed=disputed,
             until=request.until,
         )
+    scans = with_found(scans, found)
     asked = [scan for scan, viewpoint in zip(scans, standing, strict=True) if places(viewpoint.via)]
     if asked and not any(scan.nmap_version for scan in asked):
         raise TransportError("; ".join(sorted({scan.failure or "nmap was not found" for scan in asked})))
@@ -99,10 +128,9 @@ def compare_evidence(
     """Judge saved nmap XML. No packet is sent. Raises AuditorError where no verdict can be had."""
     freshness = None if request.max_age is None else Freshness(context.now(), request.max_age)
     saved = {viewpoint: read_evidence(paths, freshness) for viewpoint, paths in files.items()}
-    expected = [
-        expect(inventory, viewpoint, Profile.COMPARE, hosts=request.hosts, tags=request.tags, asked=evidence.asked)
-        for viewpoint, evidence in saved.items()
-    ]
+    carried = carrying(inventory, ((one.alive, one.labels) for one in saved.values()))
+    narrow = partial(expect, inventory, profile=Profile.COMPARE, hosts=request.hosts, tags=request.tags)
+    expected = [narrow(viewpoint=v, asked=evidence.asked, carried=carried) for v, evidence in saved.items()]
     return _judge(inventory, expected, [e.scan(v.name) for v, e in saved.items()], request, context)
 
 
@@ -138,6 +166,25 @@ def first_inventory(scans: Sequence[Path], listeners: Mapping[str, Sequence[Path
         listeners=heard,
         severities=severities,
     )
+
+
+def expectations(
+    inventory: Inventory, viewpoints: Iterable[Viewpoint], request: Request, found: Iterable[Discovery]
+) -> list[Expectations]:
+    """What an audit expects, of what a search found too."""
+    at = {one.viewpoint: one for one in found}
+    carried = carrying(inventory, ((one.addresses, one.labels) for one in at.values()))
+    chosen = partial(expect, inventory, profile=request.profile, hosts=request.hosts, tags=request.tags)
+    return [
+        chosen(viewpoint=v, rotation=request.rotations.get(v.name), found=at.get(v.name), carried=carried)
+        for v in viewpoints
+    ]
+
+
+async def searching(inventory: Inventory, viewpoints: Iterable[Viewpoint]) -> list[Search]:
+    """What a search for undeclared addresses would send. Sends nothing."""
+    async with SystemTransport() as transport:
+        return await searches(transport, inventory, viewpoints)
 
 
 async def planning(inventory: Inventory, expected: Sequence[Expectations]) -> list[Plan]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import IPv4Address, ip_address
+from ipaddress import IPv4Address, ip_address, ip_network
 
 from auditor.grade.breaches import breach_finding, stale_finding
 from auditor.model.audit import Audit, StageError
@@ -252,6 +252,15 @@ def _whole_addresses() -> list[Finding]:
         interface=None,
         kind=Kind.UNKNOWN_HOST,
     )
+    further = outcome(
+        "web-1",
+        observation("2001:db8:1::a1", "443"),
+        Result.DRIFTED,
+        "open, at an address that the host is not declared to have",
+        basis=Basis.UNDECLARED_ADDRESS,
+        kind=Kind.UNDECLARED_ADDRESS,
+    )
+    temporary = (ip_address("2001:db8:1::a1"), ip_address("2001:db8:1::a2"))
     at = {name: ip_address(name) for name in ("203.0.113.40", "203.0.113.60", "203.0.113.99")}
     operational = Severity.OPERATIONAL_DRIFT
     return [
@@ -273,6 +282,12 @@ def _whole_addresses() -> list[Finding]:
             operational,
             None,
             "An address that no host declares is alive.",
+        ),
+        finding(
+            drift(PUBLIC, further, address=temporary[0], addresses=temporary, prefix=ip_network("2001:db8:1::/64")),
+            operational,
+            None,
+            "web-1 answers at addresses that nothing declares.",
         ),
     ]
 

@@ -1,4 +1,4 @@
-"""What HEAD accepts more of: trust, policy."""
+"""What HEAD accepts more of: trust, addresses, policy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from auditor import addresses
 from auditor.change.exposure import renamed
 from auditor.change.keys import listed, weak
 from auditor.model.change import Change, Written
-from auditor.model.inventory import Forbid, Path, Policy, SourceRange
+from auditor.model.inventory import Forbid, Interface, Path, Policy, SourceRange
 from auditor.model.words import Network, Trust
 
 
@@ -22,6 +22,7 @@ def accepting(base: Written, head: Written) -> Iterator[Change]:
     ]
     for name, source in head.inventory.ranges.items():
         yield from _trust(base.inventory.ranges.get(name), source, trusted, head)
+    yield from _addresses(base, head)
     yield from _policy(base, head)
 
 
@@ -37,6 +38,24 @@ def _trust(before: SourceRange | None, after: SourceRange, trusted: list[Network
         rest = addresses.difference(after.networks, trusted)
         if addresses.trust_of(rest) is Trust.UNTRUSTED:
             yield weak(head, path, f"says trusted of {listed(rest)}, which is untrusted by its size")
+
+
+def _addresses(base: Written, head: Written) -> Iterator[Change]:
+    """Prefixes in which a host may now have any address; a host or an interface may have another name now."""
+    before = {(host, name): one.dynamic for host, name, one in _interfaces(base)}
+    after = {(host, name) for host, name, _ in _interfaces(head)}
+    gone = [prefix for place, prefixes in before.items() if place not in after for prefix in prefixes]
+    for host, name, interface in _interfaces(head):
+        known = (*before.get((host, name), ()), *gone)
+        if interface.dynamic and (more := addresses.difference(interface.dynamic, known)):
+            path: Path = ("hosts", host, "interfaces", name, "dynamic")
+            yield weak(head, path, f"now takes any address in {listed(more)} for its own", host=host)
+
+
+def _interfaces(written: Written) -> Iterator[tuple[str, str, Interface]]:
+    for host in written.inventory.hosts.values():
+        for name, interface in host.interfaces.items():
+            yield host.name, name, interface
 
 
 def _policy(base: Written, head: Written) -> Iterator[Change]:

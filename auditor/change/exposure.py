@@ -14,7 +14,7 @@ from auditor.model.words import Address, Family, Protocol
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """An address of a host, or a DNS name that stands for some; its family is None then."""
+    """An address of a host, or what stands for some: a DNS name, whose family is None, or all within its prefixes."""
 
     host: Host
     interface: str
@@ -54,16 +54,21 @@ class Overlay:
 
 def family_of(address: Address | str) -> Family | None:
     """None of a DNS name, which may lead to addresses of both."""
-    return None if isinstance(address, str) else Family.of(address)
+    if not isinstance(address, str):
+        return Family.of(address)
+    return next((family for family in Family if address.startswith(f"{family} ")), None)
 
 
 def spots(inventory: Inventory) -> dict[Address | str, Spot]:
-    """Every declared address, and DNS name, with its place."""
+    """Every declared address and DNS name with its place, and each family of an interface's `dynamic` addresses."""
     found: dict[Address | str, Spot] = {}
     for host in inventory.hosts.values():
         for interface in host.interfaces.values():
             for address in (*interface.addresses, *interface.names):
                 found[address] = Spot(host, interface.name, address)
+            for family in {Family.of(prefix) for prefix in interface.dynamic}:
+                dynamic = f"{family} of {host.name}.{interface.name}, dynamic"
+                found[dynamic] = Spot(host, interface.name, dynamic)
     return found
 
 

@@ -25,13 +25,14 @@ from auditor.rundir import RunDir
 from auditor.sweeps import Sweeps
 from auditor.transport import Cluster
 
-_OWN = ("viewpoints", "profile", "deny")  # what `judge` does not take
+_OWN = ("viewpoints", "profile", "discover", "deny")  # what `judge` does not take
 
 
 @click.command("audit")
 @click.argument("inventory_path", metavar="INVENTORY", type=click.Path(path_type=Path), required=False)
 @options.viewpoints
 @options.profile
+@options.discover
 @options.deny
 @click.option(
     "--max-duration",
@@ -70,6 +71,7 @@ def command(
     Examples:
       auditor audit inventories/practice -V all
       auditor audit inventories/practice -V public --profile quick --host web-1
+      auditor audit inventories/practice -V internal --discover
       auditor audit inventories/practice -V public --fail-on data-exposure --format json=drift.json
       auditor audit inventories/practice -V all --engine dask --scheduler tcp://127.0.0.1:8786
       auditor audit --resume reports/20260101T020000Z-practice-0123abcd
@@ -98,7 +100,7 @@ def command(
         else:
             rotations = asked.rotations
             resuming.tell(run, context.emit)
-        wanted = replace(request, max_duration=max_duration, rotations=rotations)
+        wanted = replace(request, discover=given["discover"], max_duration=max_duration, rotations=rotations)
         return signals.run(pipeline.audit(declared, chosen, wanted, context, run, cluster=cluster))
 
     return judge(
@@ -109,6 +111,7 @@ def command(
         reports=folder,
         given={
             "deny": given["deny"],
+            "discover": given["discover"],
             "max_duration": max_duration and spelled(max_duration),
             **({"engine": engine, "scheduler": cluster.scheduler} if cluster else {}),
         },

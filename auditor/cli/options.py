@@ -60,6 +60,9 @@ deny = click.option(
     metavar="NETWORK",
     help="Never probe this network or address, whatever the inventory allows; repeats.",
 )
+discover = click.option(
+    "--discover", is_flag=True, help="Search the targets for live addresses that no host declares, and audit those too."
+)
 reports_dir = click.option(
     "-o",
     "--output",

@@ -10,14 +10,16 @@ import click
 from auditor import pipeline
 from auditor.cli import options, signals
 from auditor.cli.output import Style, clean
+from auditor.inventory import NOT_LOOKED_FOR
 from auditor.model.expectation import Expectations
 from auditor.model.inventory import Inventory
-from auditor.scan import Plan
+from auditor.scan import Plan, Search
 
 
 @click.command("plan")
 @options.expecting
-def command(*, declared: Inventory, expected: list[Expectations], style: Style) -> int:
+@options.discover
+def command(*, declared: Inventory, expected: list[Expectations], discover: bool, style: Style) -> int:
     """Show what an audit would probe, and send nothing.
 
     The commands, the number of probes and the estimated time; version probes follow from what is found open.
@@ -25,18 +27,24 @@ def command(*, declared: Inventory, expected: list[Expectations], style: Style) 
     Exit codes: 0 shown, 2 bad usage or a bad inventory.
 
     \b
-    Example:
+    Examples:
       auditor plan inventories/practice -V public
+      auditor plan inventories/practice -V internal --discover
     """
+    brief = style.verbosity < 0
+    searches = signals.run(pipeline.searching(declared, [one.viewpoint for one in expected])) if discover else []
     for plan in signals.run(pipeline.planning(declared, expected)):
-        for line in _lines(plan, brief=style.verbosity < 0):
+        for line in _lines(plan, discover=discover, brief=brief):
             click.echo(clean(line))
+        for search in (one for one in searches if one.viewpoint is plan.viewpoint):
+            for line in _search_lines(search, brief=brief):
+                click.echo(clean(line))
     for one in declared.unresolved:
         click.echo(clean(f"not resolved: {one}"))
     return 0
 
 
-def _lines(plan: Plan, *, brief: bool) -> Iterator[str]:
+def _lines(plan: Plan, *, discover: bool, brief: bool) -> Iterator[str]:
     viewpoint = plan.viewpoint
     yield f"viewpoint {viewpoint.name} ({viewpoint.via}): {plan.expectations.profile}"
     if plan.problem:
@@ -50,8 +58,26 @@ def _lines(plan: Plan, *, brief: bool) -> Iterator[str]:
         addresses = [str(failure.address) for failure in plan.refused if failure.reason == reason]
         yield f"  not asked: {reason}: {', '.join(addresses)}"
     for left in plan.expectations.left_out:
+        if discover and left.reason == NOT_LOOKED_FOR:
+            continue
         yield f"  left out: {left.what}: {left.reason}"
     if not brief:
         for job in plan.jobs:
             yield f"  # {job.purpose}: {job.probes:,} probes, about {round(job.seconds)} s"
             yield f"  {job.command}"
+
+
+def _search_lines(search: Search, *, brief: bool) -> Iterator[str]:
+    asked = sum(sweep.asked for sweep in search.sweeps)
+    yield (
+        f"  before that, a search for addresses that no host declares: {asked:,} addresses, about {search.probes:,} "
+        f"probes, at most {timedelta(seconds=round(search.seconds))}; then the same audit of what it finds, not counted"
+    )
+    if search.problem:
+        yield f"  cannot search: {search.problem}"
+    for left in search.left_out:
+        yield f"  left out: {left.what}: {left.reason}"
+    if not brief:
+        for line in search.commands:
+            yield "  # search"
+            yield f"  {line}"

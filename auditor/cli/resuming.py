@@ -29,6 +29,7 @@ _FIXED: Mapping[str, str] = {
     "profile": "--profile",
     "hosts": "--host",
     "tags": "--tag",
+    "discover": "--discover",
 }
 _ADDED = ("deny",)  # what either says
 _ENGINE = "engine"  # who scans; where its cluster is may change

@@ -14,7 +14,7 @@ from auditor.model.drift import Comparison, Drift, Outcome
 from auditor.model.expectation import Expectation, Expectations
 from auditor.model.observation import Failure, Observation, Scan
 from auditor.model.ports import PortSet
-from auditor.model.words import Address, Basis, ExpectedState, PortState, Protocol, Result
+from auditor.model.words import NOWHERE, Address, ExpectedState, PortState, Protocol, Result
 
 _Key = tuple[Address, Protocol]
 _Item = TypeVar("_Item", Observation, Failure)
@@ -116,7 +116,7 @@ def _all_open(expectations: Expectations, observed: Mapping[_Key, list[Observati
     """Where over 90 % of at least 50 undeclared ports look open: no host does that, a middlebox does."""
     undeclared: dict[_Key, PortSet] = {}
     for expectation in expectations.expectations:
-        if expectation.basis is Basis.UNDECLARED:
+        if expectation.basis in NOWHERE:
             key = expectation.address, expectation.protocol
             undeclared[key] = undeclared.get(key, PortSet()) | expectation.ports
     found = set()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from ipaddress import ip_network
 
 from auditor.addresses import by_address
 from auditor.drift.rows import Facts
@@ -11,9 +12,10 @@ from auditor.model.drift import Drift, Outcome
 from auditor.model.expectation import Expectations
 from auditor.model.inventory import Service, Viewpoint
 from auditor.model.ports import PortSet
-from auditor.model.words import ABOUT_AN_ADDRESS, Address, Basis, Family, Kind, PortState, Protocol, Result
+from auditor.model.words import ABOUT_AN_ADDRESS, NOWHERE, Address, Family, Kind, Network, PortState, Protocol, Result
 
 _Group = tuple[Kind, *tuple[object, ...]]
+_PREFIX = {Family.IPV4: 32, Family.IPV6: 64}
 _Verified = Mapping[tuple[str, str | None, Family, Protocol], PortSet]
 
 
@@ -26,6 +28,7 @@ def gather(expectations: Expectations, outcomes: tuple[Outcome, ...], facts: Fac
     verified = _verified(outcomes) if len(viewpoint.addresses) == 2 else {}
     drifts = [_drift(viewpoint, kind, members, verified) for (kind, *_), members in groups.items()]
     drifts += _unknown_hosts(expectations, outcomes, facts)
+    drifts += _undeclared_addresses(expectations, outcomes, facts)
     return tuple(sorted(drifts, key=_order))
 
 
@@ -41,7 +44,7 @@ def _answered_for(outcome: Outcome, facts: Facts) -> bool:
     """Whether a device may answer there in place of the host; some pretend to be a service on every port."""
     place = outcome.expectation.address, outcome.expectation.protocol
     opened = outcome.observation is not None and outcome.observation.state is PortState.OPEN
-    counted = outcome.result is Result.UNVERIFIED or outcome.expectation.basis is Basis.UNDECLARED
+    counted = outcome.result is Result.UNVERIFIED or outcome.expectation.basis in NOWHERE
     return opened and counted and place in facts.all_open
 
 
@@ -105,13 +108,8 @@ def _verified_in_other_family(outcome: Outcome, verified: _Verified) -> bool:
 def _unknown_hosts(expectations: Expectations, outcomes: tuple[Outcome, ...], facts: Facts) -> Iterator[Drift]:
     """Live addresses that no host declares; a canary is expected to live. What answered there is the evidence."""
     viewpoint = expectations.viewpoint
-    known = {canary.address for canary in viewpoint.canaries}
-    undeclared = set(expectations.undeclared) - known
-    evidence: dict[Address, list[Outcome]] = defaultdict(list)
-    for outcome in outcomes:
-        address, seen = outcome.expectation.address, outcome.observation
-        if address in undeclared and seen is not None and facts.replies.answered(seen):
-            evidence[address].append(outcome)
+    undeclared = set(expectations.undeclared) - {canary.address for canary in viewpoint.canaries}
+    evidence = _answered_at(undeclared, outcomes, facts)
     for address in undeclared:
         if facts.replies.alive(address):
             yield Drift(
@@ -123,6 +121,46 @@ def _unknown_hosts(expectations: Expectations, outcomes: tuple[Outcome, ...], fa
                 outcomes=tuple(evidence[address]),
                 address=address,
             )
+
+
+def _undeclared_addresses(expectations: Expectations, outcomes: tuple[Outcome, ...], facts: Facts) -> Iterator[Drift]:
+    """Live addresses of declared hosts that nothing declares: one for each IPv4 address, and for each /64 of IPv6.
+
+    Temporary addresses come and go by the day, and the prefix stays.
+    """
+    viewpoint = expectations.viewpoint
+    known = {canary.address for canary in viewpoint.canaries}
+    groups: dict[tuple[str, str, Network], list[Address]] = defaultdict(list)
+    for one in expectations.carried:
+        if not one.declared and one.address not in known and facts.replies.alive(one.address):
+            prefix = ip_network((one.address, _PREFIX[Family.of(one.address)]), strict=False)
+            groups[one.host, one.interface, prefix].append(one.address)
+    evidence = _answered_at({one for found in groups.values() for one in found}, outcomes, facts)
+    for (host, interface, prefix), found in groups.items():
+        found.sort(key=by_address)
+        yield Drift(
+            kind=Kind.UNDECLARED_ADDRESS,
+            viewpoint=viewpoint,
+            host=host,
+            interface=interface,
+            family=Family.of(prefix),
+            outcomes=tuple(outcome for address in found for outcome in evidence[address]),
+            address=found[0],
+            addresses=tuple(found),
+            prefix=prefix if prefix.version == 6 else None,
+        )
+
+
+def _answered_at(
+    addresses: Collection[Address], outcomes: tuple[Outcome, ...], facts: Facts
+) -> defaultdict[Address, list[Outcome]]:
+    """The outcomes at these addresses that a reply of the address itself decided."""
+    found: defaultdict[Address, list[Outcome]] = defaultdict(list)
+    for outcome in outcomes:
+        address, seen = outcome.expectation.address, outcome.observation
+        if address in addresses and seen is not None and facts.replies.answered(seen):
+            found[address].append(outcome)
+    return found
 
 
 def _order(drift: Drift) -> tuple[object, ...]:

@@ -42,7 +42,8 @@ class Replies:
         sources |= {reply.address for reply in scan.replies if reply.reason in _HOST_REPLIES}
         sources -= set(viewpoint.addresses)  # what the viewpoint sends to itself takes no path
         self._proved = tuple(entry for entry in viewpoint.targets if any_in(entry, sources))
-        self._alive = sources | {reply.address for reply in scan.replies if reply.reason in LINK_REPLIES}
+        near = {reply.address for reply in scan.replies if reply.reason in LINK_REPLIES}
+        self._alive = sources | near | {reply.address for reply in scan.found}
         self._prohibited = {observation.address for observation in seen if self.prohibited(observation)}
 
     def path_proved(self, address: Address) -> bool:

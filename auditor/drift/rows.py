@@ -19,6 +19,7 @@ _EXPOSED = {
     Basis.OUTSIDE_SOURCES: Kind.OUTSIDE_SOURCE_RANGE,
     Basis.OTHER_INTERFACE: Kind.WRONG_INTERFACE,
     Basis.UNDECLARED: Kind.UNDECLARED_PORT,
+    Basis.UNDECLARED_ADDRESS: Kind.UNDECLARED_PORT,
 }
 _CANNOT_TELL = {
     PortState.OPEN_FILTERED: "no answer: open and filtered look the same here",

@@ -43,6 +43,7 @@ def commands(drift: Drift, subject: Subject) -> dict[str, str]:
         "route": f"ip {flag} route get {address}",
         "route_back": f"ip {flag} route get {back}" if back else f"ip {flag} route show",
         "addresses": f"ip {flag} address show to {address}",
+        "own_addresses": f"ip {flag} address show",
         "neighbour": f"ip {flag} neighbour show to {address}",
         "scan": f"{nmap} {address}",
     }

@@ -30,7 +30,9 @@ _BY_KIND: dict[Kind, str] = {
     Kind.UNDECLARED_PORT: "undeclared-port",
     Kind.BOUNDARY_LEAK: "boundary-leak",
     Kind.UNKNOWN_HOST: "unknown-host",
+    Kind.UNDECLARED_ADDRESS: "undeclared-address",
 }
+_FOUND = frozenset({Kind.UNKNOWN_HOST, Kind.UNDECLARED_ADDRESS})  # an address, whatever its ports
 _TOO_OPEN = frozenset({Kind.WRONG_FAMILY, Kind.OUTSIDE_SOURCE_RANGE, Kind.WRONG_INTERFACE, Kind.UNDECLARED_PORT})
 
 
@@ -101,7 +103,7 @@ def _values(drift: Drift, host: Host | None, seen: Observation | None) -> Mappin
 def _subject(drift: Drift) -> Subject | None:
     """What the commands are about; an address alone for the kinds that have no port."""
     outcome = deciding(drift)
-    if outcome is None or drift.kind is Kind.UNKNOWN_HOST:
+    if outcome is None or drift.kind in _FOUND:
         return Subject(drift.address) if drift.address else None
     one = outcome.expectation
     address = drift.address or one.address

@@ -46,7 +46,7 @@ def identity(
 
 def _what(drift: Drift) -> tuple[str, str, str, str]:
     if drift.kind in ABOUT_AN_ADDRESS:
-        return "", str(drift.address), "", ""
+        return "", str(drift.prefix or drift.address), "", ""
     if drift.kind is Kind.BOUNDARY_LEAK:
         return "", "", "", ""
     if drift.service is not None:

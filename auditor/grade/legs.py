@@ -21,7 +21,7 @@ def legs(drift: Drift, host: Host | None, living: Collection[Address]) -> Mappin
     seen = outcome.observation if outcome else None
     if drift.kind is Kind.ALL_PORTS_OPEN:
         return _answered_by_another()
-    if drift.kind is Kind.UNKNOWN_HOST and seen is None:
+    if drift.kind in (Kind.UNKNOWN_HOST, Kind.UNDECLARED_ADDRESS) and seen is None:
         return _alive(drift)
     if seen is None or drift.kind is Kind.HOST_UNREACHABLE:
         return _silent(drift, seen)
@@ -50,7 +50,7 @@ def living(scan: Scan) -> frozenset[Address]:
         for seen in scan.observations
         if seen.state in (PortState.OPEN, PortState.CLOSED) and seen.reply_from in (None, seen.address)
     )
-    return frozenset((*ports, *(reply.address for reply in scan.replies)))
+    return frozenset((*ports, *(reply.address for reply in (*scan.replies, *scan.found))))
 
 
 def _legs(listening: Leg, allowed: Leg, routed: Leg) -> Mapping[str, Leg]:

@@ -58,6 +58,8 @@ _NOT_EXPOSED: dict[Kind, str] = {
     "a device answers in its place, and what is open behind it cannot be told.",
     Kind.UNKNOWN_HOST: "Something answers at {address} from {viewpoint} and no host declares it: "
     "nobody is known to look after it.",
+    Kind.UNDECLARED_ADDRESS: "{host} answers at {addresses} from {viewpoint}, and nothing declares that it may: "
+    "what is declared, and what is filtered, is about its other addresses.",
     Kind.BOUNDARY_LEAK: "Ports of {host} that the boundary should drop answer {viewpoint} as closed: "
     "they tell strangers what exists behind it.",
 }
@@ -201,9 +203,15 @@ def _label(identity: Identity | None) -> str:
     return (identity.product or identity.name)[:80]
 
 
+def _addresses(drift: Drift) -> str:
+    """`2001:db8::5 and 2 more of 2001:db8::/64`."""
+    more = f" and {len(drift.addresses) - 1} more" if len(drift.addresses) > 1 else ""
+    return f"{drift.address}{more}" + (f" of {drift.prefix}" if drift.prefix else "")
+
+
 def _not_exposed(drift: Drift) -> str:
     service = drift.service.name if drift.service else "A service"
     address = drift.address or (drift.outcomes[0].expectation.address if drift.outcomes else drift.host)
     return _NOT_EXPOSED[drift.kind].format(
-        service=service, viewpoint=drift.viewpoint.name, host=drift.host, address=address
+        service=service, viewpoint=drift.viewpoint.name, host=drift.host, address=address, addresses=_addresses(drift)
     )

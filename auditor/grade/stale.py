@@ -64,6 +64,8 @@ class _Looked:
         kinds = frozenset(terms.match.kinds)
         if kinds and kinds <= OF_INVENTORY:
             return True
+        if Kind.UNDECLARED_ADDRESS in kinds:  # no search for a host's further addresses finds all of them
+            return False
         views = [view for name, view in self._inventory.viewpoints.items() if terms.viewpoints.fit(name)]
         if any(view.name not in self._views for view in views):
             return False

@@ -76,7 +76,7 @@ class Waivers:
     def split(self, drift: Drift, fingerprint: str) -> list[Part]:
         """The drift in parts, those that a waiver covers first; its own self where none covers or did cover any."""
         host = self._hosts.get(drift.host)
-        addresses = {drift.address} if drift.address else {o.expectation.address for o in drift.outcomes}
+        addresses = set(drift.places) or {o.expectation.address for o in drift.outcomes}
         found = [one for one in self._near(drift.host, addresses) if one.terms.fit_drift(drift, host, fingerprint)]
         if not found:
             return [Part(drift)]
@@ -137,9 +137,7 @@ def _choose(found: Iterable[Held], severity: Severity) -> Held | None:
 
 def _whole(drift: Drift, found: Iterable[Held]) -> Part:
     """A drift of a whole address, which has no class."""
-    fitting = [
-        one for one in found if drift.address and one.terms.fit_address(drift.address) and one.terms.fit_class(())
-    ]
+    fitting = [one for one in found if all(map(one.terms.fit_address, drift.places)) and one.terms.fit_class(())]
     chosen = _choose(fitting, without_class(drift.kind))
     return Part(drift, chosen.waiver, chosen.expired) if chosen else Part(drift)
 

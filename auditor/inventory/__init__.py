@@ -1,6 +1,7 @@
 """YAML to an inventory, and the inventory to what each endpoint should be from one viewpoint."""
 
-from auditor.inventory.coverage import choose
+from auditor.inventory.carrying import carrying
+from auditor.inventory.coverage import NOT_LOOKED_FOR, choose
 from auditor.inventory.cycles import no_cycles
 from auditor.inventory.denying import denying
 from auditor.inventory.draft_hosts import fit_name, usable
@@ -12,10 +13,12 @@ from auditor.inventory.policy import breaches
 from auditor.inventory.revisions import copied, revision
 
 __all__ = [
+    "NOT_LOOKED_FOR",
     "Draft",
     "Wanted",
     "absent",
     "breaches",
+    "carrying",
     "choose",
     "copied",
     "denying",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -9,7 +10,7 @@ from functools import cache
 from auditor import addresses, catalogue
 from auditor.errors import UsageError
 from auditor.inventory.text import clean, suggest
-from auditor.model.expectation import LeftOut
+from auditor.model.expectation import Carried, LeftOut
 from auditor.model.inventory import Host, Inventory, Viewpoint
 from auditor.model.ports import ALL_PORTS, PortSet
 from auditor.model.rotation import Rotation, slices
@@ -26,24 +27,36 @@ _LEFT_OUT_PORTS = {
     (Profile.COMPARE, Protocol.UDP): "UDP ports that the evidence did not ask about, other than declared ones",
 }
 
+NOT_LOOKED_FOR = "not looked for; --discover does"
+
 Asked = Mapping[tuple[Address, Protocol], PortSet]
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """An address to look at. `interface` is empty where no host declares it; then `host` is None."""
+    """An address to look at. `interface` is empty where no host declares it; then `host` is None.
+
+    `carried` says that the host was found to carry it, and that nothing declares that it may.
+    """
 
     address: Address
     host: Host | None = None
     interface: str = ""
+    carried: bool = False
 
 
 @dataclass(slots=True)
 class Coverage:
-    """The addresses to look at, and the rest by what and why."""
+    """The addresses to look at, and the rest by what and why.
+
+    `strangers` are those that no host declares or carries, `carried` those that one carries; not the ports of all of
+    them need be looked at.
+    """
 
     places: list[Place] = field(default_factory=list)
     left_out: set[LeftOut] = field(default_factory=set)
+    strangers: list[Address] = field(default_factory=list)
+    carried: list[Carried] = field(default_factory=list)
 
 
 # The ports to look at, from an address, a protocol, the ports declared anywhere on its host and those declared there.
@@ -101,13 +114,16 @@ def cover(
     viewpoint: Viewpoint,
     profile: Profile,
     chosen: Mapping[str, Host],
-    asked: Asked | None,
+    others: Collection[Address] | None,
     *,
+    carried: Mapping[Address, Carried],
     narrowed: bool,
+    most: int | None = None,
 ) -> Coverage:
-    """The addresses to look at: those of the chosen hosts, and with `asked` also those that no host declares.
+    """The addresses to look at: those of the chosen hosts, and `others` that no host declares; None: nobody looked.
 
-    `narrowed` says that --host or --tag chose the hosts: then an address of no host was not chosen either.
+    `carried` tells which of the others a host carries. `narrowed` says that --host or --tag chose the hosts: then an
+    address of no host was not chosen either. Of the others the ports of no more than `most` are looked at.
     """
     coverage = Coverage()
     judge = _Judge(inventory, viewpoint)
@@ -124,8 +140,11 @@ def cover(
                 coverage.left_out.add(LeftOut(f"{host.name}: {', '.join(map(str, found))}", reason))
     coverage.left_out.update(_unchosen(inventory, chosen))
     coverage.left_out.update(_ports_left_out(profile))
-    if asked is not None:
-        _add_undeclared(coverage, inventory, judge, asked, narrowed=narrowed)
+    if others is None:
+        coverage.left_out.add(LeftOut("addresses that no host declares", NOT_LOOKED_FOR))
+    else:
+        _Others(coverage, inventory, judge, chosen, carried, narrowed=narrowed).add(others, most)
+    coverage.left_out.update(_nothing_within(chosen, coverage, looked=others is not None))
     coverage.left_out.update(judge.canaries())
     coverage.left_out.update(judge.without_family())
     return coverage
@@ -201,16 +220,66 @@ def _ports_left_out(profile: Profile) -> Iterator[LeftOut]:
     yield LeftOut("protocols other than TCP and UDP", f"outside {why}")
 
 
-def _add_undeclared(coverage: Coverage, inventory: Inventory, judge: _Judge, asked: Asked, *, narrowed: bool) -> None:
-    declared = {place.address for host in inventory.hosts.values() for place in _places(host)}
-    lost = sorted({one.host for one in inventory.unresolved if one.address is None})
-    for address in {address for address, _ in asked} - declared:
-        reason = judge.refuses(address)
-        if reason is None and narrowed:
-            reason = "not chosen by --host or --tag"
-        if reason is None and lost:
-            reason = f"perhaps that of {', '.join(lost)}, whose DNS name could not be resolved"
-        if reason is None:
-            coverage.places.append(Place(address))
-        elif reason not in judge.families:
-            coverage.left_out.add(LeftOut(str(address), reason))
+class _Others:
+    """Adds addresses that no host declares: of declared hosts that carry them, or of nobody."""
+
+    def __init__(
+        self,
+        coverage: Coverage,
+        inventory: Inventory,
+        judge: _Judge,
+        chosen: Mapping[str, Host],
+        carried: Mapping[Address, Carried],
+        *,
+        narrowed: bool,
+    ) -> None:
+        self._coverage = coverage
+        self._hosts = inventory.hosts
+        self._judge = judge
+        self._chosen = chosen
+        self._carried = carried
+        self._narrowed = narrowed
+        self._declared = {place.address for host in inventory.hosts.values() for place in _places(host)}
+        self._lost = sorted({one.host for one in inventory.unresolved if one.address is None})
+
+    def add(self, others: Collection[Address], most: int | None) -> None:
+        """Sort them in: to look at, to look at without their ports, or left out."""
+        places = []
+        for address in sorted(set(others) - self._declared, key=addresses.by_address):
+            found = self._carried.get(address)
+            reason = self._judge.refuses(address) or self._not_meant(found)
+            if reason is None and found is None:
+                self._coverage.strangers.append(address)
+                places.append(Place(address))
+            elif reason is None and found is not None:
+                host = self._hosts[found.host]
+                places.append(Place(address, host, found.interface, carried=not found.declared))
+                self._coverage.carried.append(found)
+            elif reason is not None and reason not in self._judge.families:
+                self._coverage.left_out.add(LeftOut(str(address), reason))
+        self._coverage.places += places[:most]
+        if most is not None and (rest := places[most:]):
+            what = f"ports of {len(rest):,} live addresses that no host declares, from {rest[0].address} on"
+            self._coverage.left_out.add(LeftOut(what, f"those of no more than {most:,} are audited"))
+
+    def _not_meant(self, found: Carried | None) -> str | None:
+        if self._narrowed and (found is None or found.host not in self._chosen):
+            return "not chosen by --host or --tag"
+        if found is not None and (found.declared or found.host not in self._lost):
+            return None
+        lost = self._lost if found is None else [found.host]
+        return f"perhaps that of {', '.join(lost)}, whose DNS name could not be resolved" if lost else None
+
+
+def _nothing_within(chosen: Mapping[str, Host], coverage: Coverage, *, looked: bool) -> Iterator[LeftOut]:
+    """`dynamic` prefixes in which the host has no address to look at."""
+    reason = "no address of the host was found there" if looked else NOT_LOOKED_FOR
+    found: dict[tuple[str, str], list[Address]] = defaultdict(list)
+    for one in coverage.carried:
+        found[one.host, one.interface].append(one.address)
+    for host in chosen.values():
+        for name, interface in sorted(host.interfaces.items()):
+            for prefix in interface.dynamic:
+                here = found[host.name, name]
+                if not addresses.any_in(prefix, here):
+                    yield LeftOut(f"{host.name}: addresses of {name} in {prefix}", reason)

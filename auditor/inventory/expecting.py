@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from auditor.addresses import by_address
 from auditor.inventory.coverage import SWEEPING, Asked, Place, choose, cover, ports_asked, ports_of, slices_left_out
 from auditor.inventory.cycles import no_cycles
-from auditor.model.expectation import Expectation, Expectations, HostLimits
+from auditor.model.discovery import Discovery
+from auditor.model.expectation import Carried, Expectation, Expectations, HostLimits, host_limits
 from auditor.model.inventory import Host, Inventory, Service, SourceRange, Viewpoint
 from auditor.model.limits import NO_LIMITS
 from auditor.model.ports import PortSet, partition
 from auditor.model.rotation import Rotation
 from auditor.model.words import Address, Basis, ExpectedState, Family, Profile, Protocol
+
+_MOST_OTHERS = 1024  # live addresses that no host declares; a device may answer for a whole network
+_NOTHING: Mapping[Address, Carried] = MappingProxyType({})
 
 
 def expect(
@@ -25,39 +30,51 @@ def expect(
     tags: Collection[str] = (),
     asked: Asked | None = None,
     rotation: Rotation | None = None,
+    found: Discovery | None = None,
+    carried: Mapping[Address, Carried] = _NOTHING,
 ) -> Expectations:
     """What every endpoint of the coverage should be from the viewpoint.
 
     With `asked`, what saved evidence asked about, the coverage is that and every declared endpoint, and the profile is
-    `compare` whatever was given. `hosts` and `tags` narrow it to the hosts that have one of them. `rotation` tells
-    which slice of the undeclared ports is due, where the viewpoint sweeps them in slices. Raises UsageError for a host
-    or tag that matches nothing.
+    `compare` whatever was given. With `found`, what a search for undeclared addresses found, those are looked at too.
+    `carried` tells which undeclared addresses a declared host carries. `hosts` and `tags` narrow the coverage to the
+    hosts that have one of them. `rotation` tells which slice of the undeclared ports is due, where the viewpoint sweeps
+    them in slices. Raises UsageError for a host or tag that matches nothing.
     """
     profile = profile if asked is None else Profile.COMPARE
     rotation = rotation if profile in SWEEPING and viewpoint.slices > 1 else None
     narrowed = bool(hosts or tags)
     chosen = choose(inventory, hosts, tags)
-    coverage = cover(inventory, viewpoint, profile, chosen, asked, narrowed=narrowed)
+    others = None if asked is None and found is None else {address for address, _ in asked or ()}
+    if found is not None and others is not None:
+        others |= found.addresses
+    most = _MOST_OTHERS if asked is None else None
+    coverage = cover(inventory, viewpoint, profile, chosen, others, carried=carried, narrowed=narrowed, most=most)
+    coverage.left_out.update(found.left_out if found else ())
     if rotation:
         coverage.left_out.update(slices_left_out(rotation))
     expecting = _Expecting(viewpoint, profile, asked, rotation)
     with no_cycles():
-        found = [one for place in sorted(coverage.places, key=_order) for one in expecting.of(place)]
-    undeclared = tuple(sorted((p.address for p in coverage.places if p.host is None), key=by_address))
-    left_out = tuple(sorted(coverage.left_out))
-    limits = dict(_limits(inventory, viewpoint))
-    swept = None if narrowed else rotation
-    return Expectations(viewpoint, profile, tuple(found), left_out, undeclared, limits, swept)
+        every = [one for place in sorted(coverage.places, key=_order) for one in expecting.of(place)]
+    limits = dict(host_limits(inventory, viewpoint))
+    for one in coverage.carried:
+        host = inventory.hosts[one.host]
+        if host.limits != NO_LIMITS or viewpoint.limits.host_rate is not None:
+            limits[one.address] = HostLimits(host.name, host.limits.host_rate, host.limits.windows)
+    return Expectations(
+        viewpoint=viewpoint,
+        profile=profile,
+        expectations=tuple(every),
+        left_out=tuple(sorted(coverage.left_out)),
+        undeclared=tuple(sorted(coverage.strangers, key=by_address)),
+        limits=limits,
+        rotation=None if narrowed else rotation,
+        carried=tuple(sorted(coverage.carried, key=_by_host)),
+    )
 
 
-def _limits(inventory: Inventory, viewpoint: Viewpoint) -> Iterator[tuple[Address, HostLimits]]:
-    """Where nothing is limited, nothing. A canary may be of a host that is not looked at."""
-    for host in inventory.hosts.values():
-        limits = host.limits
-        if limits != NO_LIMITS or viewpoint.limits.host_rate is not None:
-            for interface in host.interfaces.values():
-                for address in interface.addresses:
-                    yield address, HostLimits(host.name, limits.host_rate, limits.windows)
+def _by_host(one: Carried) -> tuple[str, str, tuple[int, bytes]]:
+    return one.host, one.interface, by_address(one.address)
 
 
 def _order(place: Place) -> tuple[str, str, tuple[int, bytes]]:
@@ -128,6 +145,8 @@ class _Expecting:
         """The ports to look at, those declared nowhere on the host included, in order of their first ports."""
         if place.host is not self._host or place.host is None:
             self._take(place.host)
+        if place.carried:
+            return self._nothing_declared(place)
         key = id(self._shape), place.interface, place.address.version
         if key not in self._declared:
             self._declared[key] = tuple(self._declared_parts(place))
@@ -136,6 +155,13 @@ class _Expecting:
         if key not in self._looked_at:
             self._looked_at[key] = self._all_parts(place, self._declared[key])
         return self._looked_at[key]
+
+    def _nothing_declared(self, place: Place) -> _Parts:
+        """All ports as undeclared, whatever the host declares for its other addresses: nothing declares this one."""
+        services = place.host.services if place.host else ()
+        declared = ((protocol, PortSet.union(one.ports(protocol) for one in services)) for protocol in Protocol)
+        looked_at = ((protocol, self._covered(place.address, protocol, ports, _NONE)) for protocol, ports in declared)
+        return tuple((protocol, (self._narrowed(_CARRIED, ports.bits),)) for protocol, ports in looked_at if ports)
 
     def _take(self, host: Host | None) -> None:
         self._host = host
@@ -224,6 +250,8 @@ def _unsure(service: Service) -> bool:
 
 
 _HERE = frozenset({Basis.DECLARED, Basis.OUTSIDE_SOURCES, Basis.SOURCES_UNKNOWN})
+_NONE = PortSet()
+_CARRIED = _Part(PortSet(), ExpectedState.BLOCKED, Basis.UNDECLARED_ADDRESS)
 _UNDECLARED = _Part(PortSet(), ExpectedState.BLOCKED, Basis.UNDECLARED)
 
 

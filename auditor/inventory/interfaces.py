@@ -10,11 +10,11 @@ from typing import Any
 
 from auditor import addresses
 from auditor.inventory.files import Tree
-from auditor.inventory.literals import address_or_name
+from auditor.inventory.literals import address_or_name, network
 from auditor.inventory.schema import MISNAMED, Broken, items
 from auditor.inventory.text import shown
 from auditor.model.inventory import LOOPBACK, Interface, Path, Scope, SourceRange
-from auditor.model.words import Address, Trust
+from auditor.model.words import Address, Network, Trust
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,7 @@ class _Taken:
 
     def __init__(self, tree: Tree, scope: Scope | None) -> None:
         self._tree = tree
+        self._scope = scope
         self._allowed = addresses.Members(scope.allow) if scope else None
         self._first: dict[Address | str, Path] = {}
 
@@ -56,6 +57,18 @@ class _Taken:
         first = self._first.setdefault(found, path)
         if first != path:
             self._tree.problem(path, self._twice(found, first, path))
+        return found
+
+    def prefix(self, path: Path, text: str) -> Network | None:
+        """A prefix within which addresses change, maybe those of other hosts too; None, and a problem, where wrong."""
+        try:
+            found = network(text)
+        except ValueError as error:
+            self._tree.problem(path, str(error))
+            return None
+        if self._scope and (rest := addresses.difference((found,), self._scope.allow)):
+            message = f"{', '.join(map(str, rest[:3]))} is outside `scope.allow`, so it can never be audited"
+            self._tree.problem(path, f"{message}; allow it there, or write a smaller prefix")
         return found
 
     def _twice(self, found: Address | str, first: Path, path: Path) -> str:
@@ -86,8 +99,14 @@ def _attached(tree: Tree, taken: _Taken, path: Path, declared: Any) -> Attached:
             None if isinstance(text, Broken) else taken.take((*where, index), text) for index, text in enumerate(texts)
         ]
         names = tuple(one for one in found if isinstance(one, str))
-        interfaces[name] = Interface(name, tuple(one for one in found if one and not isinstance(one, str)), names)
-        whole = whole and bool(found) and None not in found
+        prefixes = [] if short else items(value.get("dynamic", []))
+        within = [
+            None if isinstance(text, Broken) else taken.prefix((*path, name, "dynamic", index), text)
+            for index, text in enumerate(prefixes)
+        ]
+        fixed = tuple(one for one in found if one and not isinstance(one, str))
+        interfaces[name] = Interface(name, fixed, names, tuple(one for one in within if one))
+        whole = whole and bool(found or within) and None not in found and None not in within
     return Attached(interfaces, whole)
 
 
@@ -115,13 +134,17 @@ class Machines:
             return f"no host has the role {shown(name)}, so that nobody is meant; give it to a host, or remove it here"
         return self._range(entry, members)
 
-    def _range(self, entry: str, hosts: Iterable[str]) -> SourceRange | None:
+    def _range(self, entry: str, hosts: Iterable[str]) -> SourceRange | str | None:
+        """Their declared addresses. Those within `dynamic` prefixes may be others' at another time."""
         found = [self._attached.get(host) for host in hosts]
         if not all(one is not None and one.whole for one in found):
             return None
         interfaces = [each for one in found if one for each in one.interfaces.values()]
         networks = (ip_network(address) for interface in interfaces for address in interface.addresses)
         names = tuple(name for interface in interfaces for name in interface.names)
+        if not names and not any(interface.addresses for interface in interfaces):
+            message = f"{shown(entry)} has only addresses that change, and others may have those at another time"
+            return f"{message}; write the `dynamic` prefix here, if all of it is meant"
         return SourceRange(entry, addresses.difference(networks), Trust.TRUSTED, names=names)
 
     @cached_property

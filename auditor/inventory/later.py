@@ -11,7 +11,7 @@ from auditor.model.inventory import Path
 # Where such keys stand; `*` is any name.
 _KEYS: tuple[tuple[Path, tuple[str, ...]], ...] = (
     (("hosts", "*"), ("access",)),
-    (("hosts", "*", "interfaces", "*"), ("bind", "dynamic")),
+    (("hosts", "*", "interfaces", "*"), ("bind",)),
     (("hosts", "*", "services", "*"), ("http", "listens", "bind")),
     (("roles", "*", "services", "*"), ("http", "listens", "bind")),
 )

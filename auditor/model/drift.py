@@ -9,7 +9,7 @@ from auditor.model.inventory import Service, Viewpoint
 from auditor.model.observation import Observation, Scan
 from auditor.model.ports import PortSet
 from auditor.model.rotation import Rotation
-from auditor.model.words import Address, Family, Kind, Profile, Result
+from auditor.model.words import Address, Family, Kind, Network, Profile, Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,8 @@ class Drift:
     """One drift before grading: everything of one (kind, viewpoint, host, interface, family, service or port).
 
     `outcomes` are its endpoints; for `all-ports-open` they are evidence only and counted as unverified. `address` is
-    set for the kinds that are about a whole address.
+    set for the kinds that are about a whole address. `undeclared-address` may be about several: `addresses` are all of
+    them, `address` the first, and `prefix` is what holds them in IPv6.
     """
 
     kind: Kind
@@ -45,6 +46,13 @@ class Drift:
     service: Service | None = None
     address: Address | None = None
     family_gap: bool = False
+    addresses: tuple[Address, ...] = ()
+    prefix: Network | None = None
+
+    @property
+    def places(self) -> tuple[Address, ...]:
+        """The addresses that it is about as a whole; none for most kinds."""
+        return self.addresses or ((self.address,) if self.address else ())
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from auditor.model.inventory import Service, Viewpoint
-from auditor.model.limits import Window
+from auditor.model.inventory import Inventory, Service, Viewpoint
+from auditor.model.limits import NO_LIMITS, Window
 from auditor.model.ports import PortSet
 from auditor.model.rotation import Rotation
 from auditor.model.words import Address, Basis, ExpectedState, Profile, Protocol
@@ -52,6 +52,29 @@ class HostLimits:
     windows: tuple[Window, ...] = ()
 
 
+def host_limits(inventory: Inventory, viewpoint: Viewpoint) -> Iterator[tuple[Address, HostLimits]]:
+    """Of every declared address; where nothing is limited, none. A canary may be of a host that is not looked at."""
+    for host in inventory.hosts.values():
+        limits = host.limits
+        if limits != NO_LIMITS or viewpoint.limits.host_rate is not None:
+            for interface in host.interfaces.values():
+                for address in interface.addresses:
+                    yield address, HostLimits(host.name, limits.host_rate, limits.windows)
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """An address that a host was found to carry, on one of its interfaces.
+
+    `declared` says that it lies in one of the interface's `dynamic` prefixes, so that it may be there.
+    """
+
+    host: str
+    interface: str
+    address: Address
+    declared: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Expectations:
     """Everything expected from one viewpoint.
@@ -60,7 +83,8 @@ class Expectations:
     sorted by host, interface, address, protocol and first port. `undeclared` are the addresses looked at that no host
     declares, those included of which the evidence tells no more than that they live. `limits` has every address, looked
     at or not, of which it matters for limits which host has it. `rotation` tells which slice of the undeclared ports it
-    sweeps, where that is one of several, on all hosts.
+    sweeps, where that is one of several, on all hosts. `carried` are addresses that declared hosts carry beyond what is
+    declared.
     """
 
     viewpoint: Viewpoint
@@ -70,6 +94,7 @@ class Expectations:
     undeclared: tuple[Address, ...] = ()
     limits: Mapping[Address, HostLimits] = field(default_factory=dict)
     rotation: Rotation | None = None
+    carried: tuple[Carried, ...] = ()
 
     def coverage(self) -> dict[tuple[Address, Protocol], PortSet]:
         """What this audit set out to look at."""

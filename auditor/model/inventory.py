@@ -220,16 +220,20 @@ class Viewpoint:
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """A host's attachment. `names` are DNS names; what they lead to is in `addresses` once it has been looked up."""
+    """A host's attachment. `names` are DNS names; what they lead to is in `addresses` once it has been looked up.
+
+    `dynamic` are prefixes within which it may have more addresses, which change.
+    """
 
     name: str
     addresses: tuple[Address, ...]
     names: tuple[str, ...] = ()
+    dynamic: tuple[Network, ...] = ()
 
     @property
     def families(self) -> frozenset[Family]:
-        """Those of the addresses that are known."""
-        return frozenset(Family.of(address) for address in self.addresses)
+        """Those of the addresses that are known, and of the prefixes."""
+        return frozenset(map(Family.of, (*self.addresses, *self.dynamic)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from auditor.model.ports import PortSet
-from auditor.model.words import Address, PortState, Protocol, Technique
+from auditor.model.words import Address, Network, PortState, Protocol, Technique
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +96,19 @@ class Label:
 
 
 @dataclass(frozen=True, slots=True)
+class Swept:
+    """Networks that were searched for live addresses, `how` in words, and how many answered of those `asked`.
+
+    `asked` is None where nothing was asked one by one.
+    """
+
+    networks: tuple[Network, ...]
+    how: str
+    lived: int
+    asked: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """Ports that were asked about and never properly answered for: timed out, truncated, probe failed."""
 
@@ -114,8 +127,10 @@ class Scan:
     reason. `canaries` are observations outside the coverage, kept apart since they only prove paths. `probe_failures`
     are open endpoints whose version probe broke, with the reason; `mute` those that said nothing until
     it gave up. `not_pinged` are silent addresses whose pings broke: whether they live is not known. `notes` tell what
-    was found out about the network on the way, such as a lossy path or a device that answers in place of hosts. An
-    empty `nmap_version` means that no nmap was found.
+    was found out about the network on the way, such as a lossy path or a device that answers in place of hosts. `found`
+    are signs of life from the search for undeclared addresses: they prove no path, since that came before the scan, and
+    whoever asked so much may have been shut out since. `swept` tells where it searched. An empty `nmap_version` means
+    that no nmap was found.
     """
 
     viewpoint: str
@@ -132,3 +147,5 @@ class Scan:
     commands: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    found: tuple[Reply, ...] = ()
+    swept: tuple[Swept, ...] = ()

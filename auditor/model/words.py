@@ -79,12 +79,15 @@ class Kind(StrEnum):
     UNDECLARED_PORT = "undeclared-port"
     BOUNDARY_LEAK = "boundary-leak"
     UNKNOWN_HOST = "unknown-host"
+    UNDECLARED_ADDRESS = "undeclared-address"
     POLICY_BREACH = "policy-breach"
     STALE_WAIVER = "stale-waiver"
 
 
 OF_INVENTORY = frozenset({Kind.POLICY_BREACH, Kind.STALE_WAIVER})  # what no scan gives
-ABOUT_AN_ADDRESS = frozenset({Kind.HOST_UNREACHABLE, Kind.ALL_PORTS_OPEN, Kind.UNKNOWN_HOST})  # as a whole
+ABOUT_AN_ADDRESS = frozenset(  # as a whole, or a prefix of them
+    {Kind.HOST_UNREACHABLE, Kind.ALL_PORTS_OPEN, Kind.UNKNOWN_HOST, Kind.UNDECLARED_ADDRESS}
+)
 NOTICES = frozenset({Kind.STALE_WAIVER})  # listed, and no part of the result; they fail an audit only where named
 
 
@@ -144,6 +147,10 @@ class Basis(StrEnum):
     SOURCES_UNKNOWN = "declared on this interface, its source ranges not all known"  # and none known admits
     OTHER_INTERFACE = "declared on other interfaces only"
     UNDECLARED = "declared nowhere on the host"
+    UNDECLARED_ADDRESS = "at an address that the host is not declared to have"
+
+
+NOWHERE = frozenset({Basis.UNDECLARED, Basis.UNDECLARED_ADDRESS})  # no service is declared there
 
 
 class Result(StrEnum):

@@ -46,6 +46,7 @@ def document(audit: Audit) -> Document:
         },
         "summary": _summary(audit.comparisons, findings, waived),
         "coverage": [row for comparison in _sorted(audit.comparisons) for row in _coverage(comparison)],
+        **present(discovery=_discovery(audit.comparisons) or None),
         "left_out": _left_out(audit.comparisons),
         "findings": [entry(finding, hosts, day) for finding in findings],
         "waived": [entry(finding, hosts, day) for finding in waived],
@@ -163,6 +164,21 @@ def _coverage(comparison: Comparison) -> list[Document]:
         for (family, tcp, udp), addresses in groups.items()
     ]
     return sorted(rows, key=lambda row: (row["family"], place(row["addresses"][0])))
+
+
+def _discovery(comparisons: Iterable[Comparison]) -> list[Document]:
+    """Where live addresses that no host declares were searched, how, and how many of those there were."""
+    return [
+        present(
+            viewpoint=comparison.viewpoint.name,
+            networks=[str(network) for network in swept.networks],
+            how=swept.how,
+            asked=swept.asked,
+            lived=swept.lived,
+        )
+        for comparison in _sorted(comparisons)
+        for swept in comparison.scan.swept
+    ]
 
 
 def _left_out(comparisons: Iterable[Comparison]) -> list[Document]:

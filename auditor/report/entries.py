@@ -17,7 +17,7 @@ from auditor.report.plain import Document, place, present, timestamp
 from auditor.report.waivers import Day, at, waiver_entry
 
 _LEGS = ("routed", "allowed", "listening")  # the order in which traffic meets them
-_NO_ENDPOINT_EXPECTED = frozenset({Kind.UNKNOWN_HOST, Kind.ALL_PORTS_OPEN})
+_NO_ENDPOINT_EXPECTED = frozenset({Kind.UNKNOWN_HOST, Kind.ALL_PORTS_OPEN, Kind.UNDECLARED_ADDRESS})
 
 
 def entry(finding: Finding, hosts: Mapping[str, Host], day: Day | None = None) -> Document:
@@ -89,6 +89,8 @@ def _of_drift(drift: Drift, host: Host | None) -> Document:
     observations = [outcome.observation for outcome in drift.outcomes if outcome.observation is not None]
     return {
         "address": str(drift.address) if drift.address else None,
+        "addresses": [str(address) for address in drift.addresses] or None,
+        "prefix": str(drift.prefix) if drift.prefix else None,
         "endpoints": _endpoints(drift),
         "expected": _expected(drift, host),
         "observed": _observed(observations),

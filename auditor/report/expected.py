@@ -85,7 +85,7 @@ def _why(one: Expectation, root: str) -> str:
     """Such as `reachable: https, from internet, web.yaml:31`, with files as seen from `root`."""
     service = one.service
     if service is None:
-        return f"{one.state}: declared nowhere"
+        return f"{one.state}: {_nowhere(one.basis)}"
     parts = [" and ".join((service.name, *one.other_services)), _ground(one, service)]
     if service.location:
         parts.append(f"{relpath(service.location.file, root or '.')}:{service.location.line}")
@@ -105,10 +105,14 @@ def _ground(one: Expectation, service: Service) -> str:
             return "declared for the other family only"
         case Basis.OTHER_INTERFACE:
             return f"declared on other interfaces only ({', '.join(service.interfaces)})"
-        case Basis.UNDECLARED:
-            return "declared nowhere"
+        case Basis.UNDECLARED | Basis.UNDECLARED_ADDRESS:
+            return _nowhere(one.basis)
         case _:
             assert_never(one.basis)
+
+
+def _nowhere(basis: Basis) -> str:
+    return "declared nowhere" if basis is Basis.UNDECLARED else f"declared nowhere, {basis.value}"
 
 
 def _to_csv(document: Document) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from io import StringIO
 from itertools import groupby
@@ -66,6 +66,7 @@ def _parts(document: Document, width: int, limit: int | None) -> Iterator[Render
     yield from _waived(document)
     yield from _groups("Unverified", "could not tell, never a pass", document["unverified"])
     yield from _groups("Silent", "no answer, neither good nor bad", document["silent"])
+    yield from _discovery(document.get("discovery", ()))
     yield from _left_out(document["left_out"])
 
 
@@ -203,6 +204,17 @@ def _groups(heading: str, meaning: str, rows: list[Document]) -> Iterator[Render
         where = list(dict.fromkeys(f"{row['host']} {row['address']}" for row in group.rows))
         yield _item(f"{group.viewpoint}: {views.count(group.endpoints, 'endpoint')}, {group.reason}")
         yield _item(f"  {views.some(where)}")
+
+
+def _discovery(rows: Sequence[Document]) -> Iterator[RenderableType]:
+    if not rows:
+        return
+    yield _section("Searched", "for live addresses that no host declares")
+    for row in rows[:_SHOWN]:
+        lived = f"{row['lived']:,} of {row['asked']:,} lived" if "asked" in row else f"{row['lived']:,} lived"
+        yield _item(f"{row['viewpoint']}: {views.some(row['networks'])}: {lived}, by {row['how']}")
+    if len(rows) > _SHOWN:
+        yield _item(f"and {len(rows) - _SHOWN:,} more in the report")
 
 
 def _left_out(rows: list[Document]) -> Iterator[RenderableType]:

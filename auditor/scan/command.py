@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
 
-from auditor.addresses import ProbeTarget
+from auditor.addresses import ProbeNetwork, ProbeTarget
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, Family, Protocol, Technique
 
@@ -13,6 +14,10 @@ from auditor.model.words import Address, Family, Protocol, Technique
 VERSION_SECONDS = 45
 # Packets in the worst second of a conversation: with a service that answers every probe at once, with nothing known.
 CONVERSATION = 200
+
+# nmap's scripts that ask all neighbours at once by ff02::1; the last one waits 10 seconds unless told otherwise.
+MULTICAST = ("targets-ipv6-multicast-echo", "targets-ipv6-multicast-invalid-dst", "targets-ipv6-multicast-mld")
+INTERFACE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}")
 
 
 def probe(
@@ -57,6 +62,41 @@ def ping(technique: Technique, targets: Sequence[ProbeTarget], *, link: bool, ra
     return _command(technique, targets, *options, *([] if link else ["--disable-arp-ping"]))
 
 
+def sweep(
+    technique: Technique, networks: Sequence[ProbeNetwork], *, rate: float, pings: Sequence[str]
+) -> tuple[str, ...]:
+    """Live addresses of IPv4 networks. On the own link nmap asks by ARP alone; else by all of the `pings`."""
+    options = ["-sn", "--max-rate", f"{rate:.10g}", "--min-rate", f"{rate:.10g}", "--max-retries", "1"]
+    return _argv(technique, Family.IPV4, (str(one.network) for one in networks), *options, *pings)
+
+
+def multicast(interface: str, link: Sequence[ProbeNetwork], *, rate: float) -> tuple[str, ...]:
+    """Ask all IPv6 neighbours on an interface at once; `link` are its prefixes, all of which the scope has to allow.
+
+    As a rule they answer with their link-local addresses. nmap's fourth such script, `-slaac`, is left out: it
+    advertises a prefix as a router would, and every neighbour gives itself an address in it.
+    """
+    _check_link(interface, link)
+    scripts = ("--script", ",".join(MULTICAST), "--script-args", f"interface={interface},{MULTICAST[-1]}.timeout=3s")
+    return _argv(Technique.SYN, Family.IPV6, (), *scripts, "--max-rate", f"{rate:.10g}", "-sn")
+
+
+def echo_all(interface: str, link: Sequence[ProbeNetwork], source: Address, *, rate: float) -> tuple[str, ...]:
+    """Have all IPv6 neighbours answer to an address of more than the link, and so from one of theirs (RFC 6724).
+
+    nmap takes none of the answers for one of ff02::1. But before a neighbour answers it asks for our hardware address,
+    and the kernel remembers who asked.
+    """
+    _check_link(interface, link)
+    send = ("-e", interface, "-S", str(source), "--disable-arp-ping", "--send-ip", "-PE")
+    return _argv(Technique.SYN, Family.IPV6, ("ff02::1",), "-sn", "--max-rate", f"{rate:.10g}", *send)
+
+
+def _check_link(interface: str, link: Sequence[ProbeNetwork]) -> None:
+    if not link or not INTERFACE.fullmatch(interface):
+        raise ValueError(f"no link of IPv6, or a name of an interface that nmap cannot be given: {interface!r}")
+
+
 def versions(
     technique: Technique,
     protocol: Protocol,
@@ -81,9 +121,14 @@ def versions(
 def split(argv: Sequence[str]) -> tuple[tuple[str, ...], tuple[Address, ...]]:
     """One of these argument lists as what is asked, and of which addresses."""
     first = len(argv)
-    while first and (argv[first - 1].count(".") == 3 or ":" in argv[first - 1]):  # no other last word looks like one
+    while first and _is_address(argv[first - 1]):
         first -= 1
     return tuple(argv[:first]), tuple(map(ip_address, argv[first:]))
+
+
+def _is_address(word: str) -> bool:
+    """Whether a last word is one; networks are of no single host."""
+    return "/" not in word and "," not in word and (word.count(".") == 3 or ":" in word)
 
 
 def rate(argv: Sequence[str]) -> float:
@@ -117,11 +162,15 @@ def grouped(options: Sequence[str], hosts: int) -> tuple[str, ...]:
 
 def _command(technique: Technique, targets: Sequence[ProbeTarget], *options: str) -> tuple[str, ...]:
     """-v lists hosts that are down; -T4 only shortens waits, since every pass sets its own rate and retries."""
-    privilege = "--privileged" if technique is Technique.SYN else "--unprivileged"
-    family = ("-6",) if Family.of(targets[0].address) is Family.IPV6 else ()
     addresses = (str(target.address).partition("%")[0] for target in targets)
+    return _argv(technique, Family.of(targets[0].address), addresses, *options)
+
+
+def _argv(technique: Technique, of: Family, targets: Iterable[str], *options: str) -> tuple[str, ...]:
+    privilege = "--privileged" if technique is Technique.SYN else "--unprivileged"
+    family = ("-6",) if of is Family.IPV6 else ()
     common = ("-n", "-v", "-T4", "-oX", "-", "--stats-every", "1s")
-    return "nmap", privilege, *family, *common, *options, *addresses
+    return "nmap", privilege, *family, *common, *options, *targets
 
 
 # Probe what no ping has found, and leave finding neighbours to the kernel: nmap's own few ARP requests in quick

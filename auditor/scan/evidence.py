@@ -18,7 +18,7 @@ from auditor.model.ages import Freshness
 from auditor.model.observation import Failure, Label, Observation, Reply, Scan
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, PortState, Protocol, Technique
-from auditor.scan.merge import Board
+from auditor.scan.merge import ANSWERS, Board
 from auditor.scan.nmap_records import Asked, HostRecord, Item, Skipped, Unread, bounded
 from auditor.scan.nmap_xml import NmapXmlReader
 from auditor.scan.run import Run, reconcile
@@ -54,6 +54,12 @@ class Evidence:
     errors: tuple[str, ...]
     labels: tuple[Label, ...] = ()
     sources: tuple[Address, ...] = ()
+
+    @property
+    def alive(self) -> frozenset[Address]:
+        """The addresses that sent some reply of their own."""
+        answered = (one.address for one in self.observations if one.state in ANSWERS)
+        return frozenset((*answered, *(reply.address for reply in self.replies)))
 
     def scan(self, viewpoint: str) -> Scan:
         """The evidence as a scan from that viewpoint."""

@@ -17,7 +17,7 @@ from auditor.scan.nmap_records import Asked, HostRecord, Seen, Sight, Unread, bo
 _NO_EVIDENCE = frozenset({"", "user-set", "localhost-response", "no-response", "unknown-response"})  # of a living host
 _ANSWERS = frozenset({PortState.OPEN, PortState.CLOSED, PortState.UNFILTERED})
 _MAY_BE_OWN = ICMP_ERRORS | {"perm-denied"}  # the kernel of the scanner says these too
-_MAC = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}")
+MAC = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}")
 _LONGEST_NAME = 253  # characters of a DNS name
 _MOST_NAMES = 16
 _NO_STATE = "nmap gave no state that can be read"
@@ -168,7 +168,7 @@ def _down(address: Address, at: datetime | None) -> HostRecord:
 
 
 def _mac(text: str) -> str:
-    return text.lower() if _MAC.fullmatch(text) else ""
+    return text.lower() if MAC.fullmatch(text) else ""
 
 
 def _label(address: Address, hostnames: Sequence[Element], mac: str) -> Label | None:

@@ -9,6 +9,7 @@ from auditor.model.observation import Identity, Label
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, PortState, Protocol
 
+LONGEST_OUTPUT = 1 << 20  # characters of what a script heard: 50 for each neighbour
 _LONGEST = 1024  # characters of any one text from the network
 
 
@@ -102,7 +103,15 @@ class HostRecord:
     label: Label | None = None
 
 
-Item = HostRecord | Progress | Skipped
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What a script said that is about no host of its own: text from the network."""
+
+    script: str
+    output: str
+
+
+Item = HostRecord | Progress | Skipped | Heard
 
 
 def bounded(text: str, longest: int = _LONGEST) -> str:

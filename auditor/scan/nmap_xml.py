@@ -17,7 +17,19 @@ from xml.parsers import expat
 
 from auditor.model.ports import PortSet
 from auditor.scan.nmap_host import HostReader
-from auditor.scan.nmap_records import Asked, Finish, Item, Progress, Skipped, Start, bounded, instant, number
+from auditor.scan.nmap_records import (
+    LONGEST_OUTPUT,
+    Asked,
+    Finish,
+    Heard,
+    Item,
+    Progress,
+    Skipped,
+    Start,
+    bounded,
+    instant,
+    number,
+)
 
 _DEEPEST = 64  # real documents nest about 10 deep
 _LARGEST = 256 << 20  # bytes of one element below the root; 65,535 ports with what they say are about 60 MB
@@ -168,6 +180,11 @@ class NmapXmlReader:
                 items.append(Progress(bounded(get("task", "")), number(get("percent"), 0.0)))
             case "target":
                 items.append(Skipped(bounded(get("specification", "")), bounded(get("reason", ""))))
+            case "prescript" | "postscript":
+                items += (
+                    Heard(bounded(one.get("id", "")), bounded(one.get("output", ""), LONGEST_OUTPUT))
+                    for one in element.iterfind("script")
+                )
             case "runstats":
                 for finished in element.iterfind("finished"):
                     self.finish = Finish(

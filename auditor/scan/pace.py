@@ -75,6 +75,8 @@ class Pace:
         if not self._hosts and not self._limits.host_rate and not self._room:
             return [tuple(argv)]
         options, addresses = command.split(argv)
+        if not addresses:  # networks, or all neighbours: whoever makes that command keeps to the limits
+            return [tuple(argv)]
         groups: dict[tuple[Address | None, int | None, tuple[Window, ...]], list[Address]] = {}
         for address in addresses:
             rate, windows = self._rate(address), self._of(address).windows
@@ -111,7 +113,8 @@ class Pace:
             for host in sorted(limited):
                 await stack.enter_async_context(self._locks.setdefault(host, asyncio.Lock()))
             if self._room is not None:
-                await stack.enter_async_context(self._room.take(_at_once(options, len(addresses))))
+                places = _at_once(options, len(addresses)) if addresses else self._room.places
+                await stack.enter_async_context(self._room.take(places))
             yield
 
     @asynccontextmanager
@@ -126,7 +129,8 @@ class Pace:
         Only where something was sent is there anything for it to prove.
         """
         now = self._now()
-        ends = [*self._ends(now, last=last), *self._host_ends(now, self._of(command.split(argv)[1][0]))]
+        first = command.split(argv)[1][:1]
+        ends = [*self._ends(now, last=last), *(end for one in first for end in self._host_ends(now, self._of(one)))]
         if not ends:
             self._began = True
             return Turn()

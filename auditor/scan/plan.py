@@ -14,7 +14,7 @@ from auditor.model.inventory import Canary, Scope, Viewpoint
 from auditor.model.limits import Limits
 from auditor.model.observation import Failure
 from auditor.model.ports import PortSet
-from auditor.model.words import Address, Basis, Family, Protocol, Technique
+from auditor.model.words import NOWHERE, Address, Family, Protocol, Technique
 from auditor.scan import command
 from auditor.scan.abilities import Abilities
 from auditor.scan.pace import PROCESSES, rate_to
@@ -49,6 +49,7 @@ class Purpose(StrEnum):
     NEIGHBOURS = "neighbours"
     CONFIRM = "confirm"
     REFUSALS = "refusals"
+    DISCOVERY = "discovery"
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,7 +277,7 @@ def _first(draft: _Draft, expectations: Expectations, coverage: Coverage, rate: 
     """Proof of the paths, and every declared TCP port, at leisure: no retry is saved on what people rely on."""
     declared: dict[Address, PortSet] = {}
     for one in expectations.expectations:
-        if one.protocol is Protocol.TCP and one.basis is not Basis.UNDECLARED:
+        if one.protocol is Protocol.TCP and one.basis not in NOWHERE:
             declared[one.address] = declared.get(one.address, PortSet()) | one.ports
     jobs = [*_canaries(draft, expectations.viewpoint.canaries, coverage, raw=raw)]
     jobs += draft.jobs(Purpose.DECLARED, Protocol.TCP, declared)

@@ -17,7 +17,7 @@ from auditor.model.ports import PortSet
 from auditor.model.words import Address, PortState, Protocol
 from auditor.rundir import Shard
 from auditor.scan.merge import SILENCE, Board, covered
-from auditor.scan.nmap_records import HostRecord, Item, Progress, Seen, Sight, Skipped, Unread, bounded
+from auditor.scan.nmap_records import Heard, HostRecord, Item, Progress, Seen, Sight, Skipped, Unread, bounded
 from auditor.scan.nmap_xml import NmapXmlReader
 from auditor.scan.plan import Job
 from auditor.transport import Process, Transport
@@ -64,7 +64,7 @@ class Run:
     """What one nmap run gave. `problem` says why it cannot be taken as whole; `noted` is its last word on stderr.
 
     `unsent` is why the viewpoint's own machine did not send some of the probes, where it did not. `unasked` says of
-    single addresses why they were not asked to the end.
+    single addresses why they were not asked to the end. `heard` is what scripts said that is about no host.
     """
 
     argv: tuple[str, ...]
@@ -75,6 +75,7 @@ class Run:
     noted: str = ""
     unsent: str | None = None
     unasked: Mapping[Address, str] = field(default_factory=dict)
+    heard: tuple[Heard, ...] = ()
 
     @property
     def command(self) -> str:
@@ -101,6 +102,7 @@ async def run_nmap(
     reader = NmapXmlReader()
     records: list[HostRecord] = []
     skipped: list[str] = []
+    heard: list[Heard] = []
     problem, noted, unsent = None, "", None
     chunks = _Chunks(end)
     try:
@@ -112,6 +114,8 @@ async def run_nmap(
                             records.append(item)
                         case Skipped():
                             skipped.append(item.specification)
+                        case Heard():
+                            heard.append(item)
                         case Progress():
                             percent = 0.0 if "Ping" in item.task else item.percent
                             (progress or _nobody)(percent, len(records))
@@ -132,7 +136,7 @@ async def run_nmap(
     except TransportError as error:
         problem = str(error)
     span = started, time.monotonic()
-    return Run(tuple(argv), tuple(records), tuple(skipped), span, problem, noted, unsent)
+    return Run(tuple(argv), tuple(records), tuple(skipped), span, problem, noted, unsent, heard=tuple(heard))
 
 
 @dataclass(frozen=True, slots=True)

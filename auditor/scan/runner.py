@@ -206,6 +206,7 @@ def _united(argv: Sequence[str], runs: Sequence[Run]) -> Run:
         noted=next((run.noted for run in runs if run.noted), ""),
         unsent=next((run.unsent for run in runs if run.unsent is not None), None),
         unasked=unasked,
+        heard=tuple(one for run in runs for one in run.heard),
     )
 
 

@@ -10,7 +10,7 @@ from auditor.catalogue import PRINTER_PORTS, entries, entry_by_word, usual_ports
 from auditor.model.expectation import Expectations
 from auditor.model.inventory import Scope, Service
 from auditor.model.ports import PortSet
-from auditor.model.words import Address, Basis, PortState, Profile, Protocol, ServiceClass, Technique
+from auditor.model.words import NOWHERE, Address, Basis, PortState, Profile, Protocol, ServiceClass, Technique
 from auditor.scan import command
 from auditor.scan.merge import Board
 
@@ -62,7 +62,7 @@ def wants(expectations: Expectations) -> Wants:
         key = one.address, one.protocol
         service = one.service if one.basis in _SETTLED else None
         for into, fits in (
-            (named, one.basis is not Basis.UNDECLARED),
+            (named, one.basis not in NOWHERE),
             (due, one.basis is Basis.DECLARED and service is not None and service.answers),
             (no_printer, service is not None and bool(one.ports & PRINTER_PORTS) and _no_printer(service)),
         ):

@@ -178,6 +178,7 @@ def test_left_out(estate: Inventory) -> None:
     """All that is not looked at is listed once, with its reason."""
     assert left_out(expect(estate, estate.viewpoints["public"], Profile.STANDARD)) == [
         ("UDP ports other than the declared and the usual ones", "outside the profile standard"),
+        ("addresses that no host declares", "not looked for; --discover does"),
         ("db: 10.20.1.20", "outside the targets of the viewpoint public"),
         ("db: 203.0.113.99", "in scope.deny"),
         ("protocols other than TCP and UDP", "outside the profile standard"),

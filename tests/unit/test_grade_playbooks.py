@@ -85,6 +85,7 @@ CHOICES: list[Choice] = [
     ("wrong-service", Kind.WRONG_SERVICE, OPEN, "syn-ack", SSH, None, False),
     ("boundary-leak", Kind.BOUNDARY_LEAK, CLOSED, "reset", None, None, False),
     ("unknown-host", Kind.UNKNOWN_HOST, OPEN, "syn-ack", None, None, False),
+    ("undeclared-address", Kind.UNDECLARED_ADDRESS, OPEN, "syn-ack", None, None, False),
 ]  # fmt: skip
 
 
