@@ -12,6 +12,7 @@ from auditor.model.words import Address, Family, Protocol, Technique
 
 # For one endpoint: most are recognised in 6 to 12, redis on an odd port in 26, and one that says nothing costs 120.
 VERSION_SECONDS = 45
+_LONGEST_PORTS = 100_000  # characters; Linux takes no argument of more than 131,072 (execve(2))
 # Packets in the worst second of a conversation: with a service that answers every probe at once, with nothing known.
 CONVERSATION = 200
 
@@ -53,7 +54,13 @@ def probe(
         options += ["--scan-delay", "1100ms"]
     if delay is not None:
         options += ["--scan-delay", f"{delay}ms"]
-    return _command(technique, targets, *options, "-p", str(ports))
+    return _command(technique, targets, *options, "-p", _spelled(ports))
+
+
+def _spelled(ports: PortSet) -> str:
+    """The ports for nmap; where a scattered half of all ports would not fit, with those in between."""
+    text = str(ports)
+    return text if len(text) <= _LONGEST_PORTS else str(PortSet.span(ports.first, ports.bits.bit_length() - 1))
 
 
 def ping(technique: Technique, targets: Sequence[ProbeTarget], *, link: bool, rate: float) -> tuple[str, ...]:

@@ -7,11 +7,21 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from auditor.addresses import OutOfScopeError
+from auditor.addresses import OutOfScopeError, probe_target
 from auditor.model.expectation import Expectation, Expectations
 from auditor.model.inventory import Canary, Scope, Service, Viewpoint
 from auditor.model.ports import ALL_PORTS, PortSet
-from auditor.model.words import Basis, ExpectedState, PortState, Profile, Protocol, ServiceClass, ViewpointKind
+from auditor.model.words import (
+    Basis,
+    ExpectedState,
+    PortState,
+    Profile,
+    Protocol,
+    ServiceClass,
+    Technique,
+    ViewpointKind,
+)
+from auditor.scan import command
 from auditor.scan.abilities import Abilities
 from auditor.scan.merge import Board
 from auditor.scan.nmap_records import HostRecord, Seen, Sight
@@ -113,6 +123,14 @@ def test_long_work_is_cut_into_runs_of_about_a_minute() -> None:
 def test_a_host_is_never_cut() -> None:
     """However long it takes: where a whole host's ports were asked in one run, its states are one look."""
     assert [1, 1] == [len(job.targets) for job in planned(some(ONE, "1-65535"), some(TWO, "1-65535"), rate=10).jobs]
+
+
+def test_ports_fit_into_one_argument() -> None:
+    """What a sweep has to ask again may be a scattered half of all ports, which no system takes in one argument."""
+    every_other = PortSet.of(*range(1, 65536, 2))
+    argv = command.probe(Technique.SYN, Protocol.TCP, every_other, [probe_target(ip_address(ONE), SCOPE)], rate=100)
+
+    assert "1-65535" == argv[argv.index("-p") + 1]
 
 
 def test_families_have_runs_of_their_own() -> None:
