@@ -183,6 +183,8 @@ class _Look:
             yield from self._reset(place, port) if protocol == "tcp" else self._refusal()
         elif protocol == "tcp" or what == "echo" or (what, port) == ("dns", 53):
             yield Sight(OPEN, "host")
+            if place.machine.middlebox and self._drawn.loss and protocol == "tcp":
+                yield Sight(FILTERED)  # of so many open ports a sweep may lose one both times
         else:
             yield Sight(NOTHING)
             if what == "dns":
