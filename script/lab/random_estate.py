@@ -187,6 +187,7 @@ def build(estate: Estate, drawn: Drawn) -> None:
         own = [f"{router_address(segment, n.version)}/{n.prefixlen}" for n in NETWORKS[segment]]
         estate.attach(edge, segment, drawn.prefix + segment, own)
     first = [_BOTTLENECK] if drawn.bottleneck else []
+    first += ["oifname uplink accept"]  # only answers go there, those of a viewpoint's own machine too
     first += [f"{_saddr(drawn, version)} accept" for version in (4, 6)]
     estate.firewall(edge, _guard(drawn) + _ruleset("forward", drawn.router, drawn, "\n        ".join(first)))
     if drawn.free_icmp:

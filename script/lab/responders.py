@@ -256,7 +256,7 @@ async def _listen(what: str, address: str, port: int) -> None:
         await loop.create_datagram_endpoint(lambda: Datagrams(UDP[what]), sock=sock)
     else:
         sock = _bind(socket.SOCK_STREAM, address, port)
-        await asyncio.start_server(_serve(TCP[what]), sock=sock, backlog=512)
+        await asyncio.start_server(_serve(TCP[what]), sock=sock, backlog=4096)
 
 
 async def main() -> None:

@@ -194,6 +194,11 @@ class _Look:
         """Whether the viewpoint has no route to there."""
         return place.address.version in self._view.unrouted and self._view.segment not in _segments(place)
 
+    def _answers_stay(self, place: Place) -> bool:
+        """Whether the machine is one that a viewpoint stands on, without a route for what it would answer."""
+        views = (view for view in self._drawn.views if view.name == place.machine.name)
+        return any(place.address.version in view.unrouted for view in views)
+
     def _passage(self, place: Place, protocol: str, port: int) -> tuple[str, Verdict]:
         """Who decides about a packet to there, and what. DROP also where nobody is."""
         source = self._view.address(place.address.version)
@@ -206,6 +211,8 @@ class _Look:
                 return "router", verdict
         if not place.machine.alive:
             return "", Verdict.DROP
+        if segment != self._view.segment and self._answers_stay(place):
+            return "host", Verdict.DROP
         return "host", place.machine.chain.verdict(Packet(source, place.address, protocol, port, segment))
 
     # signs of life and proofs
