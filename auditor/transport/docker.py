@@ -49,8 +49,8 @@ class Docker:
             f"docker: no command can be run in {via.container} (exit status {returncode}): {said or 'it says nothing'}"
         )
 
-    def lost(self, said: str) -> str:
-        return f"the connection to the container {self._via.container} was lost: {last_line(said) or 'it has ended'}"
+    def lost(self, why: str) -> str:
+        return f"the connection to the container {self._via.container} was lost{': ' if why else ''}{why}"
 
     def not_installed(self, program: str) -> str:
         where = self._via.image or self._via.container

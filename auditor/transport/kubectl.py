@@ -67,8 +67,8 @@ class Kubectl:
                 return f"kubectl: {meaning}: {said}"
         return f"kubectl: no command can be run in {via.pod} (exit status {returncode}): {said or 'it says nothing'}"
 
-    def lost(self, said: str) -> str:
-        return f"the connection to the pod {self._via.pod} was lost: {last_line(said) or 'it has ended'}"
+    def lost(self, why: str) -> str:
+        return f"the connection to the pod {self._via.pod} was lost{': ' if why else ''}{why}"
 
     def not_installed(self, program: str) -> str:
         where = self._via.image or f"the pod {self._via.pod}"

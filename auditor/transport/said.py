@@ -5,6 +5,15 @@ from __future__ import annotations
 _LONGEST = 200  # characters
 
 
+_ERROR = ("error", "timeout", "docker:", "ssh:", "connection", "client_loop:")
+
+
+def last_error(text: str) -> str:
+    """The last line if a client program seems to say it; the command's own warnings stand there too."""
+    line = last_line(text)
+    return line if line.lower().startswith(_ERROR) else ""
+
+
 def last_line(text: str) -> str:
     """The last line that says something, printable and cut."""
     line = text.strip().rpartition("\n")[2]

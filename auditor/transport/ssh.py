@@ -20,9 +20,10 @@ from auditor.errors import TransportError
 from auditor.model.inventory import SshVia
 from auditor.transport.local import package
 from auditor.transport.process import Running, start
-from auditor.transport.said import last_line
+from auditor.transport.said import last_error, last_line
 from auditor.transport.watch import Pulse, script
 
+_SSH_FAILED = 255  # its own exit status for that (ssh(1))
 _SESSIONS = 8  # in one connection; sshd allows 10 (sshd_config(5), MaxSessions)
 _CONNECT = 10  # seconds for the TCP connection and the other side's first line
 _LOGIN = 60.0  # seconds for all of it: a key may want a touch, and there may be machines on the way
@@ -67,10 +68,16 @@ class Ssh:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def not_started(self, returncode: int, stderr: str) -> str:
-        return _sudo_problem(self._via, stderr) or why(self._via, returncode, stderr)
+        """The connection is there, so that what is not sudo's is rare."""
+        if problem := _sudo_problem(self._via, stderr) or _known(self._via, stderr):
+            return problem
+        if returncode < 0 or returncode == _SSH_FAILED:
+            return self.lost(last_error(stderr))
+        said = _colon(last_line(stderr))
+        return f"no command can be run by ssh at {self._via.login} (exit status {returncode}){said}"
 
-    def lost(self, said: str) -> str:
-        return f"the ssh connection to {self._via.login} was lost{_colon(last_line(said))}"
+    def lost(self, why: str) -> str:
+        return f"the ssh connection to {self._via.login} was lost{_colon(why)}"
 
     def not_installed(self, program: str) -> str:
         return f"`{program}` is not installed there ({self._via}); install the package {package(program)}"
@@ -124,7 +131,7 @@ class Ssh:
             async with asyncio.timeout(_LOGIN):
                 while not socket.exists():
                     if master.ended:
-                        raise TransportError(why(self._via, await master.wait(), master.stderr))
+                        raise TransportError(_why(self._via, await master.wait(), master.stderr))
                     await asyncio.sleep(_POLL)
         except TimeoutError as error:
             await master.end()
@@ -174,9 +181,19 @@ class _Connection:
     sessions: int = 0
 
 
-def why(via: SshVia, returncode: int, stderr: str) -> str:
-    """Why there is no way in, and what to do, by what OpenSSH's client says."""
-    host, by_hand = via.host, shlex.join(["ssh", *(["-p", str(via.port)] if via.port else []), via.login])
+def _why(via: SshVia, returncode: int, stderr: str) -> str:
+    """Why there is no way in, and what to do."""
+    more = f"`{_by_hand(via)}` may tell more{_colon(last_line(stderr))}"
+    return _known(via, stderr) or f"ssh to {via.login} failed with exit status {returncode}; {more}"
+
+
+def _by_hand(via: SshVia) -> str:
+    return shlex.join(["ssh", *(["-p", str(via.port)] if via.port else []), via.login])
+
+
+def _known(via: SshVia, stderr: str) -> str | None:
+    """The same for what OpenSSH's client is known to say."""
+    host, by_hand = via.host, _by_hand(via)
     known = {
         "REMOTE HOST IDENTIFICATION HAS CHANGED": f"the host key of {host} is another than the known one: somebody may "
         f"stand in between; if it was renewed, make sure of it and forget the old one by `ssh-keygen -R {host}`",
@@ -199,7 +216,7 @@ def why(via: SshVia, returncode: int, stderr: str) -> str:
             return f"ssh: {meaning}{_colon(said)}"
     if any(words in stderr for words in ("timed out", "No route to host", "Network is unreachable")):
         return f"ssh: {host} cannot be reached; check the way to it and the firewalls on that{_colon(said)}"
-    return f"ssh to {via.login} failed with exit status {returncode}; `{by_hand}` may tell more{_colon(said)}"
+    return None
 
 
 def _sudo_problem(via: SshVia, stderr: str) -> str | None:

@@ -20,6 +20,7 @@ from typing import Protocol
 
 from auditor.errors import TransportError
 from auditor.transport.process import CHUNK, Running
+from auditor.transport.said import last_error
 
 _STARTED = b"auditor:started\n"
 _TOLD = re.compile(rb"auditor:(?:alive|ended (\d+))\r?\n")
@@ -52,8 +53,8 @@ class Words(Protocol):
 def script(pulse: Pulse) -> str:
     """The line for `sh -c`.
 
-    No single quote, backslash, exclamation mark or line end is in it: sshd gives it to the user's login shell, and fish
-    and csh take those otherwise. `timeout` and `dd` belong to coreutils and to BusyBox.
+    No single quote, backslash or line end is in it, and a blank follows each exclamation mark: sshd gives it to the
+    user's login shell, and fish and csh take those otherwise. `timeout` and `dd` belong to coreutils and to BusyBox.
     """
     one = f'test -n "$(timeout {pulse.patience} dd bs=64 count=1 2>/dev/null)"'
     return "; ".join(
@@ -66,9 +67,9 @@ def script(pulse: Pulse) -> str:
             'eval "set -- $line"',
             "exec 3<&0",
             "echo auditor:started",
-            '"$@" </dev/null 3<&- & child=$!',
+            '"$@" </dev/null 3<&- & child=$! ',
             "{ while beat; do echo auditor:alive >&2; done; kill $child 2>/dev/null; sleep 2 2>/dev/null; "
-            "kill -9 $child 2>/dev/null; } <&3 3<&- >/dev/null & watch=$!",
+            "kill -9 $child 2>/dev/null; } <&3 3<&- >/dev/null & watch=$! ",
             "wait $child",
             "status=$?",
             "kill $watch 2>/dev/null",
@@ -121,9 +122,9 @@ class Watched(Running):
     async def wait(self) -> int:
         returncode = await super().wait()
         if not self._started:
-            raise TransportError(self._words.not_started(returncode, self._said(returncode)))
+            raise TransportError(self._words.not_started(returncode, self.stderr or self._why_lost(returncode)))
         if self._status is None:
-            raise TransportError(self._words.lost(self._said(returncode)))
+            raise TransportError(self._words.lost(self._why_lost(returncode)))
         if self._status == _NOT_FOUND:
             raise TransportError(self._words.not_installed(self._program))
         return _BY_SIGNAL - self._status if self._status in _SIGNALS else self._status
@@ -147,13 +148,13 @@ class Watched(Running):
             pass
         await self._child.wait()
 
-    def _said(self, returncode: int) -> str:
-        """What tells most about why the client ended."""
+    def _why_lost(self, returncode: int) -> str:
+        """What is known of it, where the client has ended and the command has not."""
         if self._silent:
             return f"no sign of life for {self._patience:g} s"
         if returncode < 0:
             return f"the client was killed by signal {-returncode}"
-        return self.stderr
+        return last_error(self.stderr)
 
     def _hear(self, chunk: bytes) -> None:
         super()._hear(chunk)

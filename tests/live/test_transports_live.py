@@ -38,7 +38,7 @@ hosts:
     services: {ssh: {ports: 22/tcp, from: [10.76.3.2], families: [ipv4], reason: r}}
   db: {owner: o, interfaces: {lan: [10.76.3.4]}}
 """
-DROPS = "table inet f { chain input { type filter hook input priority 0; policy drop; tcp dport 6379 accept; }; }"
+DROPS = "table inet f { chain input { type filter hook input priority 0; policy drop; tcp dport 2222 accept; }; }"
 DROP_ALL = "table inet f { chain input { type filter hook input priority 0; policy drop; }; }"
 CLONE_NEWNET = 0x40000000  # linux/sched.h
 SSH_VIA = "{ssh: {host: probe}}"
@@ -134,7 +134,7 @@ def far(program: Program, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         for name in ("tr-web", "tr-db"):
             built.settings(name, {"ipv4/icmp_ratelimit": 0, "ipv4/icmp_msgs_per_sec": 100000, "ipv6/icmp/ratelimit": 0})
         built.respond("tr-web", "ssh,::,22")
-        built.respond("tr-db", "redis,0.0.0.0,6379")
+        built.respond("tr-db", "ssh,0.0.0.0,2222")
         built.firewall("tr-db", DROPS)
         for name in ("tr-gate", "tr-probe"):
             built.start(
@@ -169,7 +169,7 @@ def test_a_cut_connection_ends_nmap_there_and_the_next_audit_is_whole(far: Far, 
     """The cut shards are unverified, with the reason; afterwards the result is that of an audit without ssh."""
     folder = tmp_path / "cut"
     folder.mkdir()
-    running = start(inventory(folder, SSH_VIA, rate=50), folder / "reports", "--profile", "quick", prefix=HOME)
+    running = start(inventory(folder, SSH_VIA, rate=200), folder / "reports", "--profile", "quick", prefix=HOME)
     while not any("--min-rate" in line for line in far.commands()):
         assert running.poll() is None
         sleep(0.1)
@@ -260,13 +260,13 @@ def test_sudo_and_more_commands_than_sessions(far: Far) -> None:
 
     async def many() -> list[str]:
         async with SystemTransport() as transport:
-            argv = ["sh", "-c", 'sleep 1; printf %s "$1$BY_SUDO"', "x", "a 'b\" $HOME !*\\"]
-            return [one.stdout for one in await asyncio.gather(*(capture(transport, via, argv, 60) for _ in range(25)))]
+            argv = ["sh", "-c", 'sleep 0.3; printf %s "$1$BY_SUDO"', "x", "a 'b\" $HOME !*\\"]
+            return [one.stdout for one in await asyncio.gather(*(capture(transport, via, argv, 60) for _ in range(12)))]
 
     with in_namespace("tr-home"):
         said = asyncio.run(many())
 
-    assert ["a 'b\" $HOME !*\\yes"] * 25 == said
+    assert ["a 'b\" $HOME !*\\yes"] * 12 == said
     assert [] == far.await_gone(5)
 
 
