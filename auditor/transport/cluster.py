@@ -12,7 +12,7 @@ import time
 import warnings
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 from uuid import uuid4
 
@@ -49,29 +49,38 @@ async def connected(
     _silence()
     if cluster.open_to_others:
         warn(f"--scheduler {cluster.scheduler}: anybody on the way can read and change what is run; use tls://")
-    client: Any = None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that versions of packages differ; those which cannot talk are refused
-            async with asyncio.timeout(patience + 1):
-                security = _security(cluster)
-                await _knock(cluster.scheduler, security)
-                client = Client(  # type: ignore[no-untyped-call]
-                    cluster.scheduler, asynchronous=True, set_as_default=False, timeout=patience, security=security
-                )
-                await client
-    except Exception as error:
-        if client is not None:
-            await _close(client)
-        raise TransportError(_unreachable(cluster, error)) from error
-    except BaseException:
-        if client is not None:
-            await _close(client)
-        raise
-    try:
+    async with AsyncExitStack() as leaving:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # that versions of packages differ; those which cannot talk are refused
+                async with asyncio.timeout(patience + 1):
+                    security = _security(cluster)
+                    await _knock(cluster.scheduler, security)
+                    client: Any = Client(  # type: ignore[no-untyped-call]
+                        cluster.scheduler, asynchronous=True, set_as_default=False, timeout=patience, security=security
+                    )
+                    leaving.push_async_callback(_close, client)
+                    await client
+                    await _examine_scheduler(client, cluster.scheduler)
+        except TransportError:
+            raise
+        except Exception as error:
+            raise TransportError(_unreachable(cluster, error)) from error
         yield ClusterTransport(client, cluster.scheduler, warn)
-    finally:
-        await _close(client)
+
+
+async def _examine_scheduler(client: Any, scheduler: str) -> None:
+    """It reads what it hands on, so it needs the auditor too. One that refuses to be asked is believed."""
+    try:
+        version = await client.run_on_scheduler(worker.about)
+    except OSError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever came up there when it looked for our module
+        if "disallowed" in str(error):  # dask's words about blocked handlers
+            return
+        version = f"none ({_worded(error)})"
+    if version != __version__:
+        raise TransportError(f"--scheduler {scheduler}: auditor there is {version}; install {__version__} there")
 
 
 class ClusterTransport:
@@ -122,7 +131,7 @@ class ClusterTransport:
         try:
             version = await self._ask(address, worker.about)
         except TransportError as error:
-            return str(error)
+            return f"{error}; it needs auditor {__version__}"
         if version == __version__:
             return None
         return f"worker {address} has auditor {version}, and this is {__version__}; install the same version there"
@@ -157,8 +166,6 @@ class ClusterTransport:
         except Exception as error:
             raise TransportError(f"worker {address} cannot be asked: {_worded(error)}") from error
         answer = said.get(address)
-        if isinstance(answer, ImportError | AttributeError):
-            raise TransportError(f"worker {address} has no auditor of this version ({answer}); install it there")
         if answer is None or isinstance(answer, Exception):
             raise TransportError(f"worker {address} cannot be asked: {_worded(answer)}")
         return answer

@@ -22,7 +22,7 @@ import pytest
 from lab.estate import Estate, Process
 
 from tests.commands import is_gone
-from tests.live.audits import Audited, result, start
+from tests.live.audits import AUDITOR, Audited, result, start
 
 pytestmark = pytest.mark.live
 DASK = Path(sys.executable).with_name("dask")
@@ -46,7 +46,7 @@ hosts:
   shop:
     interfaces: {public: [203.0.113.10], private: [10.20.1.10]}
     services:
-      http: {ports: 80/tcp, interfaces: [public], from: [internet], class: public-web, reason: the shop}
+      git: {ports: 2222/tcp, interfaces: [public], from: [internet], class: remote-admin, reason: pushing}
       ssh: {ports: 22/tcp, interfaces: [private], from: [10.20.1.0/24], class: remote-admin, reason: administration}
 """
 FIREWALL = """
@@ -55,7 +55,7 @@ table inet filter {
         type filter hook input priority filter; policy drop
         ct state established,related accept
         icmp type echo-request accept
-        tcp dport { 22, 80 } accept
+        tcp dport { 22, 2222 } accept
     }
 }
 """
@@ -112,7 +112,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         for name, last in (("dask-in", 2), ("dask-host", 10)):
             estate.attach(name, "lan", "dask-lan", [f"10.20.1.{last}/24"])
         estate.firewall("dask-host", FIREWALL)
-        estate.respond("dask-host", "nginx,0.0.0.0,80", "ssh,0.0.0.0,22")
+        estate.respond("dask-host", "ssh,0.0.0.0,2222", "ssh,0.0.0.0,22")
         estate.start("dask-head", dask("scheduler", "--host", "10.99.0.1", "--port", "8786"), ["8786/tcp"])
         built = Cluster(estate, tmp_path_factory.mktemp("dask"), {})
         built.work("out-1", "dask-out", 4001, "viewpoint:public=4")
@@ -184,7 +184,7 @@ def test_the_report_is_that_of_one_machine(cluster: Cluster, inventory: Path, tm
 
     assert [f"dask {SCHEDULER}"] * 2 == vias(together)
     assert comparable(alone) == comparable(together)
-    assert [("internal", "http"), ("public", "ssh")] == together.findings("viewpoint", "service")
+    assert [("internal", "git"), ("public", "ssh")] == together.findings("viewpoint", "service")
     assert together.report.get("unverified", []) == []
     assert list((tmp_path / "cluster" / "latest" / "evidence").glob("public-sweep-*.xml.gz"))
 
@@ -248,13 +248,15 @@ def test_tls_asks_both_sides_who_they_are(cluster: Cluster, inventory: Path, tmp
     right = secured(cluster, tmp_path / "ours")
     wrong = [f"--tls-{n}={p}" for n, p in zip(("ca", "cert", "key"), certificates(tmp_path / "theirs"), strict=True)]
     began = time.monotonic()
-    quick = ("--profile", "quick", "--fail-on", "none", "-V", "internal")
-    good = begin(inventory, tmp_path / "good", *quick, *right, scheduler=SECURE)
-    bad = begin(inventory, tmp_path / "bad", *quick, *wrong, scheduler=SECURE)
-    said = [one.communicate(timeout=PATIENCE)[1] for one in (good, bad)]
+    bad = begin(inventory, tmp_path / "bad", "-V", "internal", *wrong, scheduler=SECURE)
+    doctor = [AUDITOR, "doctor", inventory, "-V", "internal", "--engine", "dask", "--scheduler", SECURE, *right]
+    good = subprocess.run([*FROM_HEAD, *doctor], capture_output=True, text=True, timeout=PATIENCE, check=False)
+    _, refused = bad.communicate(timeout=PATIENCE)
 
-    assert [0, 2] == [one.returncode for one in (good, bad)], said
-    assert f"--scheduler {SECURE}: it cannot be reached" in said[1]
+    assert (0, "") == (good.returncode, good.stderr), good.stdout
+    assert "ok      internal: source address as declared" in good.stdout
+    assert 2 == bad.returncode
+    assert f"--scheduler {SECURE}: it cannot be reached" in refused
     assert time.monotonic() - began < 30
 
 

@@ -109,8 +109,10 @@ def test_a_viewpoint_without_workers_fails_at_once_and_says_how_to_start_one() -
     ("said", "told"),
     [
         ("0.0.1", f"worker {ONE} has auditor 0.0.1, and this is {__version__}"),
-        (ModuleNotFoundError("No module named 'auditor'"), f"worker {ONE} has no auditor of this version"),
-        (OSError("gone"), f"worker {ONE} cannot be asked: gone"),
+        (
+            ModuleNotFoundError("No module named 'auditor'"),
+            f"worker {ONE} cannot be asked: No module named 'auditor'; it needs auditor {__version__}",
+        ),
     ],
 )
 def test_a_worker_with_another_auditor_is_not_used(said: Answer, told: str) -> None:
