@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime
 
 import click
 
@@ -13,7 +13,7 @@ from auditor.cli.output import Style, clean
 from auditor.inventory import NOT_LOOKED_FOR
 from auditor.model.expectation import Expectations
 from auditor.model.inventory import Inventory
-from auditor.scan import Plan, Search
+from auditor.scan import Plan, Search, estimate
 
 
 @click.command("plan")
@@ -22,7 +22,7 @@ from auditor.scan import Plan, Search
 def command(*, declared: Inventory, expected: list[Expectations], discover: bool, style: Style) -> int:
     """Show what an audit would probe, and send nothing.
 
-    The commands, the number of probes and the estimated time; version probes follow from what is found open.
+    The commands, the number of probes and the estimated time, with all limits.
 
     Exit codes: 0 shown, 2 bad usage or a bad inventory.
 
@@ -31,10 +31,10 @@ def command(*, declared: Inventory, expected: list[Expectations], discover: bool
       auditor plan inventories/practice -V public
       auditor plan inventories/practice -V internal --discover
     """
-    brief = style.verbosity < 0
+    brief, now = style.verbosity < 0, datetime.now(UTC)
     searches = signals.run(pipeline.searching(declared, [one.viewpoint for one in expected])) if discover else []
     for plan in signals.run(pipeline.planning(declared, expected)):
-        for line in _lines(plan, discover=discover, brief=brief):
+        for line in _lines(plan, now, discover=discover, brief=brief):
             click.echo(clean(line))
         for search in (one for one in searches if one.viewpoint is plan.viewpoint):
             for line in _search_lines(search, brief=brief):
@@ -44,16 +44,12 @@ def command(*, declared: Inventory, expected: list[Expectations], discover: bool
     return 0
 
 
-def _lines(plan: Plan, *, discover: bool, brief: bool) -> Iterator[str]:
+def _lines(plan: Plan, now: datetime, *, discover: bool, brief: bool) -> Iterator[str]:
     viewpoint = plan.viewpoint
     yield f"viewpoint {viewpoint.name} ({viewpoint.via}): {plan.expectations.profile}"
     if plan.problem:
         yield f"  cannot scan: {plan.problem}"
-    yield (
-        f"  about {plan.probes:,} probes, at most {timedelta(seconds=round(plan.seconds))} where nothing answers, "
-        f"{viewpoint.rate:,} packets a second, {plan.abilities.technique} scan; "
-        "then pings of silent addresses and version probes"
-    )
+    yield from (f"  {line}" for line in estimate(plan, now))
     for reason in sorted({failure.reason for failure in plan.refused}):
         addresses = [str(failure.address) for failure in plan.refused if failure.reason == reason]
         yield f"  not asked: {reason}: {', '.join(addresses)}"

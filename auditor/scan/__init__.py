@@ -3,6 +3,7 @@
 from auditor.scan.abilities import Abilities, probe_abilities
 from auditor.scan.discover import discover, searches, with_found
 from auditor.scan.doctor import Check, examine
+from auditor.scan.estimate import estimate
 from auditor.scan.evidence import Evidence, read_evidence
 from auditor.scan.plan import Job, Lane, Plan, Purpose, plan
 from auditor.scan.run import EvidenceStore
@@ -23,6 +24,7 @@ __all__ = [
     "Sources",
     "check_sources",
     "discover",
+    "estimate",
     "examine",
     "plan",
     "probe_abilities",
