@@ -12,7 +12,7 @@ from auditor.model.words import Address, Basis, ExpectedState
 from auditor.scan import command
 from auditor.scan.plan import Plan, Purpose
 
-_NIGHT = timedelta(hours=8)  # where no window says how long one is
+_NIGHT = timedelta(hours=6)  # where no window says how long one is
 _PINGS = 8  # of one silent address: four kinds, twice
 _LAST_LOOK = 2  # probes of one address
 _CONVERSATION = 60  # packets of a version probe, as a rule; a service that nothing recognises takes about 200
@@ -61,9 +61,9 @@ def _later(plan: Plan) -> Iterator[str]:
     )
     if addresses:
         yield (
-            f"then at most {addresses * _PINGS:,} pings of silent addresses, at most {addresses * _LAST_LOOK:,} probes as "
-            f"a last look, and version probes of open ports, of {due:,} if all is as declared: about {_CONVERSATION} "
-            f"packets each, {command.VERSION_SECONDS} s at most"
+            f"then at most {addresses * _PINGS:,} pings of silent addresses, a last look of at most "
+            f"{addresses * _LAST_LOOK:,} probes, and version probes of open ports, of {due:,} if all is as declared: "
+            f"about {_CONVERSATION} packets each, {command.VERSION_SECONDS} s at most"
         )
 
 
