@@ -253,11 +253,11 @@ def test_what_a_plan_comes_to() -> None:
     lines = list(estimate(plan(wanted, SCOPE, Abilities("7.93")), NOON))
 
     assert lines == [
-        "about 131,070,000 probes, at most 7:39:56 where nothing answers, 5,000 packets a second, syn scan",
+        "about 131,070,000 probes, at most 7:48:14 where nothing answers, 5,000 packets a second, syn scan",
         "about 131,070,000 of them to one host at most, h",
         "then at most 8,000 pings of silent addresses, a last look of at most 2,000 probes, and version probes of open "
         "ports, of 0 if all is as declared: about 60 packets each, 45 s at most",
         "time window 22:00-04:00: begun at 2026-11-24T22:00Z, when it opens, it would be cut off at 2026-11-25T04:00Z, "
-        "about 1:39:56 before its end",
-        "too long for a night: about 7 h 40 min; use `sweep: {slices: 2}`",
+        "about 1:48:14 before its end",
+        "too long for a night: about 7 h 49 min; use `sweep: {slices: 2}`",
     ]
