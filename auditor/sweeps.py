@@ -73,7 +73,7 @@ class Sweeps:
         if not self._path.exists():
             return {"inventories": {}}
         found = json.loads(self._path.read_text(encoding="utf-8"))
-        if not isinstance(found, dict) or found.get("schema") != _SCHEMA:
+        if not isinstance(found, dict) or found.get("schema") != _SCHEMA or "inventories" not in found:
             raise ValueError(f"it is no {_SCHEMA}")
         return found
 
