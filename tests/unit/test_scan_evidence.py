@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from threading import Thread
@@ -11,6 +12,7 @@ from threading import Thread
 import pytest
 
 from auditor.errors import EvidenceError
+from auditor.model.ages import Freshness
 from auditor.model.words import Protocol, Technique
 from auditor.scan import Evidence, read_evidence
 from tests.readers import Late
@@ -198,3 +200,40 @@ def test_names_and_hardware_addresses(tmp_path: Path) -> None:
         ("203.0.113.10", "web", 253, "aa:11:22:33:44:55"),
         ("2001:db8::1", "six", 3, ""),
     ]
+
+
+def dated(path: Path, ended: str, state: str = "closed", start: str = "1000") -> Path:
+    host = (
+        f'<host {ended}><status state="up" reason="echo-reply"/><address addr="10.0.0.1" addrtype="ipv4"/>'
+        f'<ports><port protocol="tcp" portid="22"><state state="{state}" reason="reset"/></port></ports></host>'
+    )
+    begin = f'<nmaprun scanner="nmap" args="nmap -p 22-23 10.0.0.1" version="7.93" {start}>'
+    scan = '<scaninfo type="syn" protocol="tcp" services="22-23"/>'
+    path.write_text(f'{begin}{scan}{host}<runstats><finished exit="success"/></runstats></nmaprun>', encoding="utf-8")
+    return path
+
+
+def test_evidence_that_is_too_old(tmp_path: Path) -> None:
+    """What it saw is unverified, by its age, and it is no sign of life; newer evidence of the same endpoint counts."""
+    now = datetime(2026, 11, 24, 2, tzinfo=UTC)
+    week = Freshness(now, timedelta(days=7))
+    seconds = [int((now - timedelta(days=days)).timestamp()) for days in (12, 7)]
+    old, new = (dated(tmp_path / f"{one}.xml", f'endtime="{one}"', start='start="1000"') for one in seconds)
+    timeless = dated(tmp_path / "timeless.xml", "", start="")
+    by_file = dated(tmp_path / "by-file.xml", "", start=f'start="{seconds[0]}"')
+    reason = "too old: seen 12 days ago (2026-11-12T02:00Z), and --max-age is 7 days"
+    unknown = "of unknown age: the evidence does not say when it was seen, and --max-age asks for it"
+
+    def told(*paths: Path) -> list[tuple[str, str]]:
+        found = read_evidence(paths, week)
+        assert {"10.0.0.1 tcp": "22-23"} == asked(found)
+        return [(str(one.ports), one.reason) for one in (*found.failures, *found.observations)] + [
+            ("reply", one.reason) for one in found.replies
+        ]
+
+    missing = ("23", "nmap did not report on it")
+    assert [("22", reason), missing] == told(old)
+    assert [("22", reason), missing] == told(by_file)
+    assert [("22", unknown), missing] == told(timeless)
+    assert [missing, ("22", "reset"), ("reply", "echo-reply")] == told(new)
+    assert [missing, ("22", "reset"), ("reply", "echo-reply")] == told(old, new)
