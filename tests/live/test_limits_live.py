@@ -191,7 +191,7 @@ def test_printers_print_nothing(estate: Estate, tmp_path: Path, prefix: tuple[st
 
 def test_slices_add_up_to_all_ports(estate: Estate, tmp_path: Path) -> None:
     """Each audit sweeps the slice that waited longest; a port in the last slice is found when that is due."""
-    path = inventory(tmp_path, 4, sweep={"slices": 2}, limits={"rate": 50000})
+    path = inventory(tmp_path, 4, sweep={"slices": 2}, limits={"rate": 8000})
     audits = [audit(path, tmp_path / "out") for _ in range(3)]
     first, second, third = map(swept, audits)
     left_out = [[e["reason"] for e in one.report["left_out"] if e["what"].startswith("TCP ")] for one in audits]
