@@ -42,9 +42,7 @@ class Board:
         """Take in one host as one pass saw it; a record is one look, so its own ports do not confirm each other."""
         if record.reply is not None:
             self._replies.setdefault(record.address, set()).add(record.reply)
-        first: dict[
-            Place, int
-        ] = {}  # the ports seen so far where this is the first look: most often it is the only one
+        first: dict[Place, int] = {}  # ports seen so far where this is the first look; most often it is the only one
         for seen in record.seen:
             place, bits = (record.address, seen.protocol), seen.ports.bits
             sight = seen.sight if record.at is None else replace(seen.sight, at=record.at)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -24,9 +25,10 @@ _DECLARED_SIDE_BY_SIDE = 8
 _UDP_SIDE_BY_SIDE = 4
 _SWEEPS_SIDE_BY_SIDE = 4
 _LONG_SWEEP = 10.0  # seconds; from here on a sweep uses the whole rate alone
-_GROUP_SECONDS = 60  # an interrupted run loses no more than the hosts of about a minute
+_SHARD_SECONDS = 30  # an interrupted run loses no more, and what it finds is asked what it is beside the next
 _LARGEST_GROUP = 256
-_UDP_SHARE = 0.1  # of the rate, while UDP runs beside a TCP sweep
+_UDP_SHARE = 0.1  # of the rate, at most, while UDP runs beside a TCP sweep
+_UDP_SECONDS = 5.0  # or what sends all UDP probes in that time: how often hosts refuse takes longer anyway
 _UDP_FIRST = 0.8  # of that: the rest is for second looks beside it
 _TALKING = 50  # packets a second with a host that is asked what answers; nmap cannot limit those
 _TALKING_SHARE = 0.05  # of the rate, for that beside a sweep
@@ -90,7 +92,7 @@ class Job:
         """How many hosts nmap has in work at a time."""
         if self.purpose is not Purpose.SWEEP:
             return self.hosts or len(self.targets)
-        hosts = int(_GROUP_SECONDS * self.rate / (len(self.ports) * _TRIES["sweep"]))
+        hosts = int(_SHARD_SECONDS * self.rate / (len(self.ports) * _TRIES["sweep"]))
         return min(max(1, hosts), self.hosts or _LARGEST_GROUP, _LARGEST_GROUP)
 
     @property
@@ -195,7 +197,7 @@ class Plan:
 def plan(expectations: Expectations, scope: Scope, abilities: Abilities) -> Plan:
     """What to send for these expectations. Raises OutOfScopeError where one is about an address outside the scope."""
     coverage = expectations.coverage()
-    tcp = {address: ports for (address, protocol), ports in coverage.items() if protocol is Protocol.TCP}
+    tcp = _most_first(expectations, coverage)
     udp = {address: ports for (address, protocol), ports in coverage.items() if protocol is Protocol.UDP}
     refused = () if abilities.raw else tuple(_refuse(udp))
     if not abilities.raw:
@@ -204,7 +206,9 @@ def plan(expectations: Expectations, scope: Scope, abilities: Abilities) -> Plan
     rate = float(expectations.viewpoint.rate)
     talking = int(rate * _TALKING_SHARE / _TALKING)
     rest = rate - talking * _TALKING
-    share = rest * _UDP_SHARE if tcp and udp else rest
+    share = rest
+    if tcp and udp:
+        share = min(rest * _UDP_SHARE, max(1.0, sum(map(len, udp.values())) * _TRIES["udp"] / _UDP_SECONDS))
     lanes = (*_sweeps(draft, tcp, rest - share if udp else rest), *_udp(draft, udp, share))
     return Plan(
         expectations,
@@ -215,6 +219,20 @@ def plan(expectations: Expectations, scope: Scope, abilities: Abilities) -> Plan
         refused,
         talking,
     )
+
+
+def _most_first(expectations: Expectations, coverage: Coverage) -> dict[Address, PortSet]:
+    """TCP ports to sweep, the addresses with most declared ports first.
+
+    More is found there, and while others are swept there is time to ask what it is.
+    """
+    declared = Counter(
+        one.address
+        for one in expectations.expectations
+        if one.protocol is Protocol.TCP and one.basis is not Basis.UNDECLARED
+    )
+    tcp = {address: ports for (address, protocol), ports in coverage.items() if protocol is Protocol.TCP}
+    return {address: tcp[address] for address in sorted(tcp, key=lambda address: -declared[address])}
 
 
 def _refuse(udp: Mapping[Address, PortSet]) -> Iterator[Failure]:
@@ -318,11 +336,11 @@ def _udp(draft: _Draft, udp: Mapping[Address, PortSet], rate: float) -> tuple[La
 
 
 def _shards(jobs: Iterable[Job], rate: float) -> list[Job]:
-    """The jobs as runs of about a minute each, were that their rate; whole hosts in each."""
+    """The jobs as runs of about half a minute each, were that their rate; whole hosts in each."""
     return [
         replace(job, targets=targets)
         for job in jobs
-        for targets in _chunks(job.targets, max(1, int(_GROUP_SECONDS * rate / (len(job.ports) * _TRIES[job.purpose]))))
+        for targets in _chunks(job.targets, max(1, int(_SHARD_SECONDS * rate / (len(job.ports) * _TRIES[job.purpose]))))
     ]
 
 
