@@ -21,7 +21,9 @@ from auditor.scan.run import without_silence
 
 # Whatever else is asked is about the present: whether a path still stands, or whom the kernel finds on its link. A scan
 # that had come to its end has all that behind it.
-_LASTING = frozenset({Purpose.CANARY, Purpose.DECLARED, Purpose.SWEEP, Purpose.UDP, Purpose.VERSIONS})
+_LASTING = frozenset(
+    {Purpose.CANARY, Purpose.DECLARED, Purpose.SWEEP, Purpose.UDP, Purpose.VERSIONS, Purpose.DISCOVERY}
+)
 _NO_ARP = "--disable-arp-ping"
 
 _Options = tuple[str, ...]
@@ -35,6 +37,7 @@ class Earlier:
         """`unpack` gives the XML of a shard; `done` says that the scan had come to its end."""
         self.last_number = max((shard.number for shard in shards), default=0)
         last = max((shard.attempt for shard in shards), default=0)
+        self._networks: dict[tuple[str, _Options], _Stored] = {}  # whole runs that are about no single addresses
         self._asked: dict[tuple[str, _Options], dict[Address, deque[_Stored]]] = {}
         for shard in shards:
             if _purpose(shard.purpose) not in _LASTING and not (done and shard.attempt == last):
@@ -45,15 +48,21 @@ class Earlier:
                 warn(f"the journal names no addresses for {shard.name}: what it asked is asked again")
                 continue
             stored = _Stored(shard, options, unpack, warn, done=done)
+            if not addresses and "/" in shard.argv[-1] and shard.problem is None and shard.unsent is None:
+                self._networks[shard.purpose, shard.argv] = stored
             by_address = self._asked.setdefault((shard.purpose, _alike(options)), defaultdict(deque))
             for address in addresses:
                 by_address[address].append(stored)
 
     def take(self, purpose: str, argv: Sequence[str]) -> tuple[list[HostRecord], list[str], tuple[str, ...] | None]:
         """What is known of a run's hosts, the commands that it came from, and what is left to run, if anything."""
-        if not self._asked:
+        if not self._asked and not self._networks:
             return [], [], tuple(argv)
         options, addresses = command.split(argv)
+        if not addresses:
+            whole = self._networks.pop((purpose, tuple(argv)), None)
+            found = whole.every() if whole else []
+            return (found, [whole.command], None) if whole and found else ([], [], tuple(argv))
         known = self._asked.get((purpose, _alike(options)), {})
         records: list[HostRecord] = []
         commands: dict[str, None] = {}
@@ -87,6 +96,10 @@ class _Stored:
     @property
     def command(self) -> str:
         return shlex.join(self._shard.argv)
+
+    def every(self) -> list[HostRecord]:
+        """All records of a run that was whole."""
+        return [record for records in self._read().values() for record in records]
 
     def take(self, address: Address, options: _Options) -> list[HostRecord]:
         """The records of an address, once; none where it was not asked to the end."""

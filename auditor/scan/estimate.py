@@ -23,7 +23,8 @@ def estimate(plan: Plan, now: datetime) -> Iterator[str]:
     duration = timedelta(seconds=ceil(plan.seconds))
     viewpoint = plan.viewpoint
     yield (
-        f"about {plan.probes:,} probes, at most {duration} where nothing answers, {viewpoint.rate:,} packets a second, "
+        f"about {plan.probes:,} probes, at most {duration} where nothing answers, "
+        f"{viewpoint.rate:,} packets a second, "
         f"{plan.abilities.technique} scan"
     )
     if found := _most(plan):

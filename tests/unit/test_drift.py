@@ -10,7 +10,7 @@ import pytest
 
 from auditor.drift import compare
 from auditor.model.drift import Comparison
-from auditor.model.expectation import Expectation, Expectations
+from auditor.model.expectation import Carried, Expectation, Expectations
 from auditor.model.inventory import Canary, Service, Viewpoint
 from auditor.model.observation import Failure, Identity, Observation, Reply, Scan
 from auditor.model.ports import PortSet
@@ -369,6 +369,33 @@ def test_an_undeclared_address_that_is_silent_is_no_host():
     stranger = expected(host=str(V4), interface=None)
 
     assert run([stranger], [seen(PortState.FILTERED)]).drifts == ()
+
+
+def test_undeclared_addresses_of_a_host():
+    """One finding for each IPv4 address and each /64; not for those in a declared prefix, nor for a canary."""
+    addresses = [ip_address(f"203.0.113.{last}") for last in (10, 11)]
+    addresses += [ip_address(f"2001:db8:{net}::{last}") for net, last in ((1, 5), (1, 6), (2, 5))]
+    carried = tuple(Carried("web-1", "public", one, declared=one == addresses[1]) for one in addresses)
+    found = tuple(Reply(one, "echo-reply") for one in addresses)
+
+    def drifts(viewpoint):
+        everything = Expectations(viewpoint, Profile.STANDARD, (), carried=carried)
+        comparison = compare(everything, Scan("public", Technique.SYN, "7.93", found=found))
+        return [(d.kind, d.host, d.interface, str(d.prefix or d.address), len(d.addresses)) for d in comparison.drifts]
+
+    kind = Kind.UNDECLARED_ADDRESS, "web-1", "public"
+    six = [(*kind, "2001:db8:1::/64", 2), (*kind, "2001:db8:2::/64", 1)]
+    assert drifts(PUBLIC) == [(*kind, "203.0.113.10", 1), *six]
+    assert drifts(replace(PUBLIC, canaries=(Canary(addresses[0]),))) == six
+
+
+def test_what_was_found_before_the_scan_proves_no_path():
+    """Whoever searched may have been shut out since: what lived is told, and silence stays unverified."""
+    stranger = expected(host=str(V4), interface=None)
+    comparison = run([stranger], [seen(PortState.FILTERED)], replies=(), found=(Reply(V4, "echo-reply"),))
+
+    assert [drift.kind for drift in comparison.drifts] == [Kind.UNKNOWN_HOST]
+    assert result(comparison) == Result.UNVERIFIED
 
 
 def test_a_broken_viewpoint_verifies_nothing():

@@ -299,6 +299,25 @@ def test_fingerprint_of_an_unknown_host() -> None:
     assert expected == graded(stranger).fingerprint
 
 
+@pytest.mark.parametrize(
+    ("addresses", "slot"),
+    [
+        (("203.0.113.11",), "203.0.113.11"),
+        (("2001:db8:1::a1",), "2001:db8:1::/64"),
+        (("2001:db8:1::b2", "2001:db8:1::c3"), "2001:db8:1::/64"),
+    ],
+)
+def test_fingerprint_of_an_undeclared_address(addresses: tuple[str, ...], slot: str) -> None:
+    """Temporary addresses change by the day; the finding stays the same for their /64."""
+    found = tuple(map(ip_address, addresses))
+    family = Family.of(found[0])
+    prefix = ip_network(slot) if family is Family.IPV6 else None
+    further = drift(Kind.UNDECLARED_ADDRESS, family=family, address=found[0], addresses=found, prefix=prefix)
+
+    expected = digest("undeclared-address", "public", "web-1", "public", family, "", slot, "", "", "")
+    assert expected == graded(further).fingerprint
+
+
 def test_fingerprint_outlives_what_may_change() -> None:
     """Class, severity, identity, reason and the address of a service may change; the finding stays the same."""
     before = drift(Kind.OUTSIDE_SOURCE_RANGE, outcome(22, identity=SSH), service=service("ssh"))

@@ -135,6 +135,7 @@ def test_stale_where_all_was_looked_at(stale: Callable[..., list[Finding]], matc
         ("{address: 203.0.113.99, kind: unknown-host}", {}),  # nobody looked there
         ("{address: 203.0.113.0/24, kind: undeclared-port}", {}),  # nor at most of these
         ("{host: 203.0.113.99, kind: unknown-host}", {}),
+        ("{host: web-1, kind: undeclared-address}", {}),  # no search finds them all
         ("{host: web-1, ports: 8080/tcp}", {"doubt": ("203.0.113.10", "tcp", 8080, Result.UNVERIFIED)}),
         ("{host: web-1, kind: undeclared-port}", {"doubt": ("10.20.0.10", "tcp", 1, Result.UNVERIFIED)}),
         ("{host: web-1, ports: 161/udp}", {"doubt": ("203.0.113.10", "udp", 161, Result.SILENT)}),

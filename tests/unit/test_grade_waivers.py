@@ -231,7 +231,9 @@ def test_an_address_stands_for_a_host_however_it_is_written() -> None:
     assert covers(stranger, hosts=("2001:DB8:0::1",))
 
 
-@pytest.mark.parametrize("kind", [Kind.HOST_UNREACHABLE, Kind.ALL_PORTS_OPEN, Kind.UNKNOWN_HOST])
+@pytest.mark.parametrize(
+    "kind", [Kind.HOST_UNREACHABLE, Kind.ALL_PORTS_OPEN, Kind.UNKNOWN_HOST, Kind.UNDECLARED_ADDRESS]
+)
 def test_kinds_of_a_whole_address_have_no_ports(kind: Kind) -> None:
     """A match that names ports, a protocol, a service or a class does not cover them; they are never split."""
     whole = drift(outcome(443), outcome(8000), kind=kind, service=None, address=ip_address("203.0.113.10"))
@@ -243,6 +245,18 @@ def test_kinds_of_a_whole_address_have_no_ports(kind: Kind) -> None:
     assert not covers(whole, protocols=(TCP,))
     assert not covers(whole, services=("*",))
     assert not covers(whole, classes=(ServiceClass.DEV_DEBUG,))
+
+
+def test_several_addresses_are_covered_together() -> None:
+    """A waiver by address covers an undeclared prefix only where it covers all that was found in it."""
+    found = (ip_address("2001:db8:1::a1"), ip_address("2001:db8:1::b1"))
+    further = drift(
+        kind=Kind.UNDECLARED_ADDRESS, service=None, family=Family.IPV6, address=found[0], addresses=found, outcomes=()
+    )
+
+    assert covers(further, addresses=(ip_network("2001:db8:1::/64"),))
+    assert covers(further, addresses=tuple(map(ip_network, found)))
+    assert not covers(further, addresses=(ip_network(found[0]),))
 
 
 def test_a_boundary_leak_has_ports_and_no_class() -> None:
