@@ -227,9 +227,7 @@ def _most_first(expectations: Expectations, coverage: Coverage) -> dict[Address,
     More is found there, and while others are swept there is time to ask what it is.
     """
     declared = Counter(
-        one.address
-        for one in expectations.expectations
-        if one.protocol is Protocol.TCP and one.basis is not Basis.UNDECLARED
+        one.address for one in expectations.expectations if one.protocol is Protocol.TCP and one.basis not in NOWHERE
     )
     tcp = {address: ports for (address, protocol), ports in coverage.items() if protocol is Protocol.TCP}
     return {address: tcp[address] for address in sorted(tcp, key=lambda address: -declared[address])}

