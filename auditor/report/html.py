@@ -99,6 +99,7 @@ def html(document: Document) -> str:
             verdict=views.verdict(doc),
             times=views.times(doc),
             totals=views.totals(doc),
+            noticed=views.noticed(doc),
             anchors=_ANCHORS,
             severities=[severity.value for severity in Severity],
             classes=views.severity_table(acted_on),

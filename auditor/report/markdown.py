@@ -143,6 +143,8 @@ def _audit(doc: Document, page: _Page) -> None:
     _waived(doc, page)
     errors = ((inert(error["stage"]), inert(error["message"])) for error in doc["errors"])
     page.table("Failed in part", ("stage", "what"), errors)
+    noticed = ((code(viewpoint), inert(note)) for viewpoint, note in views.noticed(doc))
+    page.table("The network: what came up on the way", ("from", "what"), noticed)
     groups = views.by_reason(doc["unverified"])
     rows = ((code(each.viewpoint), f"{each.endpoints:,}", inert(each.reason)) for each in groups)
     page.table("Unverified: could not tell, never a pass", ("from", "endpoints", "reason"), rows)

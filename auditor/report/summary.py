@@ -59,6 +59,9 @@ def _parts(document: Document, width: int, limit: int | None) -> Iterator[Render
     if document["errors"]:
         yield _section("Failed in part", "")
         yield from (_item(f"{error['stage']}: {error['message']}") for error in document["errors"])
+    if found := views.noticed(document):
+        yield _section("The network", "what came up on the way")
+        yield from _items(f"{viewpoint}: {note}" for viewpoint, note in found)
     yield from _expiring(document)
     yield from _findings(views.acted_on(document), width, limit)
     yield from _expired(document)

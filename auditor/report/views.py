@@ -53,6 +53,11 @@ def notices(document: Document) -> list[Document]:
     return [finding for finding in document["findings"] if finding["kind"] in NOTICES]
 
 
+def noticed(document: Document) -> list[tuple[str, str]]:
+    """What the scans found out about the network on the way: (viewpoint, note)."""
+    return [(view["name"], note) for view in document["audit"]["viewpoints"] for note in view.get("notes", ())]
+
+
 def _without_findings(document: Document) -> str:
     """What a result without findings rests on: silence is no verification, and what was not told may have drifted."""
     complete, endpoints = document["verdict"]["complete"], document["summary"]["endpoints"]

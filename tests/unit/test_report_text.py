@@ -129,3 +129,18 @@ def test_limit() -> None:
 
     assert "… and 50 more findings in the report" in summary
     assert 10 == summary.count("undeclared-port")
+
+
+def test_what_came_up_about_the_network() -> None:
+    """Every note of every viewpoint is listed before the findings, with control characters made visible."""
+    busy = busy_audit()
+    first = busy.comparisons[0]
+    notes = "the path to 10.0.0.0/24 lost 9% of the probes", "a\u202ebanner"
+    noticed = replace(busy, comparisons=(replace(first, scan=replace(first.scan, notes=notes)), *busy.comparisons[1:]))
+    summary = text(document(noticed))
+
+    assert "\nThe network  what came up on the way\n" in summary
+    assert "  public: the path to 10.0.0.0/24 lost 9% of the probes\n" in summary
+    assert "  public: a\\u202ebanner\n" in summary
+    assert summary.index("The network") < summary.index("1 direct-compromise")
+    assert "The network" not in text(BUSY)
