@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from auditor.addresses import by_address
-from auditor.model.observation import LINK_REPLIES, Failure, Observation, Reply
+from auditor.model.observation import ICMP_ERRORS, LINK_REPLIES, PROHIBITED, Failure, Observation, Reply
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, PortState, Protocol
 from auditor.scan.nmap_records import HostRecord, Sight
@@ -28,6 +28,8 @@ _RANK = {
 }
 ANSWERS = frozenset({PortState.OPEN, PortState.CLOSED, PortState.UNFILTERED})  # only the address itself gives these
 SILENCE = "no-response"  # nmap's reason where nothing came back
+# With what routers say of hosts that they do not reach: while a link is down, that is said of everything behind it.
+UNHEARD = {SILENCE} | (ICMP_ERRORS - PROHIBITED - {"port-unreach", "proto-unreach"})
 
 
 class Board:
@@ -72,12 +74,12 @@ class Board:
 
     def silent(self, address: Address) -> bool:
         """Whether some port of the address gave no answer."""
-        return any(sight.reason == SILENCE for p in Protocol for sight in self._seen.get((address, p), {}))
+        return any(sight.reason in UNHEARD for p in Protocol for sight in self._seen.get((address, p), {}))
 
     def silence(self, address: Address, protocol: Protocol) -> PortSet:
         """The ports of one address that gave no answer."""
         sights = self._seen.get((address, protocol), {})
-        return PortSet.union(PortSet(bits) for sight, bits in sights.items() if sight.reason == SILENCE)
+        return PortSet.union(PortSet(bits) for sight, bits in sights.items() if sight.reason in UNHEARD)
 
     def recognised(self, address: Address, protocol: Protocol) -> PortSet:
         """The open ports of one address on which a version probe has had a conversation."""

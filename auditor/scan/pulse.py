@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import islice
+from itertools import groupby, islice
 from math import inf
 
 from auditor.addresses import any_in, by_address, contains, probe_target
@@ -31,7 +31,8 @@ _TIMES = 16  # that one beat asks each of them at most, where they are few: less
 _PROBES = 512  # that one beat sends to each family at most: the ports of all endpoints go to each of its addresses
 _SOON = 1.0  # seconds until the next beat, where an address has not answered to the last
 _SHARE = 0.02  # of the viewpoint's rate
-_MISSES = 3  # beats in a row without an answer, until an address is asked whether it is still there
+_MISSES = 3  # times in a row without an answer, until an address is asked whether it is still there
+_LONGEST = 2.0  # seconds that the packets of one beat may take
 _OUTLIER = 0.25  # of the loss to one address; where all others lose less than this together, it is not the path's
 _OUTLIER_LOST = 2  # probes, before an address is one
 _PATIENT_RETRIES = 5
@@ -42,16 +43,20 @@ Endpoint = tuple[Address, int]
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """One round of questions: its middle (seconds, monotonic), and how often each address was asked and answered."""
+    """One round of questions: its middle (seconds, monotonic), how often each address was asked and answered.
+
+    `turns` are the times that each address was asked, one after the other, and whether it answered then at all.
+    """
 
     at: float
     asked: Counter[Address]
     answered: Counter[Address]
+    turns: dict[Address, list[bool]]
 
     @property
     def missed(self) -> set[Address]:
-        """The addresses that did not answer at all."""
-        return set(self.asked) - set(self.answered)
+        """The addresses that did not answer several times in a row, or not once."""
+        return {address for address, turns in self.turns.items() if _longest_silence(turns) >= min(_MISSES, len(turns))}
 
 
 @dataclass(slots=True)
@@ -106,7 +111,7 @@ class Pulse:
     async def beat(self) -> None:
         """Ask once what should answer."""
         known = [one for board in self.boards for one in answering(board) if not self.limited(one[0])]
-        budget = max(1, int(min(_PROBES, self.viewpoint.rate * _SHARE * _GAP)))
+        budget = max(1, int(min(_PROBES, self.viewpoint.rate * _SHARE * _LONGEST)))
         for family in Family:
             mine = [one for one in known if Family.of(one[0]) is family]
             asked = choose(mine, self.sweeping, self.viewpoint.targets, budget)
@@ -120,16 +125,17 @@ class Pulse:
         run = await self.runner.beat(self._argv(asked, max(1.0, rate), 0, times))
         if run.problem is not None or run.unsent is not None:
             return
-        beat = Beat((at + time.monotonic()) / 2, *_counted(run, asked))
+        beat = _beat((at + time.monotonic()) / 2, run, asked)
         self.beats.append(beat)
-        for address in beat.answered:
-            self._is_there(address)
-        for address in beat.missed:
-            count, gap = self._misses.get(address, (0, Gap(at, since)))
-            self._misses[address] = count + 1, gap
+        for address, turns in beat.turns.items():
+            if any(turns):
+                self._is_there(address)
+            if not turns[-1]:
+                count, gap = self._misses.get(address, (0, Gap(at, since)))
+                self._misses[address] = count + _trailing_silence(turns), gap
         # One that refuses may only have come to its limit under the sweep's load.
-        missed = [one for one in beat.missed if not self.gone(one) and not self.only_refuses(one)]
-        suspects = [one for one in missed if self._misses[one][0] >= _MISSES]
+        missed = [one for one in self._misses if not self.gone(one) and not self.only_refuses(one)]
+        suspects = [one for one in missed if one in beat.turns and self._misses[one][0] >= _MISSES]
         if suspects:
             await self.verify(suspects)
 
@@ -311,18 +317,28 @@ def _spread(addresses: list[Address], paths: list[Network]) -> list[Address]:
     return [address for _, _, address in sorted(keyed, key=lambda one: one[:2])]
 
 
-def _counted(run: Run, asked: frozenset[Endpoint]) -> tuple[Counter[Address], Counter[Address]]:
-    """How often each address was asked on its endpoints, and how often it answered."""
+def _beat(at: float, run: Run, asked: frozenset[Endpoint]) -> Beat:
     ports: dict[Address, PortSet] = {}
     for address, port in asked:
         ports[address] = ports.get(address, PortSet()) | PortSet.of(port)
-    count, answered = Counter[Address](), Counter[Address]()
+    beat = Beat(at, Counter(), Counter(), {})
     for record in run.records:
         mine = ports.get(record.address, PortSet())
         told = PortSet.union(seen.ports for seen in record.seen) & mine
-        count[record.address] += len(told)
-        answered[record.address] += len(told & PortSet.union(s.ports for s in record.seen if s.sight.state in ANSWERS))
-    return +count, +answered
+        if told:
+            there = told & PortSet.union(seen.ports for seen in record.seen if seen.sight.state in ANSWERS)
+            beat.asked[record.address] += len(told)
+            beat.answered[record.address] += len(there)
+            beat.turns.setdefault(record.address, []).append(bool(there))
+    return beat
+
+
+def _longest_silence(turns: Iterable[bool]) -> int:
+    return max((len(list(group)) for answered, group in groupby(turns) if not answered), default=0)
+
+
+def _trailing_silence(turns: list[bool]) -> int:
+    return next((count for count, answered in enumerate(reversed(turns)) if answered), len(turns))
 
 
 def answers(run: Run) -> set[Endpoint]:
