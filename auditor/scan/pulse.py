@@ -219,7 +219,7 @@ class Pulse:
                 answered.update(beat.answered)
         on_path = [one for one in asked if not self.gone(one) and (not paths or contains(paths, one))]
         counted = [one for one in on_path if not self.only_refuses(one)] or on_path
-        return _of_the_path([Loss(asked[one], asked[one] - answered[one]) for one in counted])
+        return of_the_path([Loss(asked[one], asked[one] - answered[one]) for one in counted])
 
     def only_refuses(self, address: Address) -> bool:
         return not any(board.ports(address, Protocol.TCP, PortState.OPEN) for board in self.boards)
@@ -242,7 +242,7 @@ class Pulse:
         return command.probe(self.technique, Protocol.TCP, ports, targets * times, rate=rate, retries=retries)
 
 
-def _of_the_path(losses: Iterable[Loss]) -> Loss:
+def of_the_path(losses: Iterable[Loss]) -> Loss:
     """What the addresses lost together, without those that lost far more than all others: that is not the path."""
     worst_last = sorted(losses, key=lambda loss: loss.share)
     while len(worst_last) > 1:

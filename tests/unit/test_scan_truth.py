@@ -1,0 +1,259 @@
+"""What a scan does where the network lies to it: sweeps that miss, hosts that stop answering, looks that differ."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from ipaddress import ip_network
+
+import pytest
+
+from auditor.model.context import Context, Event
+from auditor.model.expectation import Expectations
+from auditor.model.observation import Scan
+from auditor.model.ports import PortSet
+from auditor.model.words import Address, Basis, Boundary, ExpectedState, Protocol
+from auditor.scan import Abilities, plan, scan
+from auditor.scan.confirm import spread
+from auditor.scan.pulse import Loss, choose, of_the_path
+from tests.unit.test_scan import (
+    NOW,
+    ONE,
+    SCOPE,
+    TWO,
+    WEB,
+    FakeTransport,
+    Said,
+    document,
+    expectations,
+    failures,
+    host,
+    port,
+    targets,
+)
+
+TCP = Protocol.TCP
+
+
+def asked(argv: Sequence[str]) -> PortSet:
+    return PortSet.parse(argv[argv.index("-p") + 1])
+
+
+def sweep(argv: Sequence[str]) -> bool:
+    return "--min-rate" in argv
+
+
+def network(state: Callable[[Sequence[str], str, int], str]) -> FakeTransport:
+    """A network in which `state` says what each port of each address looks like to a run; nothing is recognised."""
+    reasons = {"open": "syn-ack", "closed": "reset", "filtered": "no-response"}
+
+    def answer(argv: Sequence[str]) -> Said:
+        if "-p" not in argv or "-sV" in argv:
+            return Said(document(argv))
+        seen = ((one, number, state(argv, one, number)) for one in targets(argv) for number in asked(argv))
+        ports: dict[str, list[str]] = {one: [] for one in targets(argv)}
+        for one, number, found in seen:
+            ports[one].append(port(number, found, reasons[found]))
+        return Said(document(argv, *(host(one, *ports[one]) for one in targets(argv))))
+
+    return FakeTransport(answer)
+
+
+def declared(*addresses: Address, ports: str = "1-9", **viewpoint: object) -> Expectations:
+    """Port 80 of each address is declared; `ports` are not."""
+    wanted = expectations(*addresses, ports=ports, **viewpoint)
+    wanted = replace(wanted, viewpoint=replace(wanted.viewpoint, targets=(ip_network("10.0.0.0/24"),)))
+    services = tuple(
+        replace(e, ports=PortSet.of(80), state=ExpectedState.REACHABLE, basis=Basis.DECLARED, service=WEB)
+        for e in wanted.expectations
+    )
+    return replace(wanted, expectations=(*wanted.expectations, *services))
+
+
+def looked(
+    transport: FakeTransport, wanted: Expectations, disputed: Mapping[tuple[Address, Protocol], PortSet] | None = None
+) -> Scan:
+    events: list[Event] = []
+    context = Context(lambda: NOW, random.Random(1), events.append)
+    planned = plan(wanted, SCOPE, Abilities("7.93", raw=True))
+    scanning = scan([planned], transport=transport, context=context, disputed=lambda *_: disputed or {})
+    (found,) = asyncio.run(scanning)
+    return found
+
+
+def states(found: Scan) -> dict[str, tuple[str, int]]:
+    return {str(one.ports): (str(one.state), one.attempts) for one in found.observations}
+
+
+def test_a_sweep_that_misses_a_canary_is_repeated() -> None:
+    """Port 80 was open before the sweep and silent in it; the repeat sees it, and port 7 that was missed too."""
+    sweeps = Counter[str]()
+
+    def state(argv: Sequence[str], _address: str, number: int) -> str:
+        first = sweep(argv) and sweeps["all"] == 1
+        return "open" if number in (7, 80) and not first else "filtered"
+
+    transport = network(state)
+    answer = transport.nmap
+
+    def counting(argv: Sequence[str]) -> Said:
+        sweeps["all"] += sweep(argv)
+        return answer(argv)
+
+    transport.nmap = counting
+    found = looked(transport, declared(ONE))
+
+    assert 2 == sweeps["all"]
+    assert {"7", "80"} <= set(states(found))
+    assert [] == failures(found)
+    assert any("missed 1 of 1 endpoints known to answer: 10.0.0.1:80/tcp; " in note for note in found.notes) or any(
+        note.startswith("the path to 10.0.0.0/24 lost") for note in found.notes
+    )
+
+
+def test_an_address_that_stops_answering_is_not_asked_on() -> None:
+    """Asked patiently it is silent too: the scanner may be banned, so its silence is none, and the others' stays."""
+
+    def banned(argv: Sequence[str]) -> bool:
+        return any(map(sweep, transport.ran)) and str(ONE) in argv
+
+    def state(argv: Sequence[str], address: str, number: int) -> str:
+        return "open" if number == 80 and not (banned(argv) and address == str(ONE)) else "filtered"
+
+    transport = network(state)
+    found = looked(transport, declared(ONE, TWO))
+
+    assert {("10.0.0.1", "1-9")} == {one[:2] for one in failures(found)}
+    assert "10.0.0.1 stopped answering at 00:00:00 UTC" in failures(found)[0][2]
+    assert 1 == sum(map(sweep, transport.ran))
+    assert ["1-9"] == [str(one.ports) for one in found.observations if one.address == TWO and one.state == "filtered"]
+    assert any("the scanner looks banned there" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("by_syn", "by_connect", "seen", "reason"),
+    [
+        (["open"], ["open"], ("open", 2), None),
+        (["closed"], ["closed"], ("closed", 2), None),
+        (["filtered"], ["filtered"], ("filtered", 2), None),
+        (["filtered", "open"], ["open", "open"], ("open", 2), None),
+        (["open", "open"], ["filtered", "open"], ("open", 3), None),
+        (
+            ["open", "open"],
+            ["filtered", "filtered"],
+            None,
+            "unstable: open by SYN, then filtered by connect, then open by SYN, then filtered by connect: replies come "
+            "back another way (an asymmetric route), or a device answers in place of the host",
+        ),
+        (
+            ["filtered", "filtered"],
+            ["open", "open"],
+            None,
+            "unstable: filtered by SYN, then open by connect, then filtered by SYN, then open by connect: something on "
+            "the way treats the scanner's SYN packets unlike a client's",
+        ),
+        (
+            ["closed", "closed"],
+            ["open", "closed"],
+            None,
+            "unstable: closed by SYN, then open by connect, then closed by SYN, then closed by connect",
+        ),
+    ],
+)
+def test_what_is_disputed_is_asked_again(
+    by_syn: list[str], by_connect: list[str], seen: tuple[str, int] | None, reason: str | None
+) -> None:
+    """By the other technique; where both agree it is confirmed, where they never do nothing is known."""
+    looks = {"-sS": by_syn, "-sT": by_connect}
+    turn = Counter[str]()
+
+    def state(argv: Sequence[str], _address: str, number: int) -> str:
+        if number != 5:
+            return "filtered"
+        technique = "-sT" if "-sT" in argv else "-sS"
+        turn[technique] += 1
+        return looks[technique][min(turn[technique], len(looks[technique])) - 1]
+
+    transport = network(state)
+    found = looked(transport, expectations(ONE), {(ONE, TCP): PortSet.of(5)})
+
+    assert seen == next((value for ports, value in states(found).items() if 5 in PortSet.parse(ports)), None)
+    assert ([] if reason is None else [("10.0.0.1", "5", reason)]) == failures(found)
+    assert {"5"} == {str(asked(argv)) for argv in transport.ran if "-sT" in argv}
+
+
+def test_of_many_alike_a_sample_stands_for_all() -> None:
+    """A device that answers on every port is not asked 65,535 times again."""
+    transport = network(lambda *_: "open")
+    found = looked(transport, expectations(ONE, ports="1-1000"), {(ONE, TCP): PortSet.span(1, 1000)})
+
+    assert {"1-1000": ("open", 2)} == states(found)
+    assert [50] == [len(asked(argv)) for argv in transport.ran if "-sT" in argv]
+
+
+@pytest.mark.parametrize("boundary", Boundary)
+def test_limited_refusals_are_told_and_matter_where_blocked_means_filtered(boundary: Boundary) -> None:
+    """Asked slowly, the silent ports refuse: the sweep's silence does not tell closed from filtered."""
+
+    def state(argv: Sequence[str], _address: str, number: int) -> str:
+        return "filtered" if sweep(argv) and number > 3 else "closed"
+
+    found = looked(network(state), expectations(ONE, ports="1-40", boundary=boundary))
+    reasons = {reason for _, _, reason in failures(found)}
+    told = "10.0.0.1 limits how often it refuses, or its refusals were lost: 10 of 10 silent ports refused when asked"
+
+    assert any(note.startswith(told) for note in found.notes)
+    assert (boundary is Boundary.FILTERED) == any("closed and filtered look the same there" in one for one in reasons)
+    assert (boundary is Boundary.ANY) == any(one.state == "filtered" for one in found.observations)
+
+
+def test_a_refusal_on_the_way_agrees_with_filtered() -> None:
+    """A connect scan cannot tell it from an error of its own machine; the SYN scan has been there and can."""
+
+    def answer(argv: Sequence[str]) -> Said:
+        if "-p" not in argv:
+            return Said(document(argv))
+        ttl = "" if "-sT" in argv else 'reason_ttl="60"'
+        refused = f'<port protocol="tcp" portid="5"><state state="filtered" reason="admin-prohibited" {ttl}/></port>'
+        said = document(argv, host(ONE, refused))
+        return Said(said.replace('type="syn"', 'type="connect"') if "-sT" in argv else said)
+
+    found = looked(FakeTransport(answer), expectations(ONE, ports="5"), {(ONE, TCP): PortSet.of(5)})
+
+    assert ({"5": ("filtered", 2)}, []) == (states(found), failures(found))
+
+
+def test_the_pulse_asks_what_most_share_and_stays_within_its_budget() -> None:
+    """nmap sends every port to every address."""
+    known = [(ONE, 22), (ONE, 80), (TWO, 80), (TWO, 443)]
+
+    assert frozenset({(ONE, 80), (TWO, 80)}) == choose(known, (), (), 2)
+    assert frozenset(known) == choose(known, (), (), 100)
+    assert frozenset({(TWO, 80)}) == choose(known, {TWO}, (), 1)
+
+
+@pytest.mark.parametrize(
+    ("losses", "path"),
+    [
+        ([(16, 2), (16, 1), (16, 2)], (48, 5)),
+        ([(16, 12), (16, 0), (16, 0)], (32, 0)),
+        ([(16, 12), (16, 9), (16, 10)], (48, 31)),
+        ([(16, 12)], (16, 12)),
+    ],
+)
+def test_what_one_address_lost_is_not_the_paths_loss(losses: list[tuple[int, int]], path: tuple[int, int]) -> None:
+    """A host that shuts the scanner out must not slow down everybody's sweep; a bottleneck drops everybody's probes."""
+    assert Loss(*path) == of_the_path(Loss(*each) for each in losses)
+
+
+@pytest.mark.parametrize(("ports", "most"), [("1-65535", 50), ("1-50", 50), ("7", 10)])
+def test_a_sample_is_spread_from_the_first_to_the_last(ports: str, most: int) -> None:
+    """Whatever rules a firewall has for ranges, it has some of each."""
+    every = PortSet.parse(ports)
+    sample = list(spread(every, most))
+
+    assert min(most, len(every)) == len(sample)
+    assert (every.first, max(every)) == (sample[0], sample[-1])
