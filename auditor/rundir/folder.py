@@ -9,7 +9,7 @@ import json
 import os
 import socket
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
@@ -19,7 +19,7 @@ from uuid import uuid4
 
 from auditor.errors import EvidenceError, RunError
 from auditor.rundir.files import as_run_error, whole_file, write_whole
-from auditor.rundir.journal import Done, Journal, Shard
+from auditor.rundir.journal import Done, Doubted, Journal, Shard
 
 _REQUEST, _JOURNAL, _LOCK, _EVIDENCE, _REPORT = "run.json", "journal.jsonl", ".lock", "evidence", "report.json"
 _CHUNK = 256 * 1024
@@ -152,6 +152,11 @@ class RunDir:
         """Note that a viewpoint's scan has come to its end, with nothing left to ask again. Raises RunError."""
         with as_run_error(f"cannot write to {self.path}"):
             self._journal.add(Done(viewpoint))
+
+    def doubt(self, viewpoint: str, addresses: Iterable[object]) -> None:
+        """Note that what was asked of these addresses until now is to be asked again. Raises RunError."""
+        with as_run_error(f"cannot write to {self.path}"):
+            self._journal.add(Doubted(viewpoint, frozenset(map(str, addresses))))
 
     def unpack(self, shard: Shard) -> Iterator[bytes]:
         """The XML of a shard, piece by piece. Raises EvidenceError, before the first piece, where it is not as kept."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,8 @@ class Shard:
     """One run of nmap that has ended, with its XML in `evidence/<name>.xml.gz`, and what the XML does not say.
 
     `purpose` is the scan's word for what it was about. `problem` says why it is not whole, `unsent` why the viewpoint's
-    own machine did not send some of its probes. `attempt` counts how often the audit had been resumed before.
+    own machine did not send some of its probes. `attempt` counts how often the audit had been resumed before;
+    the silence of `doubted` addresses was taken back later.
     """
 
     viewpoint: str
@@ -28,6 +29,7 @@ class Shard:
     unsent: str | None = None
     sha256: str = ""  # of the compressed file
     attempt: int = 0
+    doubted: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -39,6 +41,14 @@ class Done:
     """A viewpoint's scan has come to its end, with nothing left to ask again."""
 
     viewpoint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Doubted:
+    """These addresses, or paths to them, were lost: what was asked of them until now is no part of the audit."""
+
+    viewpoint: str
+    addresses: frozenset[str]
 
 
 class Journal:
@@ -57,6 +67,7 @@ class Journal:
         if not self._path.exists():
             return
         shards: list[Shard] = []
+        doubts: list[tuple[int, Doubted]] = []  # each with the number of shards before it
         done: set[str] = set()
         resumed: list[datetime] = []
         whole = 0
@@ -70,19 +81,24 @@ class Journal:
                         shards.append(replace(shard, attempt=len(resumed)))
                     case Done(viewpoint):
                         done.add(viewpoint)
+                    case Doubted() as doubt:
+                        doubts.append((len(shards), doubt))
                     case datetime() as time:
                         resumed.append(time)
                     case None:
                         self.damaged += 1
         if whole < self._path.stat().st_size:
             os.truncate(self._path, whole)
-        self.shards, self.done, self.resumed = tuple(shards), frozenset(done), tuple(resumed)
+        self.shards, self.done, self.resumed = _with_doubts(shards, doubts), frozenset(done), tuple(resumed)
 
-    def add(self, entry: Shard | Done | datetime) -> None:
-        """Write a shard, the end of a viewpoint, or that the audit goes on. Raises OSError, leaving no part behind."""
+    def add(self, entry: Shard | Done | Doubted | datetime) -> None:
+        """Write an entry, whole. Raises OSError, leaving no part behind."""
         match entry:
             case Shard():
-                self._write({"shard": {key: value for key, value in asdict(entry).items() if key != "attempt"}})
+                known = {key: value for key, value in asdict(entry).items() if key not in ("attempt", "doubted")}
+                self._write({"shard": known})
+            case Doubted():
+                self._write({"doubted": {"viewpoint": entry.viewpoint, "addresses": sorted(entry.addresses)}})
             case Done():
                 self._write({"done": entry.viewpoint})
                 self.done |= {entry.viewpoint}
@@ -109,7 +125,19 @@ class Journal:
             raise
 
 
-def _entry(line: bytes) -> Shard | Done | datetime | None:
+def _with_doubts(shards: Sequence[Shard], doubts: Iterable[tuple[int, Doubted]]) -> tuple[Shard, ...]:
+    last: dict[tuple[str, str], int] = {}
+    for place, doubt in doubts:
+        last |= {(doubt.viewpoint, address): place for address in doubt.addresses}
+    if not last:
+        return tuple(shards)
+    return tuple(
+        replace(shard, doubted=frozenset(one for one in shard.argv if last.get((shard.viewpoint, one), 0) > place))
+        for place, shard in enumerate(shards)
+    )
+
+
+def _entry(line: bytes) -> Shard | Done | Doubted | datetime | None:
     """A line of the journal; None for what was never written so."""
     try:
         data = json.loads(line)
@@ -117,6 +145,8 @@ def _entry(line: bytes) -> Shard | Done | datetime | None:
             return datetime.fromisoformat(data["resumed"]).astimezone(UTC)
         if "done" in data:
             return Done(str(data["done"]))
+        if "doubted" in data:
+            return Doubted(str(data["doubted"]["viewpoint"]), frozenset(map(str, data["doubted"]["addresses"])))
         shard = Shard(**data["shard"])
         shard = replace(shard, argv=tuple(shard.argv))
     except (ValueError, TypeError, KeyError, RecursionError):

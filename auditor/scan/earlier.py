@@ -35,6 +35,7 @@ class Earlier:
 
     def __init__(self, shards: Sequence[Shard], unpack: _Read, warn: Callable[[str], None], *, done: bool) -> None:
         """`unpack` gives the XML of a shard; `done` says that the scan had come to its end."""
+        self.done = done
         self.last_number = max((shard.number for shard in shards), default=0)
         last = max((shard.attempt for shard in shards), default=0)
         self._networks: dict[tuple[str, _Options], _Stored] = {}  # whole runs that are about no single addresses
@@ -52,7 +53,8 @@ class Earlier:
                 self._networks[shard.purpose, shard.argv] = stored
             by_address = self._asked.setdefault((shard.purpose, _alike(options)), defaultdict(deque))
             for address in addresses:
-                by_address[address].append(stored)
+                if str(address) not in shard.doubted:
+                    by_address[address].append(stored)
 
     def take(self, purpose: str, argv: Sequence[str]) -> tuple[list[HostRecord], list[str], tuple[str, ...] | None]:
         """What is known of a run's hosts, the commands that it came from, and what is left to run, if anything."""

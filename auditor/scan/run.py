@@ -6,7 +6,7 @@ import asyncio
 import re
 import shlex
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Protocol as Interface
@@ -42,6 +42,10 @@ class EvidenceStore(Interface):
 
     def end(self, viewpoint: str, /) -> None:
         """Note that the scan from there has come to its end, with nothing left to ask again. May raise RunError."""
+        ...
+
+    def doubt(self, viewpoint: str, addresses: Iterable[object], /) -> None:
+        """Note that what was asked of these addresses until now is to be asked again. May raise RunError."""
         ...
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -145,7 +145,12 @@ class Runner:
             self._evidence.end(self._viewpoint.name)
 
     async def beat(self, argv: Sequence[str]) -> Run:
-        """Ask whether something still answers, now: no evidence of the audit, so no part of what can be resumed."""
+        """Ask whether something still answers, now: no evidence of the audit, so no part of what can be resumed.
+
+        Where the scan had come to its end in an earlier attempt, the present changes nothing about it.
+        """
+        if self._earlier.done:
+            return Run(tuple(argv), (), (), (0.0, 0.0), problem="the scan had come to its end before")
         runs = []
         for part in self._pace.parts(argv):
             turn = self._pace.turn(part, last=False)
@@ -157,6 +162,13 @@ class Runner:
             end = None if turn.seconds is None else End(turn.seconds, turn.reason)
             runs.append(await run_nmap(self._transport, self._viewpoint.via, part, end=end))
         return runs[0] if len(runs) == 1 else _united(argv, runs)
+
+    def doubt(self, addresses: Collection[Address]) -> None:
+        """Addresses, or the path to them, were lost. Whoever goes on with the audit asks them again."""
+        if addresses and not self._earlier.done:
+            self._whole = False
+            if self._evidence is not None:
+                self._evidence.doubt(self._viewpoint.name, addresses)
 
     def limited(self, address: Address) -> bool:
         """Whether the address has limits of its own, so that nothing can be asked of it beside another run."""

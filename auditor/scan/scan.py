@@ -266,7 +266,9 @@ class _Viewpoint:
                     (there if board.answered(address) else gone).add(address)
 
         await together(*(ask(*each) for each in again.to_ask(self._board, self._canaries, self._addresses)))
-        for address in again.lost(self._plan.viewpoint, self._addresses, gone, there):
+        lost = again.lost(self._plan.viewpoint, self._addresses, gone, there)
+        self._runner.doubt(lost)
+        for address in lost:
             self._board.distrust_silence(address, again.GONE)
         for address in again.lost(self._plan.viewpoint, self._addresses, unasked, there):
             reason = unasked.get(address) or next(iter(unasked.values()))

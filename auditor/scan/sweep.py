@@ -80,6 +80,7 @@ class Sweeps:
         """Ask an address that has answered whether it still does; where not, its silence is not trusted."""
         gone = self.pulse.gone(address) or address in await self.pulse.verify((address,))
         if gone:
+            self.runner.doubt((address,))
             self.board.distrust_silence(address, self._why_gone(address), (Protocol.TCP,))
         return gone
 
@@ -146,6 +147,7 @@ class Sweeps:
 
     def _end(self, addresses: Collection[Address], job: Job) -> None:
         """No silence of these is trusted, and what has not been asked is left."""
+        self.runner.doubt(addresses)
         for address in sorted(addresses, key=by_address):
             reason = self._why_gone(address)
             self.board.distrust_silence(address, reason, (Protocol.TCP,))

@@ -506,6 +506,9 @@ def test_evidence_is_written_as_it_streams() -> None:
         def end(self, _viewpoint: str) -> None:
             pass
 
+        def doubt(self, _viewpoint: str, _addresses: object) -> None:
+            pass
+
         def unpack(self, _shard: Shard) -> Iterator[bytes]:
             raise NotImplementedError
 
