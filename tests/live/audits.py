@@ -29,9 +29,9 @@ class Audited:
         return sorted((tuple(finding.get(key) for key in keys) for finding in self.report["findings"]), key=repr)
 
 
-def audit(inventory: Path, out: Path, *options: str, prefix: Sequence[str] = ()) -> Audited:
+def audit(inventory: Path, out: Path, *options: str, prefix: Sequence[str] = (), longest: float = _LONGEST) -> Audited:
     """Run `auditor audit INVENTORY -V all` and read its report."""
-    return result(start(inventory, out, "-V", "all", *options, prefix=prefix), out)
+    return result(start(inventory, out, "-V", "all", *options, prefix=prefix), out, longest)
 
 
 def start(
@@ -49,9 +49,9 @@ def start(
     )
 
 
-def result(running: subprocess.Popen[str], out: Path) -> Audited:
+def result(running: subprocess.Popen[str], out: Path, longest: float = _LONGEST) -> Audited:
     """Wait for a run to end and read its report."""
-    stdout, stderr = running.communicate(timeout=_LONGEST)
+    stdout, stderr = running.communicate(timeout=longest)
     path = out / "latest" / "report.json"
     assert path.exists(), f"exit code {running.returncode} and no report:\n{stdout}\n{stderr}"
     return Audited(running.returncode, stdout, stderr, json.loads(path.read_text(encoding="utf-8")))
