@@ -111,6 +111,9 @@ class _Look:
                     self._option(place, here, sight, first, proved=proved, unreachable=unreachable, crowded=crowded)
                     for sight, proved, unreachable in product(options, proofs, dead)
                 )
+                unopened = all(sight.state != OPEN for sight in options)
+                if protocol == "tcp" and here.undeclared and unopened and self._refusals_missing(place):
+                    right |= {Option("unverified")}
                 leaks = {option.finding for option in right if option.finding and option.finding[0] == "boundary-leak"}
                 if crowded and protocol == "tcp":
                     leaks = {self._drifted(place, "all-ports-open", str(place.address)).finding}
@@ -157,7 +160,7 @@ class _Look:
             case Verdict.RESET:
                 yield Sight(CLOSED, "host")  # nobody can tell who has sent it
             case Verdict.REFUSE if protocol == "udp" and by == "host":
-                yield from self._refusal()
+                yield from self._refusal(place)
             case Verdict.PROHIBIT | Verdict.REFUSE:
                 yield Sight(FILTERED, by, prohibited=verdict is Verdict.PROHIBIT)
                 yield silence  # most such errors are never sent, and nmap does not need them
@@ -167,20 +170,27 @@ class _Look:
     def _reset(self, place: Place, port: int) -> Iterator[Sight]:
         """Declared ports are asked at leisure; a sweep may get no answer, or lose it."""
         yield Sight(CLOSED, "host")
-        if (self._drawn.loss or self._drawn.bottleneck or place.machine.few_resets) and _Expected.of(
-            place, "tcp", port, self._view, self._drawn
-        ).undeclared:
+        undeclared = _Expected.of(place, "tcp", port, self._view, self._drawn).undeclared
+        if undeclared and (place.machine.few_resets or self._drawn.loss or self._drawn.bottleneck):
             yield Sight(FILTERED)
 
-    def _refusal(self) -> Iterator[Sight]:
+    def _refusals_missing(self, place: Place) -> bool:
+        """Whether closed ports may look filtered where that matters; then silence there tells nothing."""
+        few = place.machine.few_resets or self._drawn.loss or self._drawn.bottleneck
+        return few and self._view.boundary == "filtered"
+
+    def _refusal(self, place: Place) -> Iterator[Sight]:
+        """Over UDP, at leisure: only where all of a machine's ICMP errors are for UDP does its limit leave them be."""
         yield Sight(CLOSED, "host")
-        if self._drawn.loss:
+        chain = place.machine.chain
+        errors = {chain.policy, *(rule.verdict for rule in chain.rules)} & {Verdict.PROHIBIT, Verdict.REFUSE}
+        if self._drawn.loss or (errors and not self._drawn.free_icmp):
             yield Sight(NOTHING)
 
     def _answer(self, place: Place, protocol: str, port: int) -> Iterator[Sight]:
         what = listening(place, protocol, port)
         if what is None:
-            yield from self._reset(place, port) if protocol == "tcp" else self._refusal()
+            yield from self._reset(place, port) if protocol == "tcp" else self._refusal(place)
         elif protocol == "tcp" or what == "echo" or (what, port) == ("dns", 53):
             yield Sight(OPEN, "host")
             if place.machine.middlebox and self._drawn.loss and protocol == "tcp":
