@@ -6,12 +6,13 @@ from auditor.catalogue.contradiction import contradiction
 from auditor.catalogue.declared import declared_classes
 from auditor.catalogue.entry import Entry, entries
 from auditor.catalogue.lookup import Classification, classify, entry_by_word
-from auditor.catalogue.ports import PRINTER_PORTS, known_ports, top_udp_ports, usual_ports
+from auditor.catalogue.ports import PRINTER_PORTS, RETICENT_PORTS, known_ports, top_udp_ports, usual_ports
 from auditor.catalogue.texts import PLAYBOOK_KEYS, firewalls, kinds, playbooks
 
 __all__ = [
     "PLAYBOOK_KEYS",
     "PRINTER_PORTS",
+    "RETICENT_PORTS",
     "Classification",
     "Entry",
     "classify",

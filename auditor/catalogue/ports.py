@@ -10,6 +10,8 @@ from auditor.model.words import Protocol
 
 # Printers may print what they are sent there.
 PRINTER_PORTS = PortSet.parse(read("ports")["printers"])
+# UDP services that stay silent until a version probe asks in their own words.
+RETICENT_PORTS = PortSet.parse(read("ports")["udp_asked_by_version_probes_alone"])
 
 
 @cache

@@ -27,6 +27,11 @@ _CANNOT_TELL = {
     PortState.CLOSED_FILTERED: "this kind of scan cannot tell closed from filtered",
 }
 
+_NO_ANSWER = (
+    "no answer over UDP, where open and filtered look the same: the listeners on the host would tell; "
+    "a service that answers only who it knows is declared with `answers: false`"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -123,6 +128,8 @@ def _missing(expectation: Expectation, observation: Observation) -> Row:
             return Row(Result.DRIFTED, "filtered: no answer or refused on the way", Kind.SERVICE_FILTERED)
         case PortState.OPEN_FILTERED if expectation.service is not None and not expectation.service.answers:
             return Row(Result.SILENT, "declared not to answer")
+        case PortState.OPEN_FILTERED if expectation.protocol is Protocol.UDP:
+            return Row(Result.UNVERIFIED, _NO_ANSWER)
         case state:
             return Row(Result.UNVERIFIED, _CANNOT_TELL.get(state, state.value))
 

@@ -13,6 +13,7 @@ from auditor.model.words import Address, Family, Protocol, Technique
 # For one endpoint: most are recognised in 6 to 12, redis on an odd port in 26, and one that says nothing costs 120.
 VERSION_SECONDS = 45
 _LONGEST_PORTS = 100_000  # characters; Linux takes no argument of more than 131,072 (execve(2))
+UDP_VERSION_SECONDS = 60  # nmap waits 5 for each probe that gets no answer; SNMP on an odd port takes 45
 # Packets in the worst second of a conversation: with a service that answers every probe at once, with nothing known.
 CONVERSATION = 200
 
@@ -112,17 +113,29 @@ def versions(
     *,
     rate: float,
     printers: bool = False,
+    own: bool = False,
 ) -> tuple[str, ...]:
     """What answers on one port of each target, every target bounded in time by itself.
 
-    Several ports get lighter probes instead: a timeout would throw away what the others said. `rate` holds for finding
-    the port open once more; the conversations that follow know no rate, so whoever starts them bounds their number.
+    Several ports get lighter probes instead: a timeout would throw away what the others said. With `own` a port gets
+    only the probes that nmap has for that very port, which take 10 seconds where nothing answers. `rate` holds for
+    finding the port open once more; the conversations that follow know no rate, so whoever starts them bounds their
+    number.
     """
     options = [_SCAN[technique, protocol], *_ASK_ANYWAY, "--max-rate", f"{rate:.10g}", "-sV"]
-    options += ["--host-timeout", f"{VERSION_SECONDS}s"] if len(ports) == 1 else ["--version-intensity", "2"]
+    if own:
+        options += ["--version-intensity", "0"]
+    elif len(ports) == 1:
+        options += ["--host-timeout", f"{version_seconds(protocol)}s"]
+    else:
+        options += ["--version-intensity", "2"]
     if printers:
         options.append("--allports")  # nmap leaves 9100 to 9107 out otherwise
     return _command(technique, targets, *options, "-p", str(ports))
+
+
+def version_seconds(protocol: Protocol) -> int:
+    return UDP_VERSION_SECONDS if protocol is Protocol.UDP else VERSION_SECONDS
 
 
 def split(argv: Sequence[str]) -> tuple[tuple[str, ...], tuple[Address, ...]]:

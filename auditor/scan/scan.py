@@ -300,7 +300,8 @@ class _Viewpoint:
             side_by_side=self._version_room.places,
         )
         gone = self._pulse.behind_lost_path(self._addresses)
-        jobs = tuple(left for job in jobs if (left := job.without(gone)) is not None)
+        nobody = gone | self._absent
+        jobs = tuple(left for job in jobs if (left := job.without(nobody if job.own else gone)) is not None)
         if not jobs:
             return
         self._runner.tell(
@@ -347,13 +348,16 @@ class _Viewpoint:
     def _take_version(self, job: VersionJob, run: Run, address: Address) -> None:
         """A probe that timed out has met a service that says nothing; one that broke off has failed."""
         records = run.of(address)
+        opened = self._board.ports(address, job.protocol, PortState.OPEN)
         board = Board()
         for record in records:
             board.add(record)
             self._board.add(record)
         known = board.ports(address, job.protocol, PortState.OPEN, PortState.OPEN_FILTERED)
         if any(record.why_not for record in records):
-            reason = f"it said nothing that the version probe recognised within {command.VERSION_SECONDS} s"
+            reason = (
+                f"it said nothing that the version probe recognised within {command.version_seconds(job.protocol)} s"
+            )
             self._mute.append(Failure(address, job.protocol, job.ports, reason))
             return
         if not job.ports - known:
@@ -361,7 +365,7 @@ class _Viewpoint:
         board_failures = Board()
         reconcile(board_failures, run, (address,), job.protocol, job.ports)
         self._probe_failures += board_failures.failures()
-        changed = board.ports(address, job.protocol, PortState.CLOSED, PortState.FILTERED) & job.ports
+        changed = board.ports(address, job.protocol, PortState.CLOSED, PortState.FILTERED) & job.ports & opened
         if changed:
             reason = "it was open before, and no longer when asked what answers there"
             self._probe_failures.append(Failure(address, job.protocol, changed, reason))

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from auditor.addresses import ProbeTarget, probe_target
-from auditor.catalogue import PRINTER_PORTS, entries, entry_by_word, usual_ports
+from auditor.catalogue import PRINTER_PORTS, RETICENT_PORTS, entries, entry_by_word, usual_ports
 from auditor.model.expectation import Expectations
 from auditor.model.inventory import Scope, Service
 from auditor.model.ports import PortSet
@@ -28,10 +28,11 @@ class VersionJob:
     targets: tuple[ProbeTarget, ...]
     technique: Technique
     printers: bool = False
+    own: bool = False  # silent over UDP so far: only nmap's probes for these very ports
 
     def argv(self, rate: float) -> tuple[str, ...]:
         return command.versions(
-            self.technique, self.protocol, self.ports, self.targets, rate=rate, printers=self.printers
+            self.technique, self.protocol, self.ports, self.targets, rate=rate, printers=self.printers, own=self.own
         )
 
     def without(self, addresses: Collection[Address]) -> VersionJob | None:
@@ -48,6 +49,7 @@ class Wants:
     named: Mapping[tuple[Address, Protocol], PortSet]  # declared anywhere on the host
     due: Mapping[tuple[Address, Protocol], PortSet]  # should answer here
     no_printer: Mapping[tuple[Address, Protocol], PortSet]  # declared on this address as something else than a printer
+    quiet: Mapping[tuple[Address, Protocol], PortSet]  # declared here not to answer
 
 
 def wants(expectations: Expectations) -> Wants:
@@ -56,19 +58,20 @@ def wants(expectations: Expectations) -> Wants:
     A printer port is safe to probe only where it is declared as something else, and a service declared not to answer
     would only cost the time until its probe gives up.
     """
-    sets: tuple[dict[tuple[Address, Protocol], PortSet], ...] = ({}, {}, {})
-    named, due, no_printer = sets
+    sets: tuple[dict[tuple[Address, Protocol], PortSet], ...] = ({}, {}, {}, {})
+    named, due, no_printer, quiet = sets
     for one in expectations.expectations:
         key = one.address, one.protocol
         service = one.service if one.basis in _SETTLED else None
         for into, fits in (
             (named, one.basis not in NOWHERE),
             (due, one.basis is Basis.DECLARED and service is not None and service.answers),
+            (quiet, service is not None and not service.answers),
             (no_printer, service is not None and bool(one.ports & PRINTER_PORTS) and _no_printer(service)),
         ):
             if fits:
                 into[key] = into.get(key, PortSet()) | one.ports
-    return Wants(expectations.coverage(), named, due, no_printer)
+    return Wants(expectations.coverage(), named, due, no_printer, quiet)
 
 
 def _no_printer(service: Service) -> bool:
@@ -96,6 +99,7 @@ def version_jobs(
     most = min(_TARGETS, side_by_side)
     alike: dict[tuple[int, Protocol, int, bool], list[ProbeTarget]] = {}
     crowds: list[VersionJob] = []
+    quiet: dict[tuple[int, PortSet], list[ProbeTarget]] = {}
     for (address, protocol), covered in wanted.coverage.items():
         single, crowd = _chosen(board, wanted, address, protocol, covered, full=profile is Profile.FULL)
         already = done.get((address, protocol), PortSet())
@@ -103,12 +107,26 @@ def version_jobs(
         for port in single - already:
             alike.setdefault((address.version, protocol, port, port in PRINTER_PORTS), []).append(target)
         crowds += [VersionJob(protocol, ports, (target,), technique) for ports in _sliced(crowd - already, _PORTS)]
+        if protocol is Protocol.UDP and (ports := _reticent(board, wanted, address, covered) - already):
+            quiet.setdefault((address.version, ports), []).append(target)
     jobs = [
         VersionJob(protocol, PortSet.of(port), tuple(targets[start : start + most]), technique, printer)
         for (_, protocol, port, printer), targets in alike.items()
         for start in range(0, len(targets), most)
     ]
-    return (*jobs, *crowds)
+    asked = [
+        VersionJob(Protocol.UDP, ports, tuple(targets[start : start + most]), technique, own=True)
+        for (_, ports), targets in quiet.items()
+        for start in range(0, len(targets), most)
+    ]
+    return (*jobs, *crowds, *asked)
+
+
+def _reticent(board: Board, wanted: Wants, address: Address, covered: PortSet) -> PortSet:
+    """Silent UDP ports that nmap has probes for: declared ones, and those that its port scan has nothing to say to."""
+    silent = board.ports(address, Protocol.UDP, PortState.OPEN_FILTERED) & covered
+    due = wanted.due.get((address, Protocol.UDP), PortSet()) & usual_ports(Protocol.UDP)
+    return silent & (due | RETICENT_PORTS - wanted.quiet.get((address, Protocol.UDP), PortSet()))
 
 
 def _chosen(
@@ -120,7 +138,7 @@ def _chosen(
     found = board.ports(address, protocol, PortState.OPEN) & covered
     if protocol is Protocol.UDP:
         maybe = board.ports(address, protocol, PortState.OPEN_FILTERED) & covered
-        return found | (maybe & wanted.due.get(key, PortSet())), PortSet()
+        return found | (maybe & wanted.due.get(key, PortSet()) - usual_ports(protocol)), PortSet()
     safe = found - (PRINTER_PORTS - wanted.no_printer.get(key, PortSet()))
     if len(found - named) <= _CROWDED:
         return safe, PortSet()

@@ -207,8 +207,22 @@ def dns(question: bytes) -> bytes | None:
     return refused + question[4:6] + bytes(6) + question[12:] if count else refused + bytes(8)
 
 
+def snmp(question: bytes) -> bytes | None:
+    """An agent whose community is `public`: gives back what it is asked for, as a response; silent to all else."""
+    return question.replace(b"\x06public\xa0", b"\x06public\xa2") if b"\x06public\xa0" in question else None
+
+
+def sip(request: bytes) -> bytes | None:
+    """A telephone exchange: answers OPTIONS, silent to what is no request."""
+    if not request.startswith(b"OPTIONS sip:"):
+        return None
+    return b"SIP/2.0 200 OK\r\nServer: Asterisk PBX 20.6.0\r\nAllow: INVITE, ACK, OPTIONS\r\nContent-Length: 0\r\n\r\n"
+
+
 UDP: dict[str, Callable[[bytes], bytes | None]] = {
     "dns": dns,
+    "snmp": snmp,
+    "sip": sip,
     "echo": lambda packet: packet or b"?",  # answers everything, an empty datagram too
     "wireguard": lambda _packet: None,  # answers none but its peers
 }

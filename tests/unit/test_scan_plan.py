@@ -283,6 +283,30 @@ def test_udp_is_asked_where_open_or_declared_and_silent() -> None:
     assert all("-sU" in job.argv(100) for job in jobs)
 
 
+def test_udp_services_that_only_version_probes_wake_are_asked_in_their_own_words() -> None:
+    """Silent ones on usual ports, declared or not: nmap's probes for that very port, and several hosts in one run."""
+    board = Board()
+    for address in (ONE, TWO):
+        opened(board, address, "88,161,5060", PortState.OPEN_FILTERED, Protocol.UDP)
+    jobs = versions(
+        board,
+        *(some(address, "88,5060", protocol=Protocol.UDP) for address in (ONE, TWO)),
+        some(
+            ONE,
+            "161",
+            Basis.DECLARED,
+            protocol=Protocol.UDP,
+            service=Service("snmp", PortSet(), PORTS("161"), ("public",), ()),
+        ),
+    )
+
+    assert {("88,161,5060", (ONE,)), ("88,5060", (TWO,))} == {
+        (str(job.ports), tuple(str(target.address) for target in job.targets)) for job in jobs
+    }
+    assert all("--version-intensity 0" in " ".join(job.argv(100)) for job in jobs)
+    assert not any("--host-timeout" in job.argv(100) for job in jobs)
+
+
 def test_udp_declared_not_to_answer_is_left_alone() -> None:
     """WireGuard says nothing to strangers: a probe would only cost the time until it gives up."""
     board = Board()
