@@ -209,7 +209,8 @@ def dns(question: bytes) -> bytes | None:
 
 def snmp(question: bytes) -> bytes | None:
     """An agent whose community is `public`: gives back what it is asked for, as a response; silent to all else."""
-    return question.replace(b"\x06public\xa0", b"\x06public\xa2") if b"\x06public\xa0" in question else None
+    head, community, rest = question.partition(b"\x06public")
+    return head + community + b"\xa2" + rest[1:] if rest[:1] in (b"\xa0", b"\xa1") else None  # get, get-next
 
 
 def sip(request: bytes) -> bytes | None:
