@@ -25,7 +25,9 @@ _DECLARED_SIDE_BY_SIDE = 8
 _UDP_SIDE_BY_SIDE = 4
 _SWEEPS_SIDE_BY_SIDE = 4
 _LONG_SWEEP = 10.0  # seconds; from here on a sweep uses the whole rate alone
-_SHARD_SECONDS = 30  # an interrupted run loses no more, and what it finds is asked what it is beside the next
+_SHARD_SECONDS = 60  # an interrupted run loses no more than the hosts of about a minute
+_SHORT_SHARD_SECONDS = 15  # or of this, where the whole sweep is short
+_SHARDS = 8  # that a short sweep is cut into: what one finds is asked what it is beside the next
 _LARGEST_GROUP = 256
 _UDP_SHARE = 0.1  # of the rate, at most, while UDP runs beside a TCP sweep
 _UDP_SECONDS = 5.0  # or what sends all UDP probes in that time: how often hosts refuse takes longer anyway
@@ -320,7 +322,9 @@ def _sweeps(draft: _Draft, tcp: Mapping[Address, PortSet], rate: float) -> tuple
     slow, taken = draft.lane_alone(alone, rate * _ALONE_SHARE if jobs else rate)
     rate -= taken if jobs else 0
     if any(job.seconds >= _LONG_SWEEP for job in jobs):
-        return draft.lane(_shards(jobs, rate), rate, 1), slow
+        eighth = sum(job.probes for job in jobs) / rate / _SHARDS
+        seconds = min(_SHARD_SECONDS, max(_SHORT_SHARD_SECONDS, eighth))
+        return draft.lane(_shards(jobs, rate, seconds), rate, 1), slow
     return draft.lane(jobs, rate, _SWEEPS_SIDE_BY_SIDE), slow
 
 
@@ -333,12 +337,12 @@ def _udp(draft: _Draft, udp: Mapping[Address, PortSet], rate: float) -> tuple[La
     return draft.lane(jobs, rate - taken if jobs else rate, _UDP_SIDE_BY_SIDE), slow
 
 
-def _shards(jobs: Iterable[Job], rate: float) -> list[Job]:
-    """The jobs as runs of about half a minute each, were that their rate; whole hosts in each."""
+def _shards(jobs: Iterable[Job], rate: float, seconds: float = _SHARD_SECONDS) -> list[Job]:
+    """The jobs as runs of about so many seconds each, were that their rate; whole hosts in each."""
     return [
         replace(job, targets=targets)
         for job in jobs
-        for targets in _chunks(job.targets, max(1, int(_SHARD_SECONDS * rate / (len(job.ports) * _TRIES[job.purpose]))))
+        for targets in _chunks(job.targets, max(1, int(seconds * rate / (len(job.ports) * _TRIES[job.purpose]))))
     ]
 
 

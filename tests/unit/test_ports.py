@@ -70,3 +70,12 @@ def test_wrong_ports_are_told(text: str, message: str) -> None:
     """What is wrong with them is said, and what would be right."""
     with pytest.raises(ValueError, match=message):
         ports((text,))
+
+
+def test_many_ranges_in_any_order_are_read_alike() -> None:
+    """nmap writes them ascending and apart; whoever else may repeat and overlap them."""
+    parts = [f"{first}-{first + 30}" for first in range(1, 2000, 25)]
+    one_by_one = PortSet.union(map(PortSet.parse, parts))
+
+    assert one_by_one == PortSet.parse(",".join(parts)) == PortSet.parse(",".join([*reversed(parts), *parts]))
+    assert "1,65535" == str(PortSet.parse(",".join(["1", "65535"] * 10)))

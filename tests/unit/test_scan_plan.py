@@ -97,14 +97,14 @@ def test_the_sweep_keeps_its_pace_and_retries_once() -> None:
     """The fewest and the most packets a second are one; silence must not slow it down; --open is never used."""
     argv = planned(some(ONE, "1-65535"), rate=5000).jobs[0].argv
 
-    assert "--min-rate 4750 --max-retries 3 --max-hostgroup 1 -p 1-65535 10.0.0.1" in " ".join(argv)
+    assert "--min-rate 4750 --max-retries 3 --max-hostgroup 2 -p 1-65535 10.0.0.1" in " ".join(argv)
     assert ("nmap", "--privileged") == argv[:2]
     assert {"-n", "-Pn", "-v", "-sS"} <= set(argv)
     assert "--open" not in argv
     assert not any("host-timeout" in word for word in argv)
 
 
-def test_long_work_is_cut_into_runs_of_about_half_a_minute() -> None:
+def test_long_work_is_cut_into_runs_of_about_a_minute() -> None:
     """Whole hosts in each, none twice: an interruption loses what nmap was about, and nothing more."""
     hosts = [f"10.0.{n // 250}.{n % 250 + 1}" for n in range(300)]
     found = planned(
@@ -118,6 +118,17 @@ def test_long_work_is_cut_into_runs_of_about_half_a_minute() -> None:
         assert sorted(hosts) == sorted(str(address) for job in jobs for address in job.addresses)
         assert max(job.seconds for job in jobs) <= 61
         assert len(jobs) > 1
+
+
+def test_a_short_sweep_is_cut_too_with_most_declared_first() -> None:
+    """What one run finds is asked what it is beside the next; so where most is to be expected comes first."""
+    hosts = [f"10.0.0.{n}" for n in range(1, 21)]
+    declared = [some(hosts[-1], str(port), Basis.DECLARED) for port in (22, 80, 443)]
+    found = planned(*(some(host, "1-65535") for host in hosts), *declared, rate=20_000)
+    jobs = [job for job in found.jobs if job.purpose is Purpose.SWEEP]
+
+    assert hosts[-1] == str(jobs[0].addresses[0])
+    assert {2} == {len(job.targets) for job in jobs}
 
 
 def test_a_host_is_never_cut() -> None:
