@@ -15,7 +15,7 @@ from auditor.model.inventory import Canary, Scope, Viewpoint
 from auditor.model.limits import Limits
 from auditor.model.observation import Failure
 from auditor.model.ports import PortSet
-from auditor.model.words import NOWHERE, Address, Basis, Family, Protocol, Technique
+from auditor.model.words import NOWHERE, Address, Family, Protocol, Technique
 from auditor.scan import command
 from auditor.scan.abilities import Abilities
 from auditor.scan.pace import PROCESSES, rate_to
