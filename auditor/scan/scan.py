@@ -248,7 +248,7 @@ class _Viewpoint:
     async def _once_more(self) -> None:
         """Ask what answered whether it still does, and trust no silence where it does not."""
         gate = asyncio.Semaphore(_AGAIN_SIDE_BY_SIDE)
-        there, gone = self._pinged, set[Address]()
+        there, gone, silent = self._pinged, set[Address](), set[Address]()  # silent: asked to the end, and gone
         unasked: dict[Address, str] = {}
 
         async def ask(port: int, addresses: Sequence[Address]) -> None:
@@ -264,11 +264,11 @@ class _Viewpoint:
             for address in addresses:
                 if board.answered(address) or address not in run.unasked:
                     (there if board.answered(address) else gone).add(address)
+            silent.update({record.address for record in run.records} & gone)
 
         await together(*(ask(*each) for each in again.to_ask(self._board, self._canaries, self._addresses)))
-        lost = again.lost(self._plan.viewpoint, self._addresses, gone, there)
-        self._runner.doubt(lost)
-        for address in lost:
+        self._runner.doubt(again.lost(self._plan.viewpoint, self._addresses, silent, there))
+        for address in again.lost(self._plan.viewpoint, self._addresses, gone, there):
             self._board.distrust_silence(address, again.GONE)
         for address in again.lost(self._plan.viewpoint, self._addresses, unasked, there):
             reason = unasked.get(address) or next(iter(unasked.values()))

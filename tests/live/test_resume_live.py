@@ -122,10 +122,10 @@ def uninterrupted(estate: Estate, tmp_path_factory: pytest.TempPathFactory) -> A
     ("then", "code"),
     [
         ("kill -9 $PPID", -9),
-        ("kill $PPID; sleep 60", 143),
+        pytest.param("kill $PPID; sleep 60", 143, marks=pytest.mark.long),
         ("dd if=/dev/zero of={out}/filler bs=4k 2>/dev/null", 2),
         ("rm $0", 1),
-        ("kill -9 $$", 1),
+        pytest.param("kill -9 $$", 1, marks=pytest.mark.long),
     ],
     ids=["kill -9", "SIGTERM", "full disk", "vanished nmap", "killed nmap"],
 )

@@ -314,6 +314,24 @@ def test_what_was_asked_before_a_path_was_lost_is_asked_again(tmp_path: Path) ->
     assert [[str(ONE)]] == [targets(argv) for argv in again.ran if "--min-rate" in argv]
 
 
+def test_a_last_look_that_broke_is_no_lost_path(tmp_path: Path) -> None:
+    """nmap vanished before it: no silence counts in that report, but what was swept stays asked."""
+    swept: list[bool] = []
+
+    def vanishing(argv: Sequence[str]) -> Said:
+        swept.append("-sn" in argv and DEAD in argv)
+        return Said("", 127) if any(swept) else answer(argv)
+
+    run = begun(tmp_path)
+    first = carried_out(FakeTransport(vanishing), run)
+    again = FakeTransport(answer)
+    second = carried_out(again, resumed(run.path))
+
+    assert str(ONE) in {str(one.address) for one in first.failures}
+    assert [] == [argv for argv in again.ran if "--min-rate" in argv]
+    assert () == second.failures
+
+
 @pytest.mark.parametrize("harm", ["changed", "cut", "gone", "linked"])
 def test_damaged_evidence_is_asked_again(tmp_path: Path, harm: str) -> None:
     """Nothing is read out of a file that is not as it was written, and somebody is told."""
