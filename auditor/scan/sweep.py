@@ -166,7 +166,7 @@ class Sweeps:
             gap = gaps[address][-1]
             what = f"{address} stopped answering"
             so = (
-                "the scanner looks banned there, or the host crashed; lower the rate in `limits`, or have the scanner "
+                "the scanner looks banned there, or the host crashed; lower the rate to it, or have the scanner "
                 "let through"
             )
         message = f"{what} at {gap.since:%H:%M:%S} UTC after about {self._probes(gap):,} probes: {so}"

@@ -52,6 +52,10 @@ def built() -> Iterator[Estate]:
         estate.attach("t-near", "eth0", "t-out", ["10.78.1.2/24"])
         estate.attach("t-gw", "out", "t-out", ["10.78.1.1/24"])
         estate.attach("t-gw", "in", "t-in", ["10.78.2.1/24"])
+        estate.segment("t-back")
+        estate.attach("t-near", "eth1", "t-back", ["10.78.3.2/24"])
+        estate.attach("t-gw", "back", "t-back", ["10.78.3.1/24"])
+        estate.settings("t-near", {"ipv4/conf/eth1/rp_filter": 1, "ipv4/conf/all/rp_filter": 1})
         estate.route("t-near", "default", "10.78.1.1")
         for name, address in (("t-drops", DROPS), ("t-open", OPEN), ("t-quiet", QUIET), ("t-more", MORE)):
             estate.namespace(name)
@@ -303,6 +307,22 @@ def test_answers_that_no_client_would_get(lab: Estate) -> None:
     assert any(
         reason.startswith("unstable: open by SYN") and "asymmetric" in reason for reason in found.unverified(DROPS)
     )
+
+
+def test_an_asymmetric_route(lab: Estate) -> None:
+    """Replies that come back by another interface, and are thrown away there, are neither an exposure nor a pass."""
+    lab.run("t-gw", "ip", "route", "add", "10.78.1.2/32", "via", "10.78.3.2", "dev", "back", "table", "100")
+    lab.run("t-gw", "ip", "rule", "add", "from", str(DROPS), "lookup", "100")
+    try:
+        found = judged(DROPS, QUIET)
+    finally:
+        lab.run("t-gw", "ip", "rule", "del", "from", str(DROPS), "lookup", "100")
+        lab.run("t-gw", "ip", "route", "flush", "table", "100")
+    mine = [o for o in found.comparison.outcomes if o.expectation.address == DROPS]
+
+    assert exposures(QUIET) == [one for one in found.findings if one[1] == str(QUIET)]
+    print([one for one in found.findings if one[1] == str(DROPS)], {(o.result, o.reason) for o in mine})
+    assert not [o for o in mine if o.result is Result.VERIFIED]
 
 
 def test_up_but_silent(lab: Estate) -> None:
