@@ -11,7 +11,7 @@ from ipaddress import ip_address, ip_network
 import pytest
 
 from auditor.errors import TransportError
-from auditor.model.inventory import LocalVia, Via, Viewpoint
+from auditor.model.inventory import DockerVia, LocalVia, SshVia, Via, Viewpoint
 from auditor.model.words import ViewpointKind
 from auditor.scan import examine
 
@@ -53,7 +53,9 @@ class Machine:
     async def run(self, _via: Via, argv: Sequence[str]) -> AsyncIterator[Said]:
         if self.capabilities is None:
             raise TransportError("there is no network namespace internet")
-        if argv[0] == "cat":
+        if argv[0] == "nmap":
+            yield Said("Nmap version 7.93 ( https://nmap.org )\n")
+        elif argv[0] == "cat":
             yield Said(self.capabilities)
         elif "route" in argv:
             yield self.route
@@ -93,3 +95,18 @@ def test_a_viewpoint_without_targets_fails() -> None:
 def test_this_machine_has_no_declared_source() -> None:
     """Without an inventory there is no source address to compare with."""
     assert len(passed(Machine(), None)) == 3
+
+
+@pytest.mark.parametrize(
+    ("via", "advice"),
+    [
+        (LocalVia(), "run as root or grant CAP_NET_RAW"),
+        (SshVia("probe"), "set `sudo: true`, or log in as root"),
+        (DockerVia("web"), "grant NET_RAW to the container, or set `image`"),
+    ],
+)
+def test_how_to_get_raw_sockets_depends_on_the_way(via: Via, advice: str) -> None:
+    """What to do is said for the place that lacks them."""
+    checks = asyncio.run(examine(Machine(capabilities=NO_RAW), via, PUBLIC, (TARGET,)))
+
+    assert [advice in check.what for check in checks if not check.passed] == [True]

@@ -12,7 +12,17 @@ from auditor.errors import InventoryError
 from auditor.inventory import load
 from auditor.inventory import services as services_module
 from auditor.inventory import text as text_module
-from auditor.model.inventory import Canary, Inventory, NetnsVia, Service
+from auditor.model.inventory import (
+    Canary,
+    DockerVia,
+    Inventory,
+    KubectlVia,
+    LocalVia,
+    NetnsVia,
+    Service,
+    SshVia,
+    Via,
+)
 from auditor.model.words import Boundary, Family, Protocol, ServiceClass, Trust
 
 HEAD = """
@@ -152,6 +162,35 @@ def test_service_fields(example: Inventory) -> None:
 def test_only_loopback_has_no_sources(example: Inventory) -> None:
     """A service on the loopback alone is reachable from nowhere, whatever `from` a role may give it."""
     assert services(example, "web-1")["metrics"].sources == ()
+
+
+@pytest.mark.parametrize(
+    ("written", "via"),
+    [
+        ("local", LocalVia()),
+        ("{netns: internet}", NetnsVia("internet")),
+        ("{ssh: {host: probe}}", SshVia("probe")),
+        ('{ssh: {host: "2001:db8::1", user: a, port: 2222, sudo: true}}', SshVia("2001:db8::1", "a", 2222, sudo=True)),
+        ("{docker: {container: web}}", DockerVia("web")),
+        ("{docker: {container: web, image: 'a.b/c:1'}}", DockerVia("web", "a.b/c:1")),
+        ("{kubectl: {pod: p}}", KubectlVia("p")),
+        (
+            "{kubectl: {pod: p, context: c, namespace: n, container: m, image: i}}",
+            KubectlVia("p", context="c", namespace="n", container="m", image="i"),
+        ),
+    ],
+)
+def test_ways_to_run_commands(tmp_path: Path, written: str, via: Via) -> None:
+    """Every key of each arrives."""
+    path = tmp_path / "inventory.yaml"
+    path.write_text(
+        "version: 1\nname: n\nscope: {allow: [10.0.0.0/8]}\n"
+        f"viewpoints: {{v: {{kind: vpn, addresses: [192.0.2.1], via: {written}}}}}\n"
+        "hosts: {h: {interfaces: {lan: [10.0.0.1]}}}\n",
+        encoding="utf-8",
+    )
+
+    assert via == load(path).viewpoints["v"].via
 
 
 def test_viewpoints(example: Inventory) -> None:
