@@ -112,7 +112,8 @@ class Sweeps:
         spread = len(missed) > 1 or len([one for one in known if known[one] and one not in gone]) == 1
         share = max(loss.share, (lost / canaries) ** (1 / _TRIES) if lost and spread else 0.0)
         tries += _TRIES
-        if loss.lost and loss.share**tries > _MAY_MISS:
+        # Losses come in bursts: where a canary was missed, no share of single probes tells what else was.
+        if loss.lost and (missed or loss.share**tries > _MAY_MISS):
             doubted |= set(job.addresses)
         return _Check(missed, canaries, share, max(loss.lost, lost if spread else 0), frozenset(doubted - gone)), tries
 
