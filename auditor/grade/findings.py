@@ -17,7 +17,7 @@ from auditor.model.breach import Breach
 from auditor.model.drift import Comparison, Drift
 from auditor.model.finding import Finding
 from auditor.model.inventory import Host, Inventory
-from auditor.model.words import Address, Confidence
+from auditor.model.words import Address, Confidence, Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +83,11 @@ def _finding(part: Part, identity: str, host: Host | None, alive: Collection[Add
 
 
 def _confidence(drift: Drift) -> Confidence:
-    """Confirmed where every observation that makes the drift was made twice."""
+    """Confirmed where every observation that makes the drift was made twice; that an address lives, any of them."""
     seen = [outcome.observation for outcome in drift.outcomes]
-    twice = bool(seen) and all(observation is not None and observation.attempts >= 2 for observation in seen)
+    again = [observation is not None and observation.attempts >= 2 for observation in seen]
+    lives = drift.kind in (Kind.UNKNOWN_HOST, Kind.UNDECLARED_ADDRESS)
+    twice = any(again) if lives else bool(again) and all(again)
     return Confidence.CONFIRMED if twice else Confidence.OBSERVED
 
 

@@ -8,7 +8,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from auditor.drift import compare
+from auditor.drift import compare, disputed
 from auditor.model.drift import Comparison
 from auditor.model.expectation import Carried, Expectation, Expectations
 from auditor.model.inventory import Canary, Service, Viewpoint
@@ -387,6 +387,17 @@ def test_undeclared_addresses_of_a_host():
     six = [(*kind, "2001:db8:1::/64", 2), (*kind, "2001:db8:2::/64", 1)]
     assert drifts(PUBLIC) == [(*kind, "203.0.113.10", 1), *six]
     assert drifts(replace(PUBLIC, canaries=(Canary(addresses[0]),))) == six
+
+
+def test_one_answer_is_asked_again_of_what_lives():
+    """Each of 65,535 refusals shows that a stranger lives; it is enough to ask for one once more."""
+    every = PortSet.span(1, 65535)
+    stranger = expected(port=every, host=str(V4), interface=None)
+    wanted = Expectations(PUBLIC, Profile.STANDARD, (stranger,), undeclared=(V4,))
+    scan = Scan("public", Technique.SYN, "7.93", observations=(seen(PortState.CLOSED, every),), replies=PROOF)
+
+    assert [drift.kind for drift in compare(wanted, scan).drifts] == [Kind.UNKNOWN_HOST]
+    assert disputed(wanted, scan) == {(V4, Protocol.TCP): PortSet.of(1)}
 
 
 def test_what_was_found_before_the_scan_proves_no_path():
