@@ -1,20 +1,21 @@
 """What would become a finding is asked again, slower and by another technique where there is one.
 
 A SYN scan believes what it sees on the wire; a connect scan only what a client on this machine would get. Where both
-agree, the observation is made twice. Where they do not and go on like that, nothing is known.
+agree, the observation is made twice. Where they do not and go on like that, nothing is known. A firewall that rejects
+with "port unreachable" is one that they agree on: a client is told "connection refused" then, as for a reset.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from auditor.addresses import ProbeTarget, by_address, probe_target
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, Family, PortState, Protocol, Technique
 from auditor.scan import command
-from auditor.scan.merge import ANSWERS, Board, rank
+from auditor.scan.merge import ANSWERS, Board, rank, rejection
 from auditor.scan.nmap_records import HostRecord, Seen, Sight
 from auditor.scan.plan import Plan, Purpose
 from auditor.scan.run import Run
@@ -140,6 +141,8 @@ class Confirmation:
     def _differing(self, claim: _Claim, look: _Look) -> _Claim | None:
         """Count the ports that were seen alike again, with those for which they stand; what is left of the claim."""
         alike = look.ports(claim.place, claim.state) & claim.asked
+        if claim.state is PortState.FILTERED and look.technique is Technique.CONNECT:
+            alike |= look.ports(claim.place, PortState.CLOSED) & claim.asked & self.board.rejected(*claim.place)
         other = (look.ports(claim.place) & claim.asked) - alike
         self.board.agree(*claim.place, claim.all if alike == claim.asked else alike)
         if not other:
@@ -159,7 +162,7 @@ class Confirmation:
             return  # the answer was one, and whoever gave it can no longer be asked
         unstable: dict[str, int] = {}
         for port in claim.asked:
-            after = [look.at(claim.place, port) for look in looks]
+            after = _unmasked(claim, [(look.technique, look.at(claim.place, port)) for look in looks])
             states = [claim.state, *(one.state for one in after if one is not None)]
             last = after[-1]
             if (
@@ -192,6 +195,18 @@ class Confirmation:
         if opened.get(Technique.SYN) == {False} and opened.get(Technique.CONNECT) == {True}:
             return f"unstable: {said}: {_CONNECTS_ONLY}"
         return f"unstable: {said}"
+
+
+def _unmasked(claim: _Claim, looks: Sequence[tuple[Technique, Sight | None]]) -> list[Sight | None]:
+    """What each look saw, with what a client takes for a reset where SYN probes saw what it is."""
+    told = next((one for how, one in looks if how is Technique.SYN and one and rejection(one)), None)
+    if claim.state is not PortState.FILTERED or told is None:
+        return [one for _, one in looks]
+    closed = PortState.CLOSED
+    return [
+        replace(told, at=one.at) if how is Technique.CONNECT and one and one.state is closed else one
+        for how, one in looks
+    ]
 
 
 def spread(ports: PortSet, most: int) -> PortSet:

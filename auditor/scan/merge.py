@@ -32,6 +32,11 @@ SILENCE = "no-response"  # nmap's reason where nothing came back
 UNHEARD = {SILENCE} | (ICMP_ERRORS - PROHIBITED - {"port-unreach", "proto-unreach"})
 
 
+def rejection(sight: Sight) -> bool:
+    """Whether a firewall has said "port unreachable"; a client is told the same for that as for a reset."""
+    return (sight.state, sight.reason) == (PortState.FILTERED, "port-unreach")
+
+
 class Board:
     """Collects what the passes of one scan saw and failed to see. The one mutable thing of the stage."""
 
@@ -80,6 +85,11 @@ class Board:
         """The ports of one address that gave no answer."""
         sights = self._seen.get((address, protocol), {})
         return PortSet.union(PortSet(bits) for sight, bits in sights.items() if sight.reason in UNHEARD)
+
+    def rejected(self, address: Address, protocol: Protocol) -> PortSet:
+        """The filtered ports of one address for which an ICMP "port unreachable" came, as many firewalls send it."""
+        sights = self._seen.get((address, protocol), {})
+        return PortSet.union(PortSet(bits) for sight, bits in sights.items() if rejection(sight))
 
     def recognised(self, address: Address, protocol: Protocol) -> PortSet:
         """The open ports of one address on which a version probe has had a conversation."""
