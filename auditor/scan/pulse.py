@@ -27,6 +27,7 @@ from auditor.scan.runner import Runner
 _GAPS = (0.4, 0.8, 1.6)  # seconds between the first beats, so that a short sweep has some
 _GAP = 4.0  # seconds between the others: nmap takes 0.3 s of CPU to start
 _ENDPOINTS = 64  # that one beat asks of each family, where so many have answered
+ENOUGH = 64  # answers due, before a beat that is under way need not be waited for
 _TIMES = 16  # that one beat asks each of them at most, where they are few: less than 64 answers tell too little
 _PROBES = 512  # that one beat sends to each family at most: the ports of all endpoints go to each of its addresses
 _SOON = 1.0  # seconds until the next beat, where an address has not answered to the last
@@ -141,7 +142,7 @@ class Pulse:
 
     async def settle(self, addresses: Collection[Address], since: float) -> None:
         """Wait for the beat under way, where those after `since` tell too little."""
-        if self.loss(addresses, since).asked < _ENDPOINTS:
+        if self.loss(addresses, since).asked < ENOUGH:
             async with self._beating:
                 pass
 
@@ -181,10 +182,22 @@ class Pulse:
         return address in self.gaps and self.gaps[address][-1].end is None
 
     def lost_paths(self) -> list[Network]:
-        """The targets entries from which nothing of all that was asked answers any more."""
+        """The targets entries from which nothing of all that was asked answers any more.
+
+        One address alone that is gone loses no path to which others are known to answer.
+        """
         asked = {address for beat in self.beats for address in beat.asked} | set(self.gaps)
         gone = {address for address in asked if self.gone(address)}
-        return [e for e in self.viewpoint.targets if any_in(e, gone) and not any_in(e, asked - gone)]
+        if not gone:
+            return []
+        known = {address for board in self.boards for address, _ in answering(board)}
+        return [
+            entry
+            for entry in self.viewpoint.targets
+            if any_in(entry, gone)
+            and not any_in(entry, asked - gone)
+            and (sum(_in(entry, one) for one in gone) > 1 or not any_in(entry, known - gone))
+        ]
 
     def behind_lost_path(self, addresses: Iterable[Address]) -> set[Address]:
         """Those of the addresses that are gone, or that only lost paths lead to."""

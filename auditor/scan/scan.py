@@ -146,6 +146,7 @@ class _Viewpoint:
         pulse = asyncio.ensure_future(self._pulse.run())
         try:
             await together(*(self._lane(lane, versions=True) for lane in lanes))
+            await self._sweeps.finish()
         finally:
             pulse.cancel()
             await asyncio.gather(pulse, return_exceptions=True)
@@ -315,7 +316,15 @@ class _Viewpoint:
         await together(*(self._version(job) for job in jobs))
 
     async def _version(self, job: VersionJob, *, again: bool = False) -> None:
-        """nmap asks a single port only twice whether it is open; where both were lost, ask once more."""
+        """nmap asks a single port only twice whether it is open; where both were lost, ask once more.
+
+        Whoever has stopped answering in the meantime is not asked.
+        """
+        left = job.without(self._pulse.behind_lost_path(job.addresses))
+        if left is None:
+            self._version_progress.add(1)
+            return
+        job = left
         rate = self._plan.viewpoint.rate / _VERSIONS_SIDE_BY_SIDE
         family = Family.of(job.targets[0].address)
         argv = job.argv(rate)

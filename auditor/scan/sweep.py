@@ -12,7 +12,7 @@ from auditor.model.ports import PortSet
 from auditor.model.words import Address, PortState, Protocol
 from auditor.scan.merge import ANSWERS, Board
 from auditor.scan.plan import Job
-from auditor.scan.pulse import Gap, Pulse
+from auditor.scan.pulse import ENOUGH, Gap, Pulse
 from auditor.scan.run import Run
 from auditor.scan.runner import Runner
 
@@ -51,17 +51,46 @@ class Sweeps:
     speed: float = 1.0  # that the path bears, of the planned rate
     _in_vain: bool = False
     _sent: list[tuple[float, float, float]] = field(default_factory=list)  # rate, from, until
+    _thin: list[tuple[Job, float, float]] = field(default_factory=list)  # sweeps of which the pulse tells too little
+    _swept: set[Address] = field(default_factory=set)
     _told: set[tuple[Address, float]] = field(default_factory=set)
 
     async def sweep(self, job: Job) -> None:
         """Carry out a sweep, and repeat it where its silence cannot be trusted; where that does not help, say so."""
-        left: Job | None = self._slowed(job)
-        since, tries, slowed_for = time.monotonic(), 0, 0.0
+        await self._until_trusted(self._slowed(job))
+
+    async def finish(self) -> None:
+        """Judge the sweeps that were too short for the pulse to tell of them alone: by what it tells of all of them."""
+        for address in sorted(self.pulse.behind_lost_path(self._swept), key=by_address):
+            self.runner.doubt((address,))
+            self.board.distrust_silence(address, self._why_gone(address), (Protocol.TCP,))
+        thin, self._thin = self._thin, []
+        if not thin:
+            return
+        since, until = min(start for _, start, _ in thin), max(end for _, _, end in thin)
+        addresses = {address for job, _, _ in thin for address in job.addresses}
+        await self.pulse.settle(addresses, since)
+        for job, start, _ in thin:
+            loss = self.pulse.loss(job.addresses, since, until)
+            lossy = loss.lost and loss.share**_TRIES > _MAY_MISS
+            doubted = {one for one in job.addresses if lossy or self.pulse.silent_since(one, start)}
+            await self.pulse.verify(one for one in doubted if self._known(one) and not lossy)
+            gone = self.pulse.behind_lost_path(job.addresses)
+            self._end(gone, job)
+            if doubted - gone:
+                check = _Check({}, 0, loss.share, loss.lost, frozenset(doubted - gone))
+                await self._until_trusted(job, check)
+
+    async def _until_trusted(self, job: Job, check: _Check | None = None) -> None:
+        """Carry out a job, unless there is a check of it, and repeat what it leaves in doubt."""
+        left: Job | None = job
+        since, tries, slowed_for = time.monotonic(), 0 if check is None else _TRIES, 0.0
         for number in range(_ROUNDS + 1):
             left = self._without_gone(left) if left else None
             if left is None:
                 return
-            check, tries = await self._round(left, since, tries)
+            if check is None:
+                check, tries = await self._round(left, since, tries, first=number == 0)
             if not check.doubted:
                 return
             if number == _ROUNDS:
@@ -74,7 +103,7 @@ class Sweeps:
                 slowed_for = check.share
                 self.speed *= rate / left.rate
                 since, tries = time.monotonic(), 0
-            left = self._repeat(replace(left, rate=rate), check.doubted)
+            left, check = self._repeat(replace(left, rate=rate), check.doubted), None
 
     async def stopped(self, address: Address) -> bool:
         """Ask an address that has answered whether it still does; where not, its silence is not trusted."""
@@ -87,7 +116,8 @@ class Sweeps:
     def _slowed(self, job: Job) -> Job:
         return replace(job, rate=max(min(job.rate, _SLOWEST), job.rate * self.speed))
 
-    async def _round(self, job: Job, since: float, tries: int) -> tuple[_Check, int]:
+    async def _round(self, job: Job, since: float, tries: int, *, first: bool) -> tuple[_Check, int]:
+        self._swept |= set(job.addresses)
         known = {one: self._known(one) & job.ports for one in job.addresses}
         start = time.monotonic()
         self.pulse.sweeping |= set(job.addresses)
@@ -99,7 +129,8 @@ class Sweeps:
         if run is None:
             self._end(self.pulse.behind_lost_path(job.addresses), job)
             return _Check({}, 0, 0.0, 0, frozenset()), tries
-        await self.pulse.settle(job.addresses, start)
+        if not first:
+            await self.pulse.settle(job.addresses, start)
         missed = _missed(run, known)
         doubted = {*missed, *(one for one in job.addresses if self.pulse.silent_since(one, start))}
         await self.pulse.verify(one for one in doubted if self._known(one))
@@ -115,6 +146,8 @@ class Sweeps:
         # Losses come in bursts: where a canary was missed, no share of single probes tells what else was.
         if loss.lost and (missed or loss.share**tries > _MAY_MISS):
             doubted |= set(job.addresses)
+        if first and not doubted and loss.asked < ENOUGH:
+            self._thin.append((job, start, end))
         return _Check(missed, canaries, share, max(loss.lost, lost if spread else 0), frozenset(doubted - gone)), tries
 
     async def _watched(self, job: Job) -> Run | None:
@@ -198,6 +231,10 @@ class Sweeps:
             )
         elif check.missed:
             self.runner.note(f"a sweep at {job.rate:,.0f} packets a second {_words(check)}; {again}")
+        else:
+            names = [str(one) for one in sorted(check.doubted, key=by_address)]
+            some = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+            self.runner.note(f"{some} did not answer for a time during a sweep; what was silent was {again}")
         for address in sorted(check.doubted - set(check.missed), key=by_address):
             for gap in self.pulse.gaps.get(address, ()):
                 if gap.until is not None and (address, gap.start) not in self._told:

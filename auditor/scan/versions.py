@@ -35,6 +35,10 @@ class VersionJob:
             self.technique, self.protocol, self.ports, self.targets, rate=rate, printers=self.printers, own=self.own
         )
 
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        return tuple(target.address for target in self.targets)
+
     def without(self, addresses: Collection[Address]) -> VersionJob | None:
         """The job less some addresses; None where nothing is left of it."""
         left = tuple(target for target in self.targets if target.address not in addresses)
