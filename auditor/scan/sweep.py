@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field, replace
+from math import inf
 
 from auditor.addresses import any_in, by_address, contains
 from auditor.model.ports import PortSet
@@ -121,10 +122,11 @@ class Sweeps:
         known = {one: self._known(one) & job.ports for one in job.addresses}
         start = time.monotonic()
         self.pulse.sweeping |= set(job.addresses)
+        self._sent.append((job.rate, start, inf))
         run = await self._watched(job)
         self.pulse.sweeping -= set(job.addresses)
         end = time.monotonic()
-        self._sent.append((job.rate, start, end))
+        self._sent[self._sent.index((job.rate, start, inf))] = job.rate, start, end
         self.board.forget(job.addresses, Protocol.TCP, _PENDING)
         if run is None:
             self._end(self.pulse.behind_lost_path(job.addresses), job)
