@@ -252,28 +252,36 @@ class _Viewpoint:
         there, gone, silent = self._pinged, set[Address](), set[Address]()  # silent: asked to the end, and gone
         unasked: dict[Address, str] = {}
 
-        async def ask(port: int, addresses: Sequence[Address]) -> None:
-            targets = [probe_target(address, self._plan.scope) for address in addresses]
-            rate = self._plan.viewpoint.rate * _LATE_SHARE / _AGAIN_SIDE_BY_SIDE
-            argv = command.probe(self._technique, Protocol.TCP, PortSet.of(port), targets, rate=rate)
+        async def ask(one: again.Question) -> None:
             async with gate:
-                run = await self._runner.run(f"{Purpose.AGAIN}-{Family.of(addresses[0])}", argv, last=True)
+                run = await self._runner.run(
+                    f"{Purpose.AGAIN}-{Family.of(one.addresses[0])}", self._again(one), last=True
+                )
             unasked.update(run.unasked)
             board = Board()
             for record in run.records:
                 board.add(record)
-            for address in addresses:
+            for address in one.addresses:
                 if board.answered(address) or address not in run.unasked:
                     (there if board.answered(address) else gone).add(address)
             silent.update({record.address for record in run.records} & gone)
 
-        await together(*(ask(*each) for each in again.to_ask(self._board, self._canaries, self._addresses)))
+        canaries = [canary.address for canary in self._plan.viewpoint.canaries]
+        boards, pinged = (self._board, self._canaries), frozenset(self._pinged)
+        await together(*(ask(one) for one in again.to_ask(boards, self._addresses, canaries, pinged)))
         self._runner.doubt(again.lost(self._plan.viewpoint, self._addresses, silent, there))
         for address in again.lost(self._plan.viewpoint, self._addresses, gone, there):
             self._board.distrust_silence(address, again.GONE)
         for address in again.lost(self._plan.viewpoint, self._addresses, unasked, there):
             reason = unasked.get(address) or next(iter(unasked.values()))
             self._board.distrust_silence(address, f"{reason}, before the last look at whether its path still stands")
+
+    def _again(self, one: again.Question) -> tuple[str, ...]:
+        targets = [probe_target(address, self._plan.scope) for address in one.addresses]
+        rate = self._plan.viewpoint.rate * _LATE_SHARE / _AGAIN_SIDE_BY_SIDE
+        if not one.ports:
+            return command.ping(self._technique, targets, link=False, rate=rate)
+        return command.probe(self._technique, one.protocol, one.ports, targets, rate=rate)
 
     async def _ping(self, addresses: Sequence[Address], *, link: bool) -> None:
         for start in range(0, len(addresses), _PINGED):

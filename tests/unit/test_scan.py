@@ -685,3 +685,30 @@ def test_silence_counts_only_where_the_path_still_stands_at_the_end(gone: bool) 
     lost = [("10.0.0.1", "1-6,8-10", reason), ("10.0.0.2", "1-10", reason)]
     assert (lost if gone else []) == failures(found)
     assert any("-p 7 10.0.0.1" in line for line in found.commands)
+
+
+@pytest.mark.parametrize("gone", [False, True])
+@pytest.mark.parametrize("proof", ["ping", "udp"])
+def test_pings_and_udp_prove_a_path_only_while_they_are_answered(proof: str, gone: bool) -> None:
+    """Whatever proved the path before the sweep is asked once more after it, be it no TCP port."""
+    swept: list[bool] = []
+
+    def answer(argv: Sequence[str]) -> Said:
+        lost = gone and any(swept)
+        if "-sn" in argv:
+            up = 'state="up" reason="echo-reply"' if not lost else 'state="down" reason="no-response"'
+            return Said(document(argv, *(host(a, status=up) for a in targets(argv) if a == str(THREE))))
+        if "-sU" in argv:
+            state = ("open|filtered", "no-response") if lost else ("open", "udp-response")
+            return Said(document(argv, *(host(a, port(53, *state, protocol="udp")) for a in targets(argv))))
+        swept.append("--min-rate" in argv)
+        silent = closed(argv).replace("closed", "filtered").replace("reset", "no-response")
+        return Said(document(argv, *(host(a, silent) for a in targets(argv))))
+
+    canary = Canary(THREE) if proof == "ping" else Canary(THREE, Protocol.UDP, 53)
+    wanted = expectations(ONE, canaries=(canary,))
+    found, _ = carried_out(
+        FakeTransport(answer), replace(wanted, viewpoint=replace(wanted.viewpoint, targets=SCOPE.allow))
+    )
+
+    assert (["1-10"] if gone else []) == [ports for _, ports, _ in failures(found)]
