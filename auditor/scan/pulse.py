@@ -205,9 +205,13 @@ class Pulse:
         proved = [entry for entry in self.viewpoint.targets if entry not in lost]
         return {one for one in addresses if self.gone(one) or (contains(lost, one) and not contains(proved, one))}
 
+    def away_since(self, address: Address, since: float) -> bool:
+        """Whether, after `since`, the address was gone for a time."""
+        return any(gap.end is None or gap.end >= since for gap in self.gaps.get(address, ()))
+
     def silent_since(self, address: Address, since: float) -> bool:
         """Whether, after `since`, a whole beat to the address went unanswered, or all of one to its paths did."""
-        if any(gap.end is None or gap.end >= since for gap in self.gaps.get(address, ())):
+        if self.away_since(address, since):
             return True
         mine = {address} if not self.only_refuses(address) else set()
         for beat in self.beats:

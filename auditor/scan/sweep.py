@@ -27,6 +27,7 @@ _ROUNDS = 4
 _SLOWEST = 50.0  # packets a second
 _CANARIES = 64  # endpoints of one address that a repeat asks once more
 _NAMED = 3
+_FLAPS = "it did not answer for a time in every repeat of the sweep: its silence tells nothing"
 _PENDING = "a sweep may have missed it, and was not repeated to its end"
 
 
@@ -39,6 +40,7 @@ class _Check:
     share: float  # of single probes lost
     lost: int
     doubted: frozenset[Address]
+    away: frozenset[Address] = frozenset()  # that did not answer for a time beside it, asked patiently
 
 
 @dataclass(slots=True)
@@ -150,7 +152,9 @@ class Sweeps:
             doubted |= set(job.addresses)
         if first and not doubted and loss.asked < ENOUGH:
             self._thin.append((job, start, end))
-        return _Check(missed, canaries, share, max(loss.lost, lost if spread else 0), frozenset(doubted - gone)), tries
+        lost = max(loss.lost, lost if spread else 0)
+        away = frozenset(one for one in job.addresses if one not in gone and self.pulse.away_since(one, start))
+        return _Check(missed, canaries, share, lost, frozenset(doubted - gone), away), tries
 
     async def _watched(self, job: Job) -> Run | None:
         """The run of the job; None where it was ended, since everything it was about had stopped answering."""
@@ -266,6 +270,8 @@ class Sweeps:
         for address, ports in check.missed.items():
             reason = f"the sweep {_words(replace(check, missed={address: ports}))}: its silence tells nothing"
             self.board.distrust_silence(address, reason, (Protocol.TCP,))
+        for address in sorted(check.away, key=by_address):
+            self.board.distrust_silence(address, _FLAPS, (Protocol.TCP,))
         if check.share**tries > _TOO_MANY:
             for address in check.doubted:
                 reason = (

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from ipaddress import ip_network
+from math import inf
+from typing import Any, cast
 
 import pytest
 
@@ -15,10 +17,15 @@ from auditor.model.context import Context, Event
 from auditor.model.expectation import Expectations
 from auditor.model.observation import Scan
 from auditor.model.ports import PortSet
-from auditor.model.words import Address, Basis, Boundary, ExpectedState, Protocol
+from auditor.model.words import Address, Basis, Boundary, ExpectedState, PortState, Protocol, Technique
 from auditor.scan import Abilities, plan, scan
 from auditor.scan.confirm import spread
-from auditor.scan.pulse import Loss, choose, of_the_path
+from auditor.scan.merge import Board
+from auditor.scan.nmap_records import HostRecord, Seen, Sight
+from auditor.scan.plan import Job
+from auditor.scan.pulse import Gap, Loss, Pulse, choose, of_the_path
+from auditor.scan.run import Run
+from auditor.scan.sweep import Sweeps
 from tests.unit.test_scan import (
     NOW,
     ONE,
@@ -257,3 +264,43 @@ def test_a_sample_is_spread_from_the_first_to_the_last(ports: str, most: int) ->
 
     assert min(most, len(every)) == len(sample)
     assert (every.first, max(every)) == (sample[0], sample[-1])
+
+
+class Deaf:
+    """A runner whose beats all fail, and which remembers what was doubted."""
+
+    def __init__(self) -> None:
+        self.doubted: set[Address] = set()
+
+    async def beat(self, argv: Sequence[str]) -> Run:
+        return Run(tuple(argv), (), (), (0.0, 0.0), problem="no")
+
+    def doubt(self, addresses: Collection[Address]) -> None:
+        self.doubted |= set(addresses)
+
+    def note(self, message: str) -> None:
+        """Nobody listens."""
+
+
+@pytest.mark.parametrize("away", [False, True])
+def test_silence_that_no_repeat_could_settle_is_not_trusted(away: bool) -> None:
+    """An address that was shut out for a time in every repeat may have had its ports asked just then, each time."""
+    runner, board, swept = Deaf(), Board(), list[Job]()
+    viewpoint = replace(expectations(ONE).viewpoint, targets=SCOPE.allow)
+    pulse = Pulse(viewpoint, SCOPE, Technique.SYN, cast(Any, runner), (board,), lambda: NOW)
+    if away:
+        pulse.gaps[ONE] = [Gap(0.0, NOW, inf, NOW)]
+
+    async def ask(job: Job) -> Run:
+        swept.append(job)
+        silent = Seen(TCP, job.ports, Sight(PortState.FILTERED, "no-response"))
+        record = HostRecord(ONE, NOW, (silent,))
+        board.add(record)
+        return Run(job.argv, (record,), (), (0.0, 0.0))
+
+    (job,) = plan(expectations(ONE), SCOPE, Abilities("7.93", raw=True)).lanes[0].jobs
+    asyncio.run(Sweeps(cast(Any, runner), board, pulse, ask).sweep(job))
+
+    reason = "it did not answer for a time in every repeat of the sweep: its silence tells nothing"
+    assert ([reason] if away else []) == [one.reason for one in board.failures()]
+    assert (5 if away else 1) == len(swept)
