@@ -167,8 +167,15 @@ class Runner:
         """Addresses, or the path to them, were lost. Whoever goes on with the audit asks them again."""
         if addresses and not self._earlier.done:
             self._whole = False
-            if self._evidence is not None:
-                self._evidence.doubt(self._viewpoint.name, addresses)
+            self.repeat(addresses)
+
+    def repeat(self, addresses: Collection[Address]) -> None:
+        """Addresses are asked again by this scan; cut short, it has to be done anew by whoever goes on with it.
+
+        What the doubt rests on is in no evidence of the audit: beats.
+        """
+        if addresses and not self._earlier.done and self._evidence is not None:
+            self._evidence.doubt(self._viewpoint.name, addresses)
 
     def limited(self, address: Address) -> bool:
         """Whether the address has limits of its own, so that nothing can be asked of it beside another run."""
@@ -226,7 +233,9 @@ def _earlier(viewpoint: Viewpoint, evidence: EvidenceStore | None, warn: Callabl
     if evidence is None:
         return Earlier((), lambda _: iter(()), warn, done=False)
     shards = [shard for shard in evidence.shards if shard.viewpoint == viewpoint.name]
-    return Earlier(shards, evidence.unpack, warn, done=viewpoint.name in evidence.done)
+    # What was doubted on the way, and asked again, is not told from the shards alone.
+    done = viewpoint.name in evidence.done and not any(shard.doubted for shard in shards)
+    return Earlier(shards, evidence.unpack, warn, done=done)
 
 
 def _beside(progress: Callable[[float, int], None], known: int, percent: float, hosts: int) -> None:

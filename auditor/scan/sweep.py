@@ -96,6 +96,7 @@ class Sweeps:
                 check, tries = await self._round(left, since, tries, first=number == 0)
             if not check.doubted:
                 return
+            self.runner.repeat(check.doubted)
             if number == _ROUNDS:
                 self._give_up(check, tries)
                 return

@@ -314,6 +314,21 @@ def test_what_was_asked_before_a_path_was_lost_is_asked_again(tmp_path: Path) ->
     assert [[str(ONE)]] == [targets(argv) for argv in again.ran if "--min-rate" in argv]
 
 
+def test_what_was_asked_again_for_losses_is_no_settled_scan(tmp_path: Path) -> None:
+    """The beats that told of the losses are in no shard, so a replay would leave the repeats out."""
+    run = begun(tmp_path)
+    run.close()
+    carried_out(FakeTransport(answer), resumed(run.path))
+    lossy = RunDir.reopen(run.path)
+    lossy.doubt("vp", [ONE])
+    lossy.close()
+    again = FakeTransport(answer)
+    carried_out(again, resumed(run.path))
+
+    assert [[str(ONE)]] == [targets(argv) for argv in again.ran if "--min-rate" in argv]
+    assert any(beats(argv) for argv in again.ran)
+
+
 def test_a_last_look_that_broke_is_no_lost_path(tmp_path: Path) -> None:
     """nmap vanished before it: no silence counts in that report, but what was swept stays asked."""
     swept: list[bool] = []
