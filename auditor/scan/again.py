@@ -51,7 +51,7 @@ def lost(
 ) -> set[Address]:
     """Those of `addresses` that are `gone`, or behind a path on which somebody is gone and nobody still `there`."""
     dead = [entry for entry in viewpoint.targets if any_in(entry, gone) and not any_in(entry, there)]
-    proved = [entry for entry in viewpoint.targets if entry not in dead]
+    proved = [entry for entry in viewpoint.targets if any_in(entry, there)]
     behind = {address for address in addresses if contains(dead, address) and not contains(proved, address)}
     return behind | (set(gone) & set(addresses))
 

@@ -202,7 +202,8 @@ class Pulse:
     def behind_lost_path(self, addresses: Iterable[Address]) -> set[Address]:
         """Those of the addresses that are gone, or that only lost paths lead to."""
         lost = self.lost_paths()
-        proved = [entry for entry in self.viewpoint.targets if entry not in lost]
+        there = {one for board in self.boards for one, _ in answering(board) if not self.gone(one)} if lost else set()
+        proved = [entry for entry in self.viewpoint.targets if entry not in lost and any_in(entry, there)]
         return {one for one in addresses if self.gone(one) or (contains(lost, one) and not contains(proved, one))}
 
     def away_since(self, address: Address, since: float) -> bool:

@@ -18,7 +18,7 @@ from auditor.model.expectation import Expectations
 from auditor.model.observation import Scan
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, Basis, Boundary, ExpectedState, PortState, Protocol, Technique
-from auditor.scan import Abilities, plan, scan
+from auditor.scan import Abilities, again, plan, scan
 from auditor.scan.confirm import spread
 from auditor.scan.merge import Board
 from auditor.scan.nmap_records import HostRecord, Seen, Sight
@@ -311,3 +311,15 @@ def test_silence_that_no_repeat_could_settle_is_not_trusted(away: bool) -> None:
     assert ([reason] if away else []) == [one.reason for one in board.failures()]
     assert (5 if away else 1) == len(swept)
     assert ({ONE} if away else set()) == runner.doubted
+
+
+def test_an_entry_that_nobody_answers_in_proves_no_path() -> None:
+    """Where targets overlap, the lost path to one of them is not made good by another that nothing came from."""
+    wide, narrow = ip_network("10.0.0.0/24"), ip_network("10.0.0.2/32")
+    viewpoint = replace(expectations(ONE).viewpoint, targets=(wide, narrow))
+    pulse = Pulse(viewpoint, SCOPE, Technique.SYN, cast(Any, Deaf()), (), lambda: NOW)
+    pulse.gaps[ONE] = [Gap(0.0, NOW)]
+
+    assert {ONE, TWO} == again.lost(viewpoint, (ONE, TWO), (ONE,), ())
+    assert {ONE} == again.lost(viewpoint, (ONE, TWO), (ONE,), (TWO,))
+    assert {ONE, TWO} == pulse.behind_lost_path((ONE, TWO))
