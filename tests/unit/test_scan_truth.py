@@ -201,6 +201,21 @@ def test_of_many_alike_a_sample_stands_for_all() -> None:
     assert [50] == [len(asked(argv)) for argv in transport.ran if "-sT" in argv]
 
 
+@pytest.mark.parametrize(("last", "left"), [(1000, "1-1000"), (2000, None)])
+def test_a_sample_that_no_client_reaches_leaves_nothing_known_of_all(last: int, left: str | None) -> None:
+    """Where a device answers SYN probes for many ports, and not all, each would become a finding of its own."""
+
+    def state(argv: Sequence[str], _address: str, number: int) -> str:
+        return "open" if number <= 1000 and "-sT" not in argv else "filtered"
+
+    found = looked(network(state), expectations(ONE, ports=f"1-{last}"), {(ONE, TCP): PortSet.span(1, 1000)})
+    taken = PortSet.union(PortSet.parse(ports) for _, ports, _ in failures(found))
+
+    assert left == next((ports for ports, (seen, _) in states(found).items() if seen == "open"), None)
+    assert ("" if left else "1-1000") == str(taken)
+    assert bool(left) == any("a device answers in place of the host" in note for note in found.notes)
+
+
 @pytest.mark.parametrize("boundary", Boundary)
 def test_limited_refusals_are_told_and_matter_where_blocked_means_filtered(boundary: Boundary) -> None:
     """Asked slowly, the silent ports refuse: the sweep's silence does not tell closed from filtered."""
