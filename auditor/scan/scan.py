@@ -37,6 +37,7 @@ _ANY_PORT = PortSet.of(80)  # for a packet that has the kernel look for a neighb
 _LATE_SHARE = 0.5  # of the rate for pings and last looks, while version probes run beside them
 _PINGED = 4096  # addresses in one ping run
 _FRUITLESS = 2  # rounds of looking for neighbours without finding one; a link may limit how many answer at a time
+_TOO_LATE = "the address, or its network, stopped answering before it was asked what answers there"
 
 
 Disputes = Callable[[Expectations, Scan], Mapping[tuple[Address, Protocol], PortSet]]
@@ -141,6 +142,7 @@ class _Viewpoint:
         await together(self._versions(), self._rest(lanes, lost))
         await self._confirm()
         await self._once_more()
+        self._not_versioned()
 
     async def _rest(self, lanes: Sequence[Lane], lost: frozenset[Address]) -> None:
         pulse = asyncio.ensure_future(self._pulse.run())
@@ -296,18 +298,9 @@ class _Viewpoint:
 
     async def _versions(self) -> None:
         """Probe what answers on every open port not probed yet."""
-        plan = self._plan
         if not self._version_room.places:
             return  # the rate leaves none beside the lanes
-        jobs = version_jobs(
-            self._board,
-            self._wanted,
-            self._versioned,
-            scope=plan.scope,
-            technique=self._technique,
-            profile=plan.expectations.profile,
-            side_by_side=self._version_room.places,
-        )
+        jobs = self._version_jobs()
         gone = self._pulse.behind_lost_path(self._addresses)
         nobody = gone | self._absent
         jobs = tuple(left for job in jobs if (left := job.without(nobody if job.own else gone)) is not None)
@@ -322,6 +315,26 @@ class _Viewpoint:
                 key = target.address, job.protocol
                 self._versioned[key] = self._versioned.get(key, PortSet()) | job.ports
         await together(*(self._version(job) for job in jobs))
+
+    def _version_jobs(self) -> tuple[VersionJob, ...]:
+        return version_jobs(
+            self._board,
+            self._wanted,
+            self._versioned,
+            scope=self._plan.scope,
+            technique=self._technique,
+            profile=self._plan.expectations.profile,
+            side_by_side=max(1, self._version_room.places),
+        )
+
+    def _not_versioned(self) -> None:
+        """What answers on an open port is not known where nobody was there any more to be asked."""
+        self._probe_failures += (
+            Failure(target.address, job.protocol, job.ports, _TOO_LATE)
+            for job in self._version_jobs()
+            if not job.own  # silent over UDP, so not open
+            for target in job.targets
+        )
 
     async def _version(self, job: VersionJob, *, again: bool = False) -> None:
         """nmap asks a single port only twice whether it is open; where both were lost, ask once more.

@@ -140,6 +140,21 @@ def test_an_address_that_stops_answering_is_not_asked_on() -> None:
     assert any("the scanner looks banned there" in note for note in found.notes)
 
 
+def test_what_could_not_be_asked_what_it_is_has_not_been_recognised() -> None:
+    """A slow viewpoint asks after the sweep; whoever is gone by then has an open port and no known service."""
+
+    def state(argv: Sequence[str], address: str, number: int) -> str:
+        banned = any(map(sweep, transport.ran)) and address == str(ONE)
+        return "open" if number == 80 and not banned else "closed" if number < 5 else "filtered"
+
+    transport = network(state)
+    found = looked(transport, declared(ONE, TWO, rate=500))
+    reasons = {one.address: one.reason for one in found.probe_failures}
+
+    assert "stopped answering before it was asked what answers there" in reasons[ONE]
+    assert {ONE, TWO} == set(reasons)
+
+
 @pytest.mark.parametrize(
     ("by_syn", "by_connect", "seen", "reason"),
     [
