@@ -86,6 +86,11 @@ class Board:
         sights = self._seen.get((address, protocol), {})
         return PortSet.union(PortSet(bits) for sight, bits in sights.items() if sight.reason in UNHEARD)
 
+    def refused_on_the_way(self, address: Address, protocol: Protocol) -> PortSet:
+        """The ports of one address for which somebody, a firewall as a rule, has sent an ICMP error that tells so."""
+        sights = self._seen.get((address, protocol), {})
+        return PortSet.union(PortSet(bits) for sight, bits in sights.items() if sight.reason in ICMP_ERRORS - UNHEARD)
+
     def rejected(self, address: Address, protocol: Protocol) -> PortSet:
         """The filtered ports of one address for which an ICMP "port unreachable" came, as many firewalls send it."""
         sights = self._seen.get((address, protocol), {})

@@ -251,8 +251,8 @@ class _Viewpoint:
     async def _once_more(self) -> None:
         """Ask what answered whether it still does, and trust no silence where it does not."""
         gate = asyncio.Semaphore(_AGAIN_SIDE_BY_SIDE)
-        there, gone, silent = self._pinged, set[Address](), set[Address]()  # silent: asked to the end, and gone
-        unasked: dict[Address, str] = {}
+        there, gone, reported = self._pinged, set[Address](), set[Address]()  # reported: asked to the end
+        unheard, unasked = set[Address](), dict[Address, str]()  # unheard: no firewall refuses there any more
 
         async def ask(one: again.Question) -> None:
             async with gate:
@@ -264,17 +264,18 @@ class _Viewpoint:
             for record in run.records:
                 board.add(record)
             for address in one.addresses:
-                if board.answered(address) or address not in run.unasked:
-                    (there if board.answered(address) else gone).add(address)
-            silent.update({record.address for record in run.records} & gone)
+                if one.answered(board, address):
+                    there.add(address)
+                elif address not in run.unasked:
+                    (unheard if one.on_the_way else gone).add(address)
+            reported.update(record.address for record in run.records)
 
-        canaries = [canary.address for canary in self._plan.viewpoint.canaries]
-        boards, pinged = (self._board, self._canaries), frozenset(self._pinged)
-        await together(*(ask(one) for one in again.to_ask(boards, self._addresses, canaries, pinged)))
-        self._runner.doubt(again.lost(self._plan.viewpoint, self._addresses, silent, there))
-        for address in again.lost(self._plan.viewpoint, self._addresses, gone, there):
+        viewpoint, boards, pinged = self._plan.viewpoint, (self._board, self._canaries), frozenset(self._pinged)
+        await together(*(ask(one) for one in again.to_ask(boards, self._addresses, viewpoint, pinged)))
+        self._runner.doubt(again.lost(viewpoint, self._addresses, gone & reported, there, unheard & reported))
+        for address in again.lost(viewpoint, self._addresses, gone, there, unheard):
             self._board.distrust_silence(address, again.GONE)
-        for address in again.lost(self._plan.viewpoint, self._addresses, unasked, there):
+        for address in again.lost(viewpoint, self._addresses, unasked, there):
             reason = unasked.get(address) or next(iter(unasked.values()))
             self._board.distrust_silence(address, f"{reason}, before the last look at whether its path still stands")
 

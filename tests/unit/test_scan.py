@@ -712,3 +712,25 @@ def test_pings_and_udp_prove_a_path_only_while_they_are_answered(proof: str, gon
     )
 
     assert (["1-10"] if gone else []) == [ports for _, ports, _ in failures(found)]
+
+
+@pytest.mark.parametrize(("gone", "lost"), [((), []), ((ONE,), []), ((ONE, TWO), ["2-10", "2-10"])])
+def test_a_firewalls_refusals_prove_a_path_only_while_they_come(gone: tuple[object, ...], lost: list[str]) -> None:
+    """They are limited, so that one address is not refused again tells nothing; that none is, means a lost path."""
+    swept: list[bool] = []
+
+    def answer(argv: Sequence[str]) -> Said:
+        if "-p" not in argv:
+            return Said(document(argv))
+        silent = closed(argv).replace("closed", "filtered").replace("reset", "no-response")
+        away = {str(one) for one in gone} if any(swept) else set()
+        swept.append("--min-rate" in argv)
+        refused = port(1, "filtered", "admin-prohibited"), silent.replace('"1-10"', '"2-10"')
+        return Said(document(argv, *(host(a, *((silent,) if a in away else refused)) for a in targets(argv))))
+
+    wanted = expectations(ONE, TWO)
+    found, _ = carried_out(
+        FakeTransport(answer), replace(wanted, viewpoint=replace(wanted.viewpoint, targets=SCOPE.allow))
+    )
+
+    assert lost == [ports for _, ports, _ in failures(found)]
