@@ -112,6 +112,7 @@ class Confirmation:
         look = _Look(technique)
         gate = asyncio.Semaphore(_SIDE_BY_SIDE)
         rate = self.rate / min(_SIDE_BY_SIDE, max(1, len(groups)))
+        refusals = technique is Technique.CONNECT and self.plan.abilities.raw
 
         async def one(protocol: Protocol, ports: PortSet, refused: bool, targets: Sequence[ProbeTarget]) -> None:
             argv = command.probe(
@@ -128,7 +129,7 @@ class Confirmation:
                 run = await self.runner.run(f"{Purpose.CONFIRM}-{Family.of(targets[0].address)}", argv)
             for target in targets:
                 place = target.address, protocol
-                look.seen.setdefault(place, []).extend(_seen(run, place, ports, technique))
+                look.seen.setdefault(place, []).extend(_seen(run, place, ports, unread=refusals))
 
         await together(
             *(
@@ -227,16 +228,16 @@ def spread(ports: PortSet, most: int) -> PortSet:
     return PortSet.of(*(members[number * (len(members) - 1) // (most - 1)] for number in range(most)))
 
 
-def _seen(run: Run, place: Place, ports: PortSet, technique: Technique) -> Iterator[Seen]:
+def _seen(run: Run, place: Place, ports: PortSet, *, unread: bool) -> Iterator[Seen]:
     """What the run saw of the ports.
 
-    A connect scan cannot tell a refusal on the way from an error of its own machine, and leaves both unread. Here the
-    other technique has been that way, so it counts as filtered.
+    A connect scan cannot tell a refusal on the way from an error of its own machine, and leaves both unread. Where the
+    other technique has been that way, what is `unread` counts as filtered.
     """
     for record in run.of(place[0]):
         for one in record.seen:
             if one.protocol is place[1] and (mine := one.ports & ports):
                 yield Seen(one.protocol, mine, one.sight)
-        for unread in record.unread if technique is Technique.CONNECT and run.unsent is None else ():
-            if unread.protocol is place[1] and (mine := unread.ports & ports):
-                yield Seen(unread.protocol, mine, Sight(PortState.FILTERED, "refused", record.at))
+        for left in record.unread if unread and run.unsent is None else ():
+            if left.protocol is place[1] and (mine := left.ports & ports):
+                yield Seen(left.protocol, mine, Sight(PortState.FILTERED, "refused", record.at))

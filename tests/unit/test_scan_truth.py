@@ -81,11 +81,15 @@ def declared(*addresses: Address, ports: str = "1-9", **viewpoint: object) -> Ex
 
 
 def looked(
-    transport: FakeTransport, wanted: Expectations, disputed: Mapping[tuple[Address, Protocol], PortSet] | None = None
+    transport: FakeTransport,
+    wanted: Expectations,
+    disputed: Mapping[tuple[Address, Protocol], PortSet] | None = None,
+    *,
+    raw: bool = True,
 ) -> Scan:
     events: list[Event] = []
     context = Context(lambda: NOW, random.Random(1), events.append)
-    planned = plan(wanted, SCOPE, Abilities("7.93", raw=True))
+    planned = plan(wanted, SCOPE, Abilities("7.93", raw=raw))
     scanning = scan([planned], transport=transport, context=context, disputed=lambda *_: disputed or {})
     (found,) = asyncio.run(scanning)
     return found
@@ -261,6 +265,21 @@ def test_a_refusal_on_the_way_agrees_with_filtered() -> None:
     found = looked(FakeTransport(answer), expectations(ONE, ports="5"), {(ONE, TCP): PortSet.of(5)})
 
     assert ({"5": ("filtered", 2)}, []) == (states(found), failures(found))
+
+
+def test_an_error_of_a_connect_scan_confirms_nothing_where_no_other_was_made() -> None:
+    """It may be the scanner's own machine that refuses by then; what was silent before was seen so once."""
+
+    def answer(argv: Sequence[str]) -> Said:
+        if "-p" not in argv:
+            return Said(document(argv))
+        reason = "host-unreach" if "--max-retries 2" in " ".join(argv) else "no-response"
+        silent = f'<port protocol="tcp" portid="5"><state state="filtered" reason="{reason}"/></port>'
+        return Said(document(argv, host(ONE, silent)).replace('type="syn"', 'type="connect"'))
+
+    found = looked(FakeTransport(answer), expectations(ONE, ports="5"), {(ONE, TCP): PortSet.of(5)}, raw=False)
+
+    assert ({"5": ("filtered", 1)}, []) == (states(found), failures(found))
 
 
 def test_the_pulse_asks_what_most_share_and_stays_within_its_budget() -> None:
