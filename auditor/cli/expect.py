@@ -79,6 +79,7 @@ def _rest(expected: Expectations) -> str:
     count = sum(len(e.ports) for e in blocked)
     addresses = len({e.address for e in blocked})
     return (
-        f"From {expected.viewpoint.name}, the other {count:,} endpoints of {addresses} addresses that a "
+        f"From {expected.viewpoint.name}, the other {count:,} {'endpoint' if count == 1 else 'endpoints'} of "
+        f"{addresses:,} {'address' if addresses == 1 else 'addresses'} that a "
         f"{expected.profile} audit looks at should be blocked."
     )

@@ -215,7 +215,12 @@ def _default(context: click.Context, where: str, option: click.Option, value: ob
 
 
 _COMMON = (
-    click.option("-q", "--quiet", is_flag=True, help="Only warnings, and no summary where the exit code is 0."),
+    click.option(
+        "-q",
+        "--quiet",
+        is_flag=True,
+        help="Only warnings, no summary where the exit code is 0, and of a plan no commands.",
+    ),
     click.option("-v", "--verbose", is_flag=True, help="Every step on stderr."),
     click.option(
         "--color",

@@ -82,7 +82,8 @@ class Confirmation:
         claims = list(self._claims(disputed))
         if not claims:
             return
-        self.runner.tell(f"asking again what would be a finding: {sum(len(one.asked) for one in claims)} endpoints")
+        count = sum(len(one.asked) for one in claims)
+        self.runner.tell(f"asking again what would be a finding: {count:,} {'endpoint' if count == 1 else 'endpoints'}")
         second = await self._look(claims, Technique.CONNECT)
         differing = [left for claim in claims if (left := self._differing(claim, second))]
         if not differing:

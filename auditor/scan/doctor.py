@@ -100,6 +100,5 @@ async def _sources(transport: Transport, viewpoint: Viewpoint, addresses: Collec
     if sources.failure is not None:
         return [Check(viewpoint.name, sources.failure, passed=False)]
     lost = [Check(viewpoint.name, f"{address}: {why}", passed=False) for address, why in sources.no_route]
-    return lost or [
-        Check(viewpoint.name, f"source address as declared towards {len(addresses)} addresses", passed=True)
-    ]
+    towards = f"{len(addresses):,} {'address' if len(addresses) == 1 else 'addresses'}"
+    return lost or [Check(viewpoint.name, f"source address as declared towards {towards}", passed=True)]

@@ -116,7 +116,8 @@ class _Viewpoint:
     async def scan(self) -> Scan:
         if self._plan.problem is not None:
             return self._result(self._plan.problem)
-        self._runner.tell(f"checking the source address towards {len(self._asked())} addresses")
+        count = len(self._asked())
+        self._runner.tell(f"checking the source address towards {count:,} {'address' if count == 1 else 'addresses'}")
         sources = await check_sources(self._transport, self._plan.viewpoint, self._asked())
         if sources.failure is not None:
             return self._result(sources.failure)
