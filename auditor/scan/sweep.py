@@ -55,6 +55,7 @@ class Sweeps:
     _in_vain: bool = False
     _sent: list[tuple[float, float, float]] = field(default_factory=list)  # rate, from, until
     _thin: list[tuple[Job, float, float]] = field(default_factory=list)  # sweeps of which the pulse tells too little
+    _lossy: set[tuple[int, float]] = field(default_factory=set)  # sweeps during which probes were lost
     _swept: set[Address] = field(default_factory=set)
     _told: set[tuple[Address, float]] = field(default_factory=set)
 
@@ -130,6 +131,7 @@ class Sweeps:
         self.pulse.sweeping -= set(job.addresses)
         end = time.monotonic()
         self._sent[self._sent.index((job.rate, start, inf))] = job.rate, start, end
+        self._note_losses(job, start)
         self.board.forget(job.addresses, Protocol.TCP, _PENDING)
         if run is None:
             self._end(self.pulse.behind_lost_path(job.addresses), job)
@@ -156,6 +158,16 @@ class Sweeps:
         lost = max(loss.lost, lost if spread else 0)
         away = frozenset(one for one in job.addresses if one not in gone and self.pulse.away_since(one, start))
         return _Check(missed, canaries, share, lost, frozenset(doubted - gone), away), tries
+
+    def _note_losses(self, job: Job, start: float) -> None:
+        """Write down at once that probes were lost. The beats are in no shard, and judging the sweep takes a while.
+
+        Whoever goes on with a scan that is cut short before then would take what the sweep saw as it is.
+        """
+        for one, since in (*((thin, begun) for thin, begun, _ in self._thin), (job, start)):
+            if (id(one), since) not in self._lossy and self.pulse.loss(one.addresses, since).lost:
+                self._lossy.add((id(one), since))
+                self.runner.repeat(one.addresses)
 
     async def _watched(self, job: Job) -> Run | None:
         """The run of the job; None where it was ended, since everything it was about had stopped answering."""

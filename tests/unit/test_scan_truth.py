@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
@@ -23,7 +24,7 @@ from auditor.scan.confirm import spread
 from auditor.scan.merge import Board
 from auditor.scan.nmap_records import HostRecord, Seen, Sight
 from auditor.scan.plan import Job
-from auditor.scan.pulse import Gap, Loss, Pulse, choose, of_the_path
+from auditor.scan.pulse import Beat, Gap, Loss, Pulse, choose, of_the_path
 from auditor.scan.run import Run
 from auditor.scan.sweep import Sweeps
 from tests.unit.test_scan import (
@@ -360,6 +361,31 @@ def test_silence_that_no_repeat_could_settle_is_not_trusted(away: bool) -> None:
     assert ([reason] if away else []) == [one.reason for one in board.failures()]
     assert (5 if away else 1) == len(swept)
     assert ({ONE} if away else set()) == runner.doubted
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+def test_losses_are_written_down_before_the_sweeps_are_judged(lost: int) -> None:
+    """A short sweep is judged once all are done; cut short before then, what it saw must not be taken for whole."""
+    runner, board = Deaf(), Board()
+    viewpoint = replace(expectations(ONE, TWO).viewpoint, targets=SCOPE.allow)
+    pulse = Pulse(viewpoint, SCOPE, Technique.SYN, cast(Any, runner), (board,), lambda: NOW)
+
+    async def ask(job: Job) -> Run:
+        if job.addresses == (TWO,):
+            asked, answered = Counter({TWO: 8}), Counter({TWO: 8 - lost})
+            pulse.beats.append(Beat(time.monotonic(), asked, answered, {TWO: [True] * 8}))
+        return Run(job.argv, (), (), (0.0, 0.0))
+
+    async def both() -> None:
+        sweeps = Sweeps(cast(Any, runner), board, pulse, ask)
+        for address in (ONE, TWO):
+            (job,) = plan(expectations(address), SCOPE, Abilities("7.93", raw=True)).lanes[0].jobs
+            await sweeps.sweep(job)
+
+    board.add(HostRecord(TWO, NOW, (Seen(TCP, PortSet.of(80), Sight(PortState.OPEN, "syn-ack")),)))
+    asyncio.run(both())
+
+    assert ({ONE, TWO} if lost else set()) == runner.doubted
 
 
 def test_an_entry_that_nobody_answers_in_proves_no_path() -> None:
