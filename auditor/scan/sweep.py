@@ -25,6 +25,7 @@ _SURE = 3  # lost probes, before the rate is blamed
 _USE = 0.7  # of the loss; where more is left after slowing down, that was not the reason
 _ROUNDS = 4
 _SLOWEST = 50.0  # packets a second
+_STEP = 8  # a repeat is no slower than one in so many: an nmap without processor time drops nearly all that comes back
 _CANARIES = 64  # endpoints of one address that a repeat asks once more
 _NAMED = 3
 _FLAPS = "it did not answer for a time in every repeat of the sweep: its silence tells nothing"
@@ -237,7 +238,7 @@ class Sweeps:
         if check.share <= _TOO_FAST or check.lost < _SURE or self._in_vain:
             return rate
         slower = rate
-        while slower > max(_SLOWEST, rate * (1 - check.share)):
+        while slower > max(_SLOWEST, rate * (1 - check.share), rate / _STEP):
             slower /= 2
         return slower
 
