@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby, islice
 from math import inf
 
@@ -35,7 +35,7 @@ _SHARE = 0.02  # of the viewpoint's rate
 _MISSES = 3  # times in a row without an answer, until an address is asked whether it is still there
 _LONGEST = 2.0  # seconds that the packets of one beat may take
 _OUTLIER = 0.25  # of the loss to one address; where all others lose less than this together, it is not the path's
-_OUTLIER_LOST = 2  # probes, before an address is one
+_OUTLIER_LOST = 0.3  # of the probes, and more, before an address is one: chance alone makes smaller differences
 _PATIENT_RETRIES = 5
 _PATIENT_RATE = 20.0  # packets a second
 
@@ -132,8 +132,10 @@ class Pulse:
             if any(turns):
                 self._is_there(address)
             if not turns[-1]:
-                count, gap = self._misses.get(address, (0, Gap(at, since)))
-                self._misses[address] = count + _trailing_silence(turns), gap
+                silent = _trailing_silence(turns)
+                into = (time.monotonic() - at) * (1 - silent / len(turns))  # seconds, until it fell silent
+                count, gap = self._misses.get(address, (0, Gap(at + into, since + timedelta(seconds=into))))
+                self._misses[address] = count + silent, gap
         # One that refuses may only have come to its limit under the sweep's load.
         missed = [one for one in self._misses if not self.gone(one) and not self.only_refuses(one)]
         suspects = [one for one in missed if one in beat.turns and self._misses[one][0] >= _MISSES]
@@ -265,7 +267,7 @@ def of_the_path(losses: Iterable[Loss]) -> Loss:
     worst_last = sorted(losses, key=lambda loss: loss.share)
     while len(worst_last) > 1:
         rest, worst = _sum(worst_last[:-1]), worst_last[-1]
-        if worst.lost < _OUTLIER_LOST or rest.share > worst.share * _OUTLIER:
+        if worst.share < _OUTLIER_LOST or rest.share > worst.share * _OUTLIER:
             break
         worst_last.pop()
     return _sum(worst_last)

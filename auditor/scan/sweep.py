@@ -223,7 +223,9 @@ class Sweeps:
                 "the scanner looks banned there, or the host crashed; lower the rate to it, or have the scanner "
                 "let through"
             )
-        message = f"{what} at {gap.since:%H:%M:%S} UTC after about {self._probes(gap):,} probes: {so}"
+        sent = self._probes(gap)
+        after = f" after about {sent:,} probes" if sent else ""
+        message = f"{what} at {gap.since:%H:%M:%S} UTC{after}: {so}"
         self.runner.note(message)
         return message
 
