@@ -204,16 +204,15 @@ def test_a_viewpoint_without_workers_is_unverified_at_once(cluster: Cluster, inv
 def test_no_nmap_goes_on_for_an_auditor_that_has_gone(
     cluster: Cluster, inventory: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
-    """Ctrl-C ends the runs on all workers within seconds, and so does the auditor's sudden death."""
+    """Ctrl-C ends the runs on all workers, and so does the auditor's sudden death; by itself the sweep would go on."""
+    inventory.write_text(INVENTORY.replace("rate: 30000", "rate: 300"))  # a sweep of seven minutes
     running = begin(inventory, tmp_path, "-V", "internal")
     _, sweep = await_sweep(cluster.workers["in"])
     running.send_signal(number)
-    began = time.monotonic()
     code = running.wait(timeout=PATIENCE)
     running.communicate()
 
     assert is_gone(sweep)
-    assert time.monotonic() - began < 10
     assert code == (130 if number is signal.SIGINT else -number)
 
 
