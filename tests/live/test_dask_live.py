@@ -201,12 +201,11 @@ def test_a_viewpoint_without_workers_is_unverified_at_once(cluster: Cluster, inv
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_no_nmap_goes_on_for_an_auditor_that_has_gone(
-    cluster: Cluster, inventory: Path, tmp_path: Path, number: signal.Signals
-) -> None:
+def test_no_nmap_goes_on_for_an_auditor_that_has_gone(cluster: Cluster, tmp_path: Path, number: signal.Signals) -> None:
     """Ctrl-C ends the runs on all workers, and so does the auditor's sudden death; by itself the sweep would go on."""
-    inventory.write_text(INVENTORY.replace("rate: 30000", "rate: 300"))  # a sweep of seven minutes
-    running = begin(inventory, tmp_path, "-V", "internal")
+    slow = tmp_path / "slow.yaml"
+    slow.write_text(INVENTORY.replace("rate: 30000", "rate: 300"), encoding="utf-8")  # a sweep of seven minutes
+    running = begin(slow, tmp_path, "-V", "internal")
     _, sweep = await_sweep(cluster.workers["in"])
     running.send_signal(number)
     code = running.wait(timeout=PATIENCE)
