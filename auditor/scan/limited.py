@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from auditor.addresses import ProbeTarget, by_address, probe_target
 from auditor.model.ports import PortSet
-from auditor.model.words import Address, Boundary, Family, PortState, Protocol
+from auditor.model.words import Address, Basis, Boundary, Family, PortState, Protocol
 from auditor.scan import command
 from auditor.scan.confirm import spread
 from auditor.scan.merge import Board
@@ -32,7 +32,7 @@ class Limited:
     rate: float
 
     async def check(self, addresses: Collection[Address]) -> None:
-        """Ask some silent ports slowly. Where refusals are limited, and make a difference, no silence is trusted."""
+        """Ask some silent ports slowly. Where refusals are limited, and that matters, no sweep's silence is trusted."""
         groups: dict[tuple[int, PortSet], list[ProbeTarget]] = {}
         for address in sorted(addresses, key=by_address):
             silent = self.board.silence(address, Protocol.TCP)
@@ -77,4 +77,13 @@ class Limited:
         self.runner.note(told)
         if self.plan.viewpoint.boundary is Boundary.FILTERED:
             reason = f"{told}, so closed and filtered look the same there"
-            self.board.distrust_silence(address, reason, (Protocol.TCP,))
+            swept = self.board.silence(address, Protocol.TCP) - self._declared(address)
+            self.board.take_out(address, Protocol.TCP, swept, reason)
+
+    def _declared(self, address: Address) -> PortSet:
+        """What was asked at leisure, before any sweep: it got its refusal if there was one."""
+        return PortSet.union(
+            one.ports
+            for one in self.plan.expectations.expectations
+            if (one.address, one.protocol) == (address, Protocol.TCP) and one.basis is not Basis.UNDECLARED
+        )
