@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.commands import AS_FROM_A_SHELL
+
 AUDITOR = Path(sys.executable).with_name("auditor")
 _LONGEST = 400  # seconds until an audit counts as hanging
 
@@ -38,7 +40,7 @@ def start(
     inventory: Path, out: Path, *options: str, prefix: Sequence[str] = (), env: Mapping[str, str] | None = None
 ) -> subprocess.Popen[str]:
     """Begin `auditor audit INVENTORY`."""
-    argv = [*prefix, str(AUDITOR), "audit", str(inventory), "-o", str(out), *options]
+    argv = [*AS_FROM_A_SHELL, *prefix, str(AUDITOR), "audit", str(inventory), "-o", str(out), *options]
     return subprocess.Popen(
         argv,
         stdin=subprocess.DEVNULL,

@@ -6,7 +6,7 @@ import re
 from datetime import date
 from ipaddress import ip_address
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 
 import pytest
 
@@ -403,8 +403,8 @@ def test_a_long_from_is_no_trouble(tmp_path: Path) -> None:
     path.write_text(text, encoding="utf-8")
     loaded = load_with_places(path)
 
-    start = perf_counter()
+    start = process_time()
     actual = lint(*loaded, TODAY)
 
     assert [one for one in actual if one.rule == "shadowed-range"] == []
-    assert perf_counter() - start < 5
+    assert process_time() - start < 5
