@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from itertools import accumulate, chain, islice, zip_longest
+from itertools import accumulate, islice
 
 from auditor.addresses import ProbeTarget, contains, probe_target
 from auditor.model.expectation import Expectations, HostLimits
@@ -199,7 +199,7 @@ class Plan:
 def plan(expectations: Expectations, scope: Scope, abilities: Abilities) -> Plan:
     """What to send for these expectations. Raises OutOfScopeError where one is about an address outside the scope."""
     coverage = expectations.coverage()
-    tcp = _by_turns(expectations, coverage)
+    tcp = _least_first(expectations, coverage)
     udp = {address: ports for (address, protocol), ports in coverage.items() if protocol is Protocol.UDP}
     refused = () if abilities.raw else tuple(_refuse(udp))
     if not abilities.raw:
@@ -223,20 +223,17 @@ def plan(expectations: Expectations, scope: Scope, abilities: Abilities) -> Plan
     )
 
 
-def _by_turns(expectations: Expectations, coverage: Coverage) -> dict[Address, PortSet]:
-    """TCP ports to sweep: the address with most declared ports, the one with fewest, the next of either kind, ….
+def _least_first(expectations: Expectations, coverage: Coverage) -> dict[Address, PortSet]:
+    """TCP ports to sweep, the addresses with fewest declared ports first.
 
-    More is found where more is declared, and while others are swept there is time to ask what it is. But hosts that
-    reply to everything keep nmap busier than silent ones, and side by side they are more than it can follow.
+    Hosts that reply to everything keep nmap busier than silent ones. They come when the version probes of what is
+    declared, which start all at once, no longer take its processor time: it loses replies that it is too late for.
     """
     declared = Counter(
         one.address for one in expectations.expectations if one.protocol is Protocol.TCP and one.basis not in NOWHERE
     )
     tcp = {address: ports for (address, protocol), ports in coverage.items() if protocol is Protocol.TCP}
-    most = sorted(tcp, key=lambda address: -declared[address])
-    half = (len(most) + 1) // 2
-    turns = chain.from_iterable(zip_longest(most[:half], most[: half - 1 : -1]))
-    return {address: tcp[address] for address in turns if address is not None}
+    return {address: tcp[address] for address in sorted(tcp, key=lambda address: declared[address])}
 
 
 def _refuse(udp: Mapping[Address, PortSet]) -> Iterator[Failure]:
