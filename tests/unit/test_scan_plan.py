@@ -75,7 +75,7 @@ def test_declared_ports_first_then_the_sweep_then_udp_beside_it() -> None:
 
     assert {
         ("declared", "tcp", "22,80", (ONE,)),
-        ("sweep", "tcp", "1-65535", (ONE, TWO)),
+        ("sweep", "tcp", "1-65535", (TWO, ONE)),
         ("sweep", "tcp", "1-65535", (SIX,)),
         ("udp", "udp", "53", (ONE,)),
     } == asked(found)
