@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -12,7 +13,7 @@ from pathlib import Path
 AUDITOR = Path(sys.executable).with_name("auditor")
 CASES = Path(__file__).parent / "cases"
 # What a background job or nohup around the tests has set to be ignored, the auditor would respect.
-AS_FROM_A_SHELL = ("env", "--default-signal=INT", "--default-signal=HUP")
+AS_FROM_A_SHELL = (shutil.which("env") or "/usr/bin/env", "--default-signal=INT", "--default-signal=HUP")
 PATIENCE = 30.0  # seconds until a command that hangs is a failed test
 
 # Tells its version, notes how else it was started, and then does what BEHAVIOUR says.
