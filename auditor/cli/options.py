@@ -63,28 +63,23 @@ deny = click.option(
 discover = click.option(
     "--discover", is_flag=True, help="Search the targets for live addresses that no host declares, and audit those too."
 )
-reports_dir = click.option(
-    "-o",
-    "--output",
-    "reports",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("reports"),
-    show_default=True,
-    metavar="DIR",
-    help="Folder that gets a folder for this run.",
-)
 
 
-past_reports = click.option(
-    "-o",
-    "--output",
-    "reports",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("reports"),
-    show_default=True,
-    metavar="DIR",
-    help="Folder of the reports, which knows what was swept last.",
-)
+def _reports(text: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    return click.option(
+        "-o",
+        "--output",
+        "reports",
+        type=click.Path(file_okay=False, path_type=Path),
+        default=Path("reports"),
+        show_default=True,
+        metavar="DIR",
+        help=text,
+    )
+
+
+reports_dir = _reports("Folder that gets a folder for this run.")
+past_reports = _reports("Folder of the reports, which knows what was swept last.")
 _ENGINE = (
     click.option(
         "--engine",

@@ -10,11 +10,11 @@ from auditor.addresses import any_in, contains
 from auditor.model.inventory import Viewpoint
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, Family, PortState, Protocol
+from auditor.scan import command
 from auditor.scan.merge import Board
 
 GONE = "the address, or its network, answered during the scan and no longer at its end: silence there tells nothing"
 _REFUSED = 4  # addresses of one path that only a firewall has answered for
-_CHUNK = 512  # addresses in one nmap run: keeps argument lists short
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +57,8 @@ def to_ask(
     for address, ports in _refused(boards, rest, viewpoint).items():
         groups.setdefault((Family.of(address), Protocol.TCP, ports, True), []).append(address)
     for (_, protocol, ports, on_the_way), members in groups.items():
-        for start in range(0, len(members), _CHUNK):
-            yield Question(protocol, ports, tuple(members[start : start + _CHUNK]), on_the_way)
+        for chunk in command.chunks(members):
+            yield Question(protocol, ports, chunk, on_the_way)
 
 
 def lost(

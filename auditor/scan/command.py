@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import ip_address
+from itertools import islice
+from typing import TypeVar
 
 from auditor.addresses import ProbeNetwork, ProbeTarget
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, Family, Protocol, Technique
+
+T = TypeVar("T")
+
+TARGETS = 512  # addresses in one nmap run: keeps argument lists short
 
 # For one endpoint: most are recognised in 6 to 12, redis on an odd port in 26, and one that says nothing costs 120.
 VERSION_SECONDS = 45
@@ -20,6 +26,13 @@ CONVERSATION = 200
 # nmap's scripts that ask all neighbours at once by ff02::1; the last one waits 10 seconds unless told otherwise.
 MULTICAST = ("targets-ipv6-multicast-echo", "targets-ipv6-multicast-invalid-dst", "targets-ipv6-multicast-mld")
 INTERFACE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}")
+
+
+def chunks(items: Iterable[T], size: int = TARGETS) -> Iterator[tuple[T, ...]]:
+    """The items in groups of so many."""
+    rest = iter(items)
+    while chunk := tuple(islice(rest, size)):
+        yield chunk
 
 
 def probe(

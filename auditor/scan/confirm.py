@@ -26,7 +26,6 @@ Place = tuple[Address, Protocol]
 Disputed = Mapping[Place, PortSet]
 
 _SIDE_BY_SIDE = 4
-_CHUNK = 512  # addresses in one nmap run
 # Ports of one address that are asked one by one. Of more than that, a sample stands for all: no host has so many open.
 _MANY = {PortState.OPEN: 200, PortState.CLOSED: 100, PortState.FILTERED: 200, PortState.OPEN_FILTERED: 200}
 _SAMPLE = 50
@@ -134,9 +133,9 @@ class Confirmation:
 
         await together(
             *(
-                one(protocol, ports, refused, targets[start : start + _CHUNK])
+                one(protocol, ports, refused, chunk)
                 for (protocol, _, ports, refused), targets in groups.items()
-                for start in range(0, len(targets), _CHUNK)
+                for chunk in command.chunks(targets)
             )
         )
         return look

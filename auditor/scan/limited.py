@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from auditor.addresses import ProbeTarget, by_address, probe_target
@@ -19,7 +19,6 @@ from auditor.scan.together import together
 _SAMPLE = 10  # silent ports of one host
 _PER_HOST = 20  # packets a second to each
 _SIDE_BY_SIDE = 4
-_CHUNK = 512  # addresses in one nmap run
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,7 @@ class Limited:
                 groups.setdefault((address.version, spread(silent, _SAMPLE)), []).append(target)
         gate = asyncio.Semaphore(_SIDE_BY_SIDE)
 
-        async def ask(ports: PortSet, targets: list[ProbeTarget]) -> None:
+        async def ask(ports: PortSet, targets: Sequence[ProbeTarget]) -> None:
             rate = min(self.rate / _SIDE_BY_SIDE, float(_PER_HOST * len(targets)))
             technique = self.plan.abilities.technique
             argv = command.probe(technique, Protocol.TCP, ports, targets, rate=rate, retries=1)
@@ -55,11 +54,7 @@ class Limited:
                 self._judge(target.address, len(ports), asked)
 
         await together(
-            *(
-                ask(ports, targets[start : start + _CHUNK])
-                for (_, ports), targets in groups.items()
-                for start in range(0, len(targets), _CHUNK)
-            )
+            *(ask(ports, chunk) for (_, ports), targets in groups.items() for chunk in command.chunks(targets))
         )
 
     def _judge(self, address: Address, number: int, asked: Board) -> None:

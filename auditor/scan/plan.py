@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from itertools import accumulate, islice
+from itertools import accumulate
 
 from auditor.addresses import ProbeTarget, contains, probe_target
 from auditor.model.expectation import Expectations, HostLimits
@@ -20,7 +20,6 @@ from auditor.scan import command
 from auditor.scan.abilities import Abilities
 from auditor.scan.pace import PROCESSES, rate_to
 
-_CHUNK = 512  # addresses in one nmap run: keeps argument lists short
 _DECLARED_SIDE_BY_SIDE = 8
 _UDP_SIDE_BY_SIDE = 4
 _SWEEPS_SIDE_BY_SIDE = 4
@@ -264,7 +263,7 @@ class _Draft:
         together = (
             Job(purpose, protocol, ports, chunk, self.technique, rate)
             for (_, ports), targets in groups.items()
-            for chunk in _chunks(targets)
+            for chunk in command.chunks(targets)
         )
         return (*together, *alone)
 
@@ -284,12 +283,6 @@ class _Draft:
         together = max(1, sum(taken <= rate for taken in sums))
         slow = (replace(job, rate=min(rate, job.host_rate or rate)) for job in jobs)
         return Lane(tuple(slow), together), sums[together - 1] if sums else 0.0
-
-
-def _chunks(targets: Iterable[ProbeTarget], size: int = _CHUNK) -> Iterator[tuple[ProbeTarget, ...]]:
-    rest = iter(targets)
-    while chunk := tuple(islice(rest, size)):
-        yield chunk
 
 
 def _first(draft: _Draft, expectations: Expectations, coverage: Coverage, rate: float, *, raw: bool) -> Lane:
@@ -343,7 +336,7 @@ def _shards(jobs: Iterable[Job], rate: float, seconds: float = _SHARD_SECONDS) -
     return [
         replace(job, targets=targets)
         for job in jobs
-        for targets in _chunks(job.targets, max(1, int(seconds * rate / (len(job.ports) * _TRIES[job.purpose]))))
+        for targets in command.chunks(job.targets, max(1, int(seconds * rate / (len(job.ports) * _TRIES[job.purpose]))))
     ]
 
 

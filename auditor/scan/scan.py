@@ -176,8 +176,8 @@ class _Viewpoint:
         """Have the kernel look for silent neighbours until it finds no more; note those that it does not find."""
         absent, fruitless = list(neighbours), 0
         while absent and fruitless < _FRUITLESS:
-            for start in range(0, len(absent), _PINGED):
-                targets = [probe_target(address, self._plan.scope) for address in absent[start : start + _PINGED]]
+            for chunk in command.chunks(absent, _PINGED):
+                targets = [probe_target(address, self._plan.scope) for address in chunk]
                 rate = self._plan.viewpoint.rate
                 argv = command.probe(self._technique, Protocol.TCP, _ANY_PORT, targets, rate=rate, retries=0)
                 await self._runner.run(f"{Purpose.NEIGHBOURS}-{Family.IPV4}", argv)
@@ -288,8 +288,8 @@ class _Viewpoint:
         return command.probe(self._technique, one.protocol, one.ports, targets, rate=rate)
 
     async def _ping(self, addresses: Sequence[Address], *, link: bool) -> None:
-        for start in range(0, len(addresses), _PINGED):
-            targets = [probe_target(address, self._plan.scope) for address in addresses[start : start + _PINGED]]
+        for chunk in command.chunks(addresses, _PINGED):
+            targets = [probe_target(address, self._plan.scope) for address in chunk]
             rate = self._plan.viewpoint.rate * _LATE_SHARE
             argv = command.ping(self._technique, targets, link=link, rate=rate)
             run = await self._runner.run(f"{Purpose.LIVENESS}-{Family.of(targets[0].address)}", argv)

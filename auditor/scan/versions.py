@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from auditor.addresses import ProbeTarget, probe_target
@@ -110,18 +110,21 @@ def version_jobs(
         target = probe_target(address, scope)
         for port in single - already:
             alike.setdefault((address.version, protocol, port, port in PRINTER_PORTS), []).append(target)
-        crowds += [VersionJob(protocol, ports, (target,), technique) for ports in _sliced(crowd - already, _PORTS)]
+        crowds += [
+            VersionJob(protocol, PortSet.of(*ports), (target,), technique)
+            for ports in command.chunks(crowd - already, _PORTS)
+        ]
         if protocol is Protocol.UDP and (ports := _reticent(board, wanted, address, covered) - already):
             quiet.setdefault((address.version, ports), []).append(target)
     jobs = [
-        VersionJob(protocol, PortSet.of(port), tuple(targets[start : start + most]), technique, printer)
+        VersionJob(protocol, PortSet.of(port), chunk, technique, printer)
         for (_, protocol, port, printer), targets in alike.items()
-        for start in range(0, len(targets), most)
+        for chunk in command.chunks(targets, most)
     ]
     asked = [
-        VersionJob(Protocol.UDP, ports, tuple(targets[start : start + most]), technique, own=True)
+        VersionJob(Protocol.UDP, ports, chunk, technique, own=True)
         for (_, ports), targets in quiet.items()
-        for start in range(0, len(targets), most)
+        for chunk in command.chunks(targets, most)
     ]
     return (*jobs, *crowds, *asked)
 
@@ -148,9 +151,3 @@ def _chosen(
         return safe, PortSet()
     rest = safe - named
     return safe & named, rest if full else rest & usual_ports(protocol)
-
-
-def _sliced(ports: PortSet, size: int) -> Iterator[PortSet]:
-    members = list(ports)
-    for start in range(0, len(members), size):
-        yield PortSet.of(*members[start : start + size])

@@ -56,7 +56,7 @@ async def connected(
                 async with asyncio.timeout(patience + 1):
                     security = _security(cluster)
                     await _knock(cluster.scheduler, security)
-                    client: Any = Client(  # type: ignore[no-untyped-call]
+                    client: Any = Client(
                         cluster.scheduler, asynchronous=True, set_as_default=False, timeout=patience, security=security
                     )
                     leaving.push_async_callback(_close, client)
@@ -285,7 +285,7 @@ async def _close(client: Any) -> None:
 async def _knock(scheduler: str, security: Security) -> None:
     """Connect once by ourselves: dask tries again and again, and then does not say why."""
     host, _, port = scheduler.partition("://")[2].rpartition(":")
-    context = security.get_connection_args("client")["ssl_context"]  # type: ignore[no-untyped-call]
+    context = security.get_connection_args("client")["ssl_context"]
     _, writer = await asyncio.open_connection(host.strip("[]"), int(port), ssl=context)
     writer.close()
     with suppress(OSError):
@@ -294,13 +294,13 @@ async def _knock(scheduler: str, security: Security) -> None:
 
 def _security(cluster: Cluster) -> Security:
     if cluster.tls is None:
-        return Security()  # type: ignore[no-untyped-call]
+        return Security()
     files = {
         "tls_ca_file": str(cluster.tls.ca),
         "tls_client_cert": str(cluster.tls.certificate),
         "tls_client_key": str(cluster.tls.key),
     }
-    return Security(require_encryption=True, **files)  # type: ignore[no-untyped-call]
+    return Security(require_encryption=True, **files)
 
 
 def _unreachable(cluster: Cluster, error: Exception) -> str:

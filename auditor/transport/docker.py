@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from auditor.model.inventory import DockerVia
-from auditor.transport.local import package
-from auditor.transport.said import last_line
-from auditor.transport.watch import Pulse, script
+from auditor.transport.local import not_in
+from auditor.transport.said import last_line, meaning
+from auditor.transport.watch import Lifeline, script
 
 _RAW = ("--cap-add", "NET_RAW", "--cap-add", "NET_ADMIN")
 
@@ -16,13 +16,13 @@ _RAW = ("--cap-add", "NET_RAW", "--cap-add", "NET_ADMIN")
 class Docker:
     """The `docker` commands for one container. Keeps nothing open."""
 
-    def __init__(self, via: DockerVia, pulse: Pulse) -> None:
+    def __init__(self, via: DockerVia, lifeline: Lifeline) -> None:
         self._via = via
-        self._pulse = pulse
+        self._lifeline = lifeline
 
     @asynccontextmanager
     async def client(self) -> AsyncIterator[list[str]]:
-        yield [*prefix(self._via, "--interactive"), "sh", "-c", script(self._pulse)]
+        yield [*prefix(self._via, "--interactive"), "sh", "-c", script(self._lifeline)]
 
     async def close(self) -> None:
         """Nothing to close."""
@@ -42,9 +42,8 @@ class Docker:
             '"sh": executable file not found': f"there is no `sh` in {via.image or via.container}; set `image` to one "
             "that has it, nmap and iproute2",
         }
-        for words, meaning in known.items():
-            if words in stderr:
-                return f"docker: {meaning}"
+        if means := meaning(stderr, known):
+            return f"docker: {means}"
         return (
             f"docker: no command can be run in {via.container} (exit status {returncode}): {said or 'it says nothing'}"
         )
@@ -53,9 +52,7 @@ class Docker:
         return f"the connection to the container {self._via.container} was lost{': ' if why else ''}{why}"
 
     def not_installed(self, program: str) -> str:
-        where = self._via.image or self._via.container
-        other = "" if self._via.image else ", or set `image` to one that has it"
-        return f"`{program}` is not in {where}; add the package {package(program)} to it{other}"
+        return not_in(self._via.image or self._via.container, program, chosen=self._via.image is not None)
 
 
 def prefix(via: DockerVia, *options: str) -> list[str]:

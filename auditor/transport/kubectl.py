@@ -13,10 +13,10 @@ from dataclasses import replace
 
 from auditor.errors import TransportError
 from auditor.model.inventory import KubectlVia
-from auditor.transport.local import package
+from auditor.transport.local import not_in
 from auditor.transport.process import start
-from auditor.transport.said import last_line
-from auditor.transport.watch import Pulse, Watched, script
+from auditor.transport.said import last_line, meaning
+from auditor.transport.watch import Lifeline, Watched, script
 
 _FOREVER = ("sleep", "2147483647")
 
@@ -24,9 +24,9 @@ _FOREVER = ("sleep", "2147483647")
 class Kubectl:
     """The `kubectl` commands for one pod. `new_name` gives a name that the pod has no container of."""
 
-    def __init__(self, via: KubectlVia, pulse: Pulse, new_name: Callable[[], str]) -> None:
+    def __init__(self, via: KubectlVia, lifeline: Lifeline, new_name: Callable[[], str]) -> None:
         self._via = via
-        self._pulse = pulse
+        self._lifeline = lifeline
         self._new_name = new_name
         self._opening = asyncio.Lock()
         self._container: Watched | None = None
@@ -39,7 +39,7 @@ class Kubectl:
         if self._via.image is not None:
             async with self._opening:
                 await self._open()
-        yield [*prefix(self._inside, "--stdin"), "sh", "-c", script(self._pulse)]
+        yield [*prefix(self._inside, "--stdin"), "sh", "-c", script(self._lifeline)]
 
     async def close(self) -> None:
         if self._container is not None:
@@ -62,9 +62,8 @@ class Kubectl:
             '"sh": executable file not found': f"there is no `sh` in {via.image or 'it'}; set `image` to one that has "
             "it, nmap and iproute2",
         }
-        for words, meaning in known.items():
-            if words in stderr:
-                return f"kubectl: {meaning}: {said}"
+        if means := meaning(stderr, known):
+            return f"kubectl: {means}: {said}"
         return f"kubectl: no command can be run in {via.pod} (exit status {returncode}): {said or 'it says nothing'}"
 
     def lost(self, why: str) -> str:
@@ -72,8 +71,7 @@ class Kubectl:
 
     def not_installed(self, program: str) -> str:
         where = self._via.image or f"the pod {self._via.pod}"
-        other = "" if self._via.image else ", or set `image` to one that has it"
-        return f"`{program}` is not in {where}; add the package {package(program)} to it{other}"
+        return not_in(where, program, chosen=self._via.image is not None)
 
     async def _open(self) -> None:
         """Start the ephemeral container, once."""
@@ -82,9 +80,9 @@ class Kubectl:
         if self._container is not None and not self._container.ended:
             return
         name = self._new_name()
-        command = [*_debug(self._via, name, "--quiet", "--stdin"), "sh", "-c", script(self._pulse)]
+        command = [*_debug(self._via, name, "--quiet", "--stdin"), "sh", "-c", script(self._lifeline)]
         try:
-            self._container = Watched(await start(command, fed=True), _FOREVER, self, self._pulse)
+            self._container = Watched(await start(command, fed=True), _FOREVER, self, self._lifeline)
             await self._container.started()
         except FileNotFoundError as error:
             self._failed = TransportError("`kubectl` is not installed on this machine; install it")

@@ -13,6 +13,12 @@ def not_installed(program: str, via: LocalVia | NetnsVia) -> str:
     return f"`{program}` is not installed there ({via}); install the package {package(program)}"
 
 
+def not_in(where: str, program: str, *, chosen: bool) -> str:
+    """The same of a container; `chosen` is whether it is of an image that the inventory names."""
+    other = "" if chosen else ", or set `image` to one that has it"
+    return f"`{program}` is not in {where}; add the package {package(program)} to it{other}"
+
+
 def package(program: str) -> str:
     """Debian's name of the package that has it."""
     return {"ip": "iproute2", "ssh": "openssh-client", "docker": "docker.io"}.get(program, program)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 _LONGEST = 200  # characters
 
 
@@ -12,6 +14,11 @@ def last_error(text: str) -> str:
     """The last line if a client program seems to say it; the command's own warnings stand there too."""
     line = last_line(text)
     return line if line.lower().startswith(_ERROR) else ""
+
+
+def meaning(text: str, known: Mapping[str, str]) -> str | None:
+    """What it means, by the first of the known words that are in the text."""
+    return next((means for words, means in known.items() if words in text), None)
 
 
 def last_line(text: str) -> str:

@@ -20,8 +20,8 @@ from auditor.errors import TransportError
 from auditor.model.inventory import SshVia
 from auditor.transport.local import package
 from auditor.transport.process import Running, start
-from auditor.transport.said import last_error, last_line
-from auditor.transport.watch import Pulse, script
+from auditor.transport.said import last_error, last_line, meaning
+from auditor.transport.watch import Lifeline, script
 
 _SSH_FAILED = 255  # its own exit status for that (ssh(1))
 _SESSIONS = 8  # in one connection; sshd allows 10 (sshd_config(5), MaxSessions)
@@ -36,9 +36,9 @@ _LONGEST_SOCKET = 60  # characters of its folder; all of it fits 108, and OpenSS
 class Ssh:
     """The connections to one machine."""
 
-    def __init__(self, via: SshVia, pulse: Pulse) -> None:
+    def __init__(self, via: SshVia, lifeline: Lifeline) -> None:
         self._via = via
-        self._pulse = pulse
+        self._lifeline = lifeline
         self._connections: list[_Connection] = []
         self._choosing = asyncio.Lock()
         self._freed = asyncio.Event()
@@ -54,7 +54,7 @@ class Ssh:
         connection = await self._free()
         try:
             become = ["sudo", "-n", "--"] if self._via.sudo else []
-            there = shlex.join([*become, "sh", "-c", script(self._pulse)])
+            there = shlex.join([*become, "sh", "-c", script(self._lifeline)])
             yield [*self._ssh(connection.socket), "--", self._via.host, there]
         finally:
             connection.sessions -= 1
@@ -156,8 +156,8 @@ class Ssh:
         options = {
             "BatchMode": "yes",  # nobody is there to answer
             "ConnectTimeout": _CONNECT,
-            "ServerAliveInterval": self._pulse.every,
-            "ServerAliveCountMax": max(1, self._pulse.patience // self._pulse.every - 1),
+            "ServerAliveInterval": self._lifeline.every,
+            "ServerAliveCountMax": max(1, self._lifeline.patience // self._lifeline.every - 1),
             "ControlPersist": "no",  # else it would outlive us
             "RemoteCommand": "none",
             "PermitLocalCommand": "no",
@@ -211,9 +211,8 @@ def _known(via: SshVia, stderr: str) -> str | None:
         "Bad owner or permissions": "OpenSSH does not trust its configuration; correct its owner and mode",
     }
     said = last_line(stderr)
-    for words, meaning in known.items():
-        if words in stderr:
-            return f"ssh: {meaning}{_colon(said)}"
+    if means := meaning(stderr, known):
+        return f"ssh: {means}{_colon(said)}"
     if any(words in stderr for words in ("timed out", "No route to host", "Network is unreachable")):
         return f"ssh: {host} cannot be reached; check the way to it and the firewalls on that{_colon(said)}"
     return None

@@ -17,7 +17,7 @@ from auditor.transport.kubectl import Kubectl
 from auditor.transport.local import package
 from auditor.transport.process import Running, start
 from auditor.transport.ssh import Ssh
-from auditor.transport.watch import Pulse, Watched, Words
+from auditor.transport.watch import Lifeline, Watched, Words
 
 
 class _Far(Words, Protocol):
@@ -37,9 +37,9 @@ class SystemTransport:
     """
 
     def __init__(
-        self, pulse: Pulse | None = None, new_name: Callable[[], str] = lambda: f"auditor-{secrets.token_hex(4)}"
+        self, lifeline: Lifeline | None = None, new_name: Callable[[], str] = lambda: f"auditor-{secrets.token_hex(4)}"
     ) -> None:
-        self._pulse = pulse or Pulse()
+        self._lifeline = lifeline or Lifeline()
         self._new_name = new_name
         self._far: dict[Via, _Far] = {}
 
@@ -78,17 +78,17 @@ class SystemTransport:
     def _way(self, via: SshVia | DockerVia | KubectlVia) -> _Far:
         match via:
             case SshVia():
-                return Ssh(via, self._pulse)
+                return Ssh(via, self._lifeline)
             case DockerVia():
-                return Docker(via, self._pulse)
+                return Docker(via, self._lifeline)
             case KubectlVia():
-                return Kubectl(via, self._pulse, self._new_name)
+                return Kubectl(via, self._lifeline, self._new_name)
             case _:
                 assert_never(via)
 
     async def _there(self, far: _Far, client: Sequence[str], argv: Sequence[str]) -> Running:
         try:
-            return Watched(await start(client, fed=True), argv, far, self._pulse)
+            return Watched(await start(client, fed=True), argv, far, self._lifeline)
         except FileNotFoundError as error:
             message = f"`{client[0]}` is not installed on this machine; install the package {package(client[0])}"
             raise TransportError(message) from error

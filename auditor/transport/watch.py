@@ -33,7 +33,7 @@ _NOT_FOUND = 127  # and this one says that there is no such command
 
 
 @dataclass(frozen=True, slots=True)
-class Pulse:
+class Lifeline:
     """How often each side says that it is alive, and after how long without that it counts as gone, in seconds."""
 
     every: int = 15
@@ -50,13 +50,13 @@ class Words(Protocol):
     def not_installed(self, program: str) -> str: ...
 
 
-def script(pulse: Pulse) -> str:
+def script(lifeline: Lifeline) -> str:
     """The line for `sh -c`.
 
     No single quote, backslash or line end is in it, and a blank follows each exclamation mark: sshd gives it to the
     user's login shell, and fish and csh take those otherwise. `timeout` and `dd` belong to coreutils and to BusyBox.
     """
-    one = f'test -n "$(timeout {pulse.patience} dd bs=64 count=1 2>/dev/null)"'
+    one = f'test -n "$(timeout {lifeline.patience} dd bs=64 count=1 2>/dev/null)"'
     return "; ".join(
         (
             "PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin",
@@ -81,9 +81,11 @@ def script(pulse: Pulse) -> str:
 class Watched(Running):
     """A client program that runs `script` at the other side; the standard input of `child` is ours."""
 
-    def __init__(self, child: asyncio.subprocess.Process, argv: Sequence[str], words: Words, pulse: Pulse) -> None:
+    def __init__(
+        self, child: asyncio.subprocess.Process, argv: Sequence[str], words: Words, lifeline: Lifeline
+    ) -> None:
         self._words = words
-        self._pulse = pulse
+        self._lifeline = lifeline
         self._program = argv[0]
         self._started = False
         self._status: int | None = None
@@ -167,7 +169,7 @@ class Watched(Running):
 
     @property
     def _patience(self) -> float:
-        return self._pulse.patience if self._started else _START
+        return self._lifeline.patience if self._started else _START
 
     def _hang_up(self) -> None:
         assert self._child.stdin is not None  # noqa: S101 - asked for as a pipe; tells mypy so
@@ -179,7 +181,7 @@ class Watched(Running):
             self._child.stdin.write(f"{line}\n".encode())
             while not self._child.stdin.is_closing():
                 await self._child.stdin.drain()
-                await asyncio.sleep(self._pulse.every)
+                await asyncio.sleep(self._lifeline.every)
                 if monotonic() - self._heard > self._patience:
                     self._silent = True
                     self.signal(signal.SIGKILL)

@@ -20,7 +20,7 @@ from auditor.errors import TransportError
 from auditor.model.inventory import SshVia
 from auditor.scan import probe_abilities
 from auditor.transport import SystemTransport, capture
-from auditor.transport.watch import Pulse
+from auditor.transport.watch import Lifeline
 from tests.live.audits import AUDITOR, Audited, result, start
 
 pytestmark = pytest.mark.live
@@ -229,12 +229,12 @@ def test_why_there_is_no_way_in(via: SshVia, problem: str) -> None:
 
 def test_dropped_packets_end_the_command_at_both_sides(far: Far) -> None:
     """Nobody is told that the connection is cut; each side notices that the other one is silent."""
-    pulse = Pulse(every=1, patience=4)
+    lifeline = Lifeline(every=1, patience=4)
 
     async def cut() -> None:
         async with (
             asyncio.timeout(60),
-            SystemTransport(pulse) as transport,
+            SystemTransport(lifeline) as transport,
             transport.run(SshVia("probe"), ["sleep", "1000"]) as process,
         ):
             while not far.commands():

@@ -19,6 +19,7 @@ from auditor.model.words import ViewpointKind
 from auditor.scan import check_sources, examine, probe_abilities
 from auditor.transport import Cluster
 from tests.commands import CASES, FakeNmap, auditor
+from tests.unit.test_doctor import Said
 
 INVENTORY = str(CASES / "clean.exit0" / "inventory.yaml")
 DASK = ("--engine", "dask")
@@ -113,19 +114,6 @@ def test_dask_is_imported_only_where_it_is_asked_for(tmp_path: Path) -> None:
 def test_a_cluster_that_others_can_reach_is_warned_of(scheduler: str, exposed: bool) -> None:
     """Without TLS it is for one machine, or a network that is trusted."""
     assert exposed is Cluster(scheduler).open_to_others
-
-
-@dataclass
-class Said:
-    stdout: str
-    returncode: int = 0
-    stderr: str = ""
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        yield self.stdout.encode()
-
-    async def wait(self) -> int:
-        return self.returncode
 
 
 @dataclass

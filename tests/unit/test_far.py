@@ -18,7 +18,7 @@ from auditor.errors import TransportError
 from auditor.model.inventory import DockerVia, KubectlVia, SshVia, Via
 from auditor.scan import probe_abilities
 from auditor.transport import SystemTransport, by_hand, capture
-from auditor.transport.watch import Pulse, script
+from auditor.transport.watch import Lifeline, script
 
 WEB = DockerVia("web")
 BESIDE = DockerVia("web", "example.org/tools/nmap:7.95")
@@ -33,7 +33,7 @@ DEBUG = (
     "kubectl --namespace shop debug --quiet --stdin web-0 --container auditor-1 --target main --image tools/nmap "
     "--profile netadmin -- sh -c SCRIPT"
 )
-PULSE = Pulse(every=1, patience=3)
+LIFELINE = Lifeline(every=1, patience=3)
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def bin_(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def stub(folder: Path, *lines: str) -> None:
     """A program that knows only these command lines, and notes those that it gets."""
     program = lines[0].split()[0]
-    words = [[script(PULSE) if word == "SCRIPT" else word for word in shlex.split(line)][1:] for line in lines]
+    words = [[script(LIFELINE) if word == "SCRIPT" else word for word in shlex.split(line)][1:] for line in lines]
     source = (
         f"#!/usr/bin/env python3\nimport json, os, sys\n"
         f"known = {words!r}\n"
@@ -65,7 +65,7 @@ def failing(folder: Path, program: str, code: int, stderr: str) -> None:
 
 
 async def ran(via: Via, *commands: list[str]) -> list[tuple[int, str, str]]:
-    async with SystemTransport(PULSE, lambda: "auditor-1") as transport:
+    async with SystemTransport(LIFELINE, lambda: "auditor-1") as transport:
         said = [await capture(transport, via, argv, 30) for argv in commands]
         return [(one.returncode, one.stdout, one.stderr) for one in said]
 
@@ -97,7 +97,7 @@ def test_the_command_lines(bin_: Path, via: Via, lines: list[str], used: str) ->
 
 def test_the_line_of_shell_survives_any_login_shell() -> None:
     """fish and csh read some characters otherwise, even within single quotes."""
-    assert not set("'\\!\n") & set(script(Pulse()).replace("! ", ""))
+    assert not set("'\\!\n") & set(script(Lifeline()).replace("! ", ""))
 
 
 def test_a_signal_there_is_one_here(bin_: Path) -> None:
@@ -131,7 +131,7 @@ def test_the_command_there_ends_with_us(bin_: Path, how: str) -> None:
     (bin_ / "docker").write_text(CLIENT, encoding="utf-8")
 
     async def leave() -> int:
-        async with SystemTransport(PULSE) as transport:
+        async with SystemTransport(LIFELINE) as transport:
             async with transport.run(WEB, ["sh", "-c", "echo $$; exec sleep 60"]) as process:
                 async for chunk in process.chunks():
                     pid = int(chunk)
@@ -241,7 +241,7 @@ def test_abilities_are_those_of_the_other_side(bin_: Path, monkeypatch: pytest.M
         (bin_ / name).chmod(0o755)
 
     async def asked() -> tuple[str, bool, str | None]:
-        async with SystemTransport(PULSE) as transport:
+        async with SystemTransport(LIFELINE) as transport:
             found = await probe_abilities(transport, WEB)
             return found.nmap_version, found.raw, found.problem
 
