@@ -2,6 +2,9 @@
 
 nmap runs are tasks: each takes one place of the resource `viewpoint:NAME`, which workers advertise, and where its
 worker is lost dask runs it again on another. Short questions go to one named worker at once.
+
+What dask, tornado and the functions that run elsewhere raise has no root of its own, so `Exception` is what is caught
+around each call to the cluster, and becomes a TransportError.
 """
 
 from __future__ import annotations
