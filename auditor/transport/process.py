@@ -76,6 +76,8 @@ class Running:
                 self.signal(signal.SIGKILL)
                 await self._child.wait()
             self._reading.cancel()
+            # What it has left behind may hold its pipes open, and asyncio waits for their end to close ours.
+            self._child._transport.close()  # type: ignore[attr-defined]
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the process group."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 from contextlib import suppress
+from pathlib import Path
 from time import monotonic, sleep
 
 import pytest
@@ -114,6 +116,27 @@ def test_cancelling_ends_the_command() -> None:
 
     assert not alive(pid)
     assert monotonic() - began < 30
+
+
+def test_pipes_that_a_command_left_to_others_are_closed() -> None:
+    """Something in the background may hold its standard error open for ever, and each would cost us a descriptor."""
+
+    def pipes() -> set[str]:
+        return {str(one.readlink()) for one in Path("/proc/self/fd").iterdir() if one.is_symlink()}
+
+    async def leave() -> set[str]:
+        async with SystemTransport().run(HERE, ["sh", "-c", "setsid sleep 30 >/dev/null & echo $!"]) as process:
+            pid = int(b"".join([chunk async for chunk in process.chunks()]))
+            mine = pipes()
+        await asyncio.sleep(0.1)
+        left = mine & pipes()
+        os.kill(pid, signal.SIGKILL)
+        return left - before
+
+    before = pipes()
+    left = asyncio.run(leave())
+
+    assert set() == {one for one in left if one.startswith("pipe:")}
 
 
 def _status(pid: int) -> str:
