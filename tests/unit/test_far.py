@@ -110,7 +110,7 @@ def test_a_signal_there_is_one_here(bin_: Path) -> None:
 def alive(pid: int) -> bool:
     try:
         return ") Z " not in Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the second where it ends while it is read
         return False
 
 
