@@ -169,6 +169,11 @@ def rate(argv: Sequence[str]) -> float:
     return float(argv[argv.index("--max-rate") + 1])
 
 
+def talks(argv: Sequence[str]) -> bool:
+    """Whether one of these argument lists asks services what they are."""
+    return "-sV" in argv
+
+
 def slowed(options: Sequence[str], most: float) -> tuple[str, ...]:
     """The options with no rate above this, and one conversation at a time where there are any."""
     words = list(options)
@@ -176,7 +181,7 @@ def slowed(options: Sequence[str], most: float) -> tuple[str, ...]:
         if name in words:
             place = words.index(name) + 1
             words[place] = f"{min(most, float(words[place])):.10g}"
-    if "-sV" in words:
+    if talks(words):
         light = [] if most >= CONVERSATION or "--version-intensity" in words else ["--version-intensity", "2"]
         place = words.index("-sV") + 1
         words[place:place] = ["--max-parallelism", "1", *light]

@@ -16,6 +16,7 @@ from auditor.model.inventory import Via
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, PortState, Protocol
 from auditor.rundir import Shard
+from auditor.scan import command
 from auditor.scan.merge import SILENCE, Board, covered
 from auditor.scan.nmap_records import Heard, HostRecord, Item, Progress, Seen, Sight, Skipped, Unread, bounded
 from auditor.scan.nmap_xml import NmapXmlReader
@@ -100,6 +101,9 @@ async def run_nmap(
 ) -> Run:
     """Run nmap, copying its XML to `sink`. `progress` is told the percentage of the hosts in work, and hosts finished.
 
+    A run that talks to services gives way to those that send probes: an nmap that sweeps and is short of processor time
+    reads replies too late, and loses nearly all of them.
+
     Whatever goes wrong with the run becomes its `problem`, the end of its time too; what was finished before is kept.
     """
     started = time.monotonic()
@@ -110,7 +114,7 @@ async def run_nmap(
     problem, noted, unsent = None, "", None
     chunks = _Chunks(end)
     try:
-        async with transport.run(via, argv) as process:
+        async with transport.run(via, argv, nice=command.talks(argv)) as process:
             with sink or nullcontext() as copy:
                 async for item in _items(reader, chunks.of(process), copy):
                     match item:

@@ -34,10 +34,10 @@ class Process(Protocol):
 class Transport(Protocol):
     """Runs argument lists at a `Via`."""
 
-    def run(self, via: Via, argv: Sequence[str]) -> AbstractAsyncContextManager[Process]:
+    def run(self, via: Via, argv: Sequence[str], *, nice: bool = False) -> AbstractAsyncContextManager[Process]:
         """The command, running for as long as the context lasts; leaving it early ends the whole process group.
 
-        Raises TransportError where it cannot be started.
+        A `nice` one leaves processor time to the others (nice(1)). Raises TransportError where it cannot be started.
         """
         ...
 

@@ -147,16 +147,16 @@ class ClusterTransport:
         )
 
     @asynccontextmanager
-    async def run(self, via: Via, argv: Sequence[str]) -> AsyncIterator[Process]:
+    async def run(self, via: Via, argv: Sequence[str], *, nice: bool = False) -> AsyncIterator[Process]:
         """See `Transport.run`. On workers, the output comes when the command has ended."""
         match via:
             case WorkerVia():
                 yield _Process(via, lambda: self._ask(via.worker, worker.ask, list(argv), _ANSWERING))
             case ClusterVia():
-                async with self._shard(via, argv) as process:
+                async with self._shard(via, argv, nice=nice) as process:
                     yield process
             case _:
-                async with SystemTransport() as system, system.run(via, argv) as process:
+                async with SystemTransport() as system, system.run(via, argv, nice=nice) as process:
                     yield process
 
     async def _ask(self, address: str, function: Callable[..., Any], *arguments: object) -> Any:
@@ -174,7 +174,7 @@ class ClusterTransport:
         return answer
 
     @asynccontextmanager
-    async def _shard(self, via: ClusterVia, argv: Sequence[str]) -> AsyncIterator[Process]:
+    async def _shard(self, via: ClusterVia, argv: Sequence[str], *, nice: bool) -> AsyncIterator[Process]:
         """A command as a task of the cluster, which is called off where it has not ended by then."""
         if not via.workers:
             raise TransportError(self._nobody.get(via.viewpoint) or self._how_to_start(via.viewpoint))
@@ -184,6 +184,7 @@ class ClusterTransport:
             worker.shard,
             list(argv),
             key,
+            nice,
             key=key,
             pure=False,
             workers=list(via.workers),

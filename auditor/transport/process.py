@@ -14,9 +14,10 @@ _STDERR_BYTES = 256 * 1024  # nmap says once, early on, that it could not send; 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _LIBC = ctypes.CDLL(None)
 _GRACE = 2.0  # seconds between TERM and KILL
+NICENESS = 10  # of nice commands: about a tenth of the processor time of any other (sched(7)), so they get on too
 
 
-async def start(command: Sequence[str], *, fed: bool = False) -> asyncio.subprocess.Process:
+async def start(command: Sequence[str], *, fed: bool = False, nice: bool = False) -> asyncio.subprocess.Process:
     """Start it in a session of its own, in the C locale, and have it end with us. Raises OSError.
 
     Only where it is to be `fed` has it a standard input.
@@ -28,7 +29,7 @@ async def start(command: Sequence[str], *, fed: bool = False) -> asyncio.subproc
         stderr=asyncio.subprocess.PIPE,
         start_new_session=True,  # Ctrl-C goes to us alone; nmap never reads keys
         env={**os.environ, "LC_ALL": "C"},
-        preexec_fn=_die_with(os.getpid()),
+        preexec_fn=_before_exec(os.getpid(), nice=nice),
     )
 
 
@@ -95,10 +96,15 @@ class Running:
             self._hear(chunk)
 
 
-def _die_with(parent: int) -> Callable[[], None]:
-    """Have the kernel end the child where we are killed outright (prctl(2)): nmap would go on scanning for nobody."""
+def _before_exec(parent: int, *, nice: bool) -> Callable[[], None]:
+    """Have the kernel end the child where we are killed outright (prctl(2)): nmap would go on scanning for nobody.
+
+    It is made nice here, since starting up may be what costs it most.
+    """
 
     def before_exec() -> None:
+        if nice:
+            os.nice(NICENESS)
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # killed already
             os.kill(os.getpid(), signal.SIGKILL)

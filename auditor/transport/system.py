@@ -53,11 +53,11 @@ class SystemTransport:
             await far.close()
 
     @asynccontextmanager
-    async def run(self, via: Via, argv: Sequence[str]) -> AsyncIterator[Running]:
+    async def run(self, via: Via, argv: Sequence[str], *, nice: bool = False) -> AsyncIterator[Running]:
         """See `Transport.run`. The command has no standard input and no terminal, and speaks the C locale."""
         match via:
             case LocalVia() | NetnsVia():
-                process: Running = await _here(via, argv)
+                process: Running = await _here(via, argv, nice=nice)
                 try:
                     yield process
                 finally:
@@ -65,7 +65,7 @@ class SystemTransport:
             case SshVia() | DockerVia() | KubectlVia():
                 far = self._far.get(via) or self._far.setdefault(via, self._way(via))
                 async with far.client() as client:
-                    process = await self._there(far, client, argv)
+                    process = await self._there(far, client, argv, nice=nice)
                     try:
                         yield process
                     finally:
@@ -86,9 +86,9 @@ class SystemTransport:
             case _:
                 assert_never(via)
 
-    async def _there(self, far: _Far, client: Sequence[str], argv: Sequence[str]) -> Running:
+    async def _there(self, far: _Far, client: Sequence[str], argv: Sequence[str], *, nice: bool) -> Running:
         try:
-            return Watched(await start(client, fed=True), argv, far, self._lifeline)
+            return Watched(await start(client, fed=True), argv, far, self._lifeline, nice=nice)
         except FileNotFoundError as error:
             message = f"`{client[0]}` is not installed on this machine; install the package {package(client[0])}"
             raise TransportError(message) from error
@@ -96,10 +96,10 @@ class SystemTransport:
             raise TransportError(f"`{client[0]}` cannot be started: {error.strerror}") from error
 
 
-async def _here(via: LocalVia | NetnsVia, argv: Sequence[str]) -> Running:
+async def _here(via: LocalVia | NetnsVia, argv: Sequence[str], *, nice: bool) -> Running:
     command = [*local.prefix(via), *argv]
     try:
-        return _Here(await start(command), via, argv[0])
+        return _Here(await start(command, nice=nice), via, argv[0])
     except FileNotFoundError as error:
         raise TransportError(local.not_installed(command[0], via)) from error
     except OSError as error:

@@ -19,7 +19,7 @@ from time import monotonic
 from typing import Protocol
 
 from auditor.errors import TransportError
-from auditor.transport.process import CHUNK, Running
+from auditor.transport.process import CHUNK, NICENESS, Running
 from auditor.transport.said import last_error
 
 _STARTED = b"auditor:started\n"
@@ -29,6 +29,7 @@ _FAREWELL = 6.0  # seconds for the other side to end the command, itself 2 secon
 _START = 180.0  # seconds until a command that has not begun counts as lost: an image may have to come first
 _BY_SIGNAL = 128  # a shell's exit status is a signal's number more than it (POSIX, XCU 2.8.2)
 _SIGNALS = range(_BY_SIGNAL + 1, _BY_SIGNAL + 65)
+_NICE = ("nice", "-n", str(NICENESS))  # POSIX, XCU
 _NOT_FOUND = 127  # and this one says that there is no such command
 
 
@@ -82,7 +83,13 @@ class Watched(Running):
     """A client program that runs `script` at the other side; the standard input of `child` is ours."""
 
     def __init__(
-        self, child: asyncio.subprocess.Process, argv: Sequence[str], words: Words, lifeline: Lifeline
+        self,
+        child: asyncio.subprocess.Process,
+        argv: Sequence[str],
+        words: Words,
+        lifeline: Lifeline,
+        *,
+        nice: bool = False,
     ) -> None:
         self._words = words
         self._lifeline = lifeline
@@ -93,7 +100,7 @@ class Watched(Running):
         self._silent = False
         self._noise = b""
         super().__init__(child)
-        line = shlex.join(argv)
+        line = shlex.join([*_NICE, *argv] if nice else argv)
         if "\n" in line:
             raise ValueError("no argument has a line end")
         self._beating = asyncio.create_task(self._beat(line))

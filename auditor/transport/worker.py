@@ -49,13 +49,13 @@ async def ask(argv: Sequence[str], patience: float) -> Done:
         return Done(problem=f"`{argv[0]}` gave no answer within {patience:g} s")
 
 
-async def shard(argv: Sequence[str], key: str) -> Done:
+async def shard(argv: Sequence[str], key: str, nice: bool) -> Done:
     """Run a command as the task `key`. It is ended where nobody wants the result any more.
 
     dask itself never stops a task that has begun: it only marks it, and so this looks at the mark.
     """
     worker = get_worker()
-    running = asyncio.ensure_future(_run(argv))
+    running = asyncio.ensure_future(_run(argv, nice=nice))
     try:
         while not running.done():
             await asyncio.wait({running}, timeout=_LOOK)
@@ -73,13 +73,13 @@ def _wanted(worker: Any, key: str) -> bool:
     return task is not None and task.state in ("executing", "long-running")
 
 
-async def _run(argv: Sequence[str]) -> Done:
+async def _run(argv: Sequence[str], *, nice: bool = False) -> Done:
     if argv[0] not in PROGRAMS:
         return Done(problem=f"`{argv[0]}` is none of the programs that the auditor runs on workers")
     packer = zlib.compressobj()
     packed = bytearray()
     try:
-        async with SystemTransport().run(_HERE, argv) as process:
+        async with SystemTransport().run(_HERE, argv, nice=nice) as process:
             async for chunk in process.chunks():
                 packed += packer.compress(chunk)
             returncode = await process.wait()

@@ -86,7 +86,7 @@ class Watched(SystemTransport):
         self.sweeps: list[int] = []
 
     @asynccontextmanager
-    async def run(self, via: Via, argv: Sequence[str]) -> AsyncIterator[Process]:
+    async def run(self, via: Via, argv: Sequence[str], **_: bool) -> AsyncIterator[Process]:
         async with super().run(via, argv) as process:
             if "1-65535" in argv:
                 self.sweeps.append(process.pid)

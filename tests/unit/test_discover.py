@@ -198,7 +198,7 @@ class Network:
     ran: list[Sequence[str]] = field(default_factory=list)
 
     @asynccontextmanager
-    async def run(self, _via: Via, argv: Sequence[str]) -> AsyncIterator[Process]:
+    async def run(self, _via: Via, argv: Sequence[str], **_: bool) -> AsyncIterator[Process]:
         self.ran.append(argv)
         if argv[0] == "nmap":
             yield Process(self.broken(argv) or Said(self._nmap(argv)))

@@ -50,7 +50,7 @@ class Machine:
     route: Said = field(default_factory=lambda: Said(AS_DECLARED))
 
     @asynccontextmanager
-    async def run(self, _via: Via, argv: Sequence[str]) -> AsyncIterator[Said]:
+    async def run(self, _via: Via, argv: Sequence[str], **_: bool) -> AsyncIterator[Said]:
         if self.capabilities is None:
             raise TransportError("there is no network namespace internet")
         if argv[0] == "nmap":

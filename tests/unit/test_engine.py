@@ -126,7 +126,7 @@ class Workers:
     ipv6: str = "2: eth0    inet6 2001:db8::1/64 scope global\n"
 
     @asynccontextmanager
-    async def run(self, via: Via, argv: Sequence[str]) -> AsyncIterator[Said]:
+    async def run(self, via: Via, argv: Sequence[str], **_: bool) -> AsyncIterator[Said]:
         assert isinstance(via, WorkerVia)
         as_told = self if via.worker == BOTH.workers[1] else Workers()
         match argv[0]:

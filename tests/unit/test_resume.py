@@ -121,7 +121,7 @@ class Interrupted(FakeTransport):
     number: int = field(default=0)
 
     @asynccontextmanager
-    async def run(self, via: Via, argv: Sequence[str]) -> AsyncIterator[FakeProcess]:
+    async def run(self, via: Via, argv: Sequence[str], **_: bool) -> AsyncIterator[FakeProcess]:
         counts = argv[0] == "nmap" and not beats(argv)
         self.number += counts
         stop = counts and self.number == self.at

@@ -65,7 +65,7 @@ class FakeTransport:
     ran: list[Sequence[str]] = field(default_factory=list)
 
     @asynccontextmanager
-    async def run(self, _via: Via, argv: Sequence[str]) -> AsyncIterator[FakeProcess]:
+    async def run(self, _via: Via, argv: Sequence[str], **_: bool) -> AsyncIterator[FakeProcess]:
         self.ran.append(argv)
         match argv[0]:
             case "ip":

@@ -95,7 +95,7 @@ def test_the_rate_of_a_host_is_for_all_of_its_addresses() -> None:
     @dataclass
     class Watching(FakeTransport):
         @asynccontextmanager
-        async def run(self, via: Via, argv: Sequence[str]) -> AsyncIterator[FakeProcess]:
+        async def run(self, via: Via, argv: Sequence[str], **_: bool) -> AsyncIterator[FakeProcess]:
             hosts = {names[a] for a in argv if a in names} if argv[0] == "nmap" else set()
             for name in hosts:
                 running[name] = running.get(name, 0) + 1
@@ -163,7 +163,7 @@ class Hanging(FakeTransport):
     ended: list[bool] = field(default_factory=list)
 
     @asynccontextmanager
-    async def run(self, via: Via, argv: Sequence[str]) -> AsyncIterator[FakeProcess]:
+    async def run(self, via: Via, argv: Sequence[str], **_: bool) -> AsyncIterator[FakeProcess]:
         async with FakeTransport.run(self, via, argv) as process:
             whole = document(argv, host(targets(argv)[0], closed(argv)) if "-p" in argv else "")
             yield _Endless(Said(whole.partition("<runstats>")[0])) if "--min-rate" in argv else process
