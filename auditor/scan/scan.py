@@ -26,11 +26,11 @@ from auditor.scan.run import EvidenceStore, Run, reconcile, silent_if_absent
 from auditor.scan.runner import Runner
 from auditor.scan.source import check_sources, unresolved
 from auditor.scan.sweep import Sweeps
-from auditor.scan.together import Room, together
+from auditor.scan.together import Room, beside, crew, together
 from auditor.scan.versions import VersionJob, version_jobs, wants
 from auditor.transport import Transport
 
-_VERSIONS_SIDE_BY_SIDE = 16  # nmap runs, all viewpoints together; each costs 0.3 s of CPU to start, then mostly waits
+_VERSIONS_SIDE_BY_SIDE = 24  # nmap runs, all viewpoints together; each takes 40 MB and 0.3 s of CPU, then mostly waits
 _AGAIN_SIDE_BY_SIDE = 4
 _UDP_AGAIN_SIDE_BY_SIDE = 8
 _ANY_PORT = PortSet.of(80)  # for a packet that has the kernel look for a neighbour; what it says is not used
@@ -140,23 +140,20 @@ class _Viewpoint:
         await self._lane(first)
         await self._find([address for address in neighbours if not self._board.answered(address)])
         self._runner.tell("probing the rest of the coverage")
-        await together(self._versions(), self._rest(lanes, lost))
+        async with crew() as asking:
+            await self._rest(lanes, lost, lambda: asking.create_task(self._versions()))
         await self._confirm()
         await self._once_more()
         self._not_versioned()
 
-    async def _rest(self, lanes: Sequence[Lane], lost: frozenset[Address]) -> None:
-        pulse = asyncio.ensure_future(self._pulse.run())
-        try:
-            await together(*(self._lane(lane, versions=True) for lane in lanes))
+    async def _rest(self, lanes: Sequence[Lane], lost: frozenset[Address], found: Callable[[], object]) -> None:
+        """`found` is called whenever there may be more to ask what it is."""
+        found()
+        async with beside(self._pulse.run()):
+            await together(*(self._lane(lane, found) for lane in lanes))
             await self._sweeps.finish()
-        finally:
-            pulse.cancel()
-            await asyncio.gather(pulse, return_exceptions=True)
         await self._version_room.widen(self._plan.talking_of(1 - _LATE_SHARE))
-        await together(self._versions(), self._late(lost))
-
-    async def _late(self, lost: frozenset[Address]) -> None:
+        found()
         await Limited(self._plan, self._runner, self._board, self._late_rate).check(self._addresses)
         self._pinged = await self._pings(lost)
 
@@ -199,7 +196,7 @@ class _Viewpoint:
         jobs = (job.without(frozenset(lost)) for job in lane.jobs)
         return replace(lane, jobs=tuple(job for job in jobs if job is not None))
 
-    async def _lane(self, lane: Lane, *, versions: bool = False) -> None:
+    async def _lane(self, lane: Lane, found: Callable[[], object] = lambda: None) -> None:
         gate = asyncio.Semaphore(lane.side_by_side)
 
         async def one(job: Job) -> None:
@@ -213,8 +210,7 @@ class _Viewpoint:
                         await self._job(part)
             if job.purpose is Purpose.UDP:
                 await self._udp_again(job)
-            if versions:
-                await self._versions()
+            found()
 
         await together(*(one(job) for job in lane.jobs))
 

@@ -14,20 +14,21 @@ _STDERR_BYTES = 256 * 1024  # nmap says once, early on, that it could not send; 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _LIBC = ctypes.CDLL(None)
 _GRACE = 2.0  # seconds between TERM and KILL
-NICENESS = 10  # of nice commands: about a tenth of the processor time of any other (sched(7)), so they get on too
+NICENESS = 19  # of nice commands: the most there is (sched(7))
 
 
 async def start(command: Sequence[str], *, fed: bool = False, nice: bool = False) -> asyncio.subprocess.Process:
-    """Start it in a session of its own, in the C locale, and have it end with us. Raises OSError.
+    """Start it in a process group of its own, in the C locale, and have it end with us. Raises OSError.
 
-    Only where it is to be `fed` has it a standard input.
+    Only where it is to be `fed` has it a standard input. It stays in our session: Linux shares out processor time by
+    sessions first, and niceness counts within one (autogroup, sched(7)).
     """
     return await asyncio.create_subprocess_exec(
         *command,
         stdin=asyncio.subprocess.PIPE if fed else asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,  # Ctrl-C goes to us alone; nmap never reads keys
+        process_group=0,  # Ctrl-C goes to us alone
         env={**os.environ, "LC_ALL": "C"},
         preexec_fn=_before_exec(os.getpid(), nice=nice),
     )
