@@ -29,7 +29,7 @@ _FAREWELL = 6.0  # seconds for the other side to end the command, itself 2 secon
 _START = 180.0  # seconds until a command that has not begun counts as lost: an image may have to come first
 _BY_SIGNAL = 128  # a shell's exit status is a signal's number more than it (POSIX, XCU 2.8.2)
 _SIGNALS = range(_BY_SIGNAL + 1, _BY_SIGNAL + 65)
-_NICE = ("nice", "-n", str(NICENESS))  # POSIX, XCU
+_NICE = ("nice", "-n", str(NICENESS))  # less than it says where sshd's sessions are autogroups (sched(7))
 _NOT_FOUND = 127  # and this one says that there is no such command
 
 

@@ -86,8 +86,8 @@ class Watched(SystemTransport):
         self.sweeps: list[int] = []
 
     @asynccontextmanager
-    async def run(self, via: Via, argv: Sequence[str], **_: bool) -> AsyncIterator[Process]:
-        async with super().run(via, argv) as process:
+    async def run(self, via: Via, argv: Sequence[str], **how: bool) -> AsyncIterator[Process]:
+        async with super().run(via, argv, **how) as process:
             if "1-65535" in argv:
                 self.sweeps.append(process.pid)
             yield process

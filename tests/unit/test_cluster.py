@@ -46,7 +46,7 @@ class Client:
     workers: dict[str, Mapping[str, float]]
     end: Answer | None = field(default_factory=lambda: worker.Done(0, zlib.compress(b"<nmaprun/>"), "a word"))
     says: Mapping[str, Answer] = field(default_factory=dict)
-    submitted: list[tuple[list[str], dict[str, Any]]] = field(default_factory=list)
+    submitted: list[tuple[list[str], bool, dict[str, Any]]] = field(default_factory=list)
     futures: list[Future] = field(default_factory=list)
 
     @property
@@ -62,8 +62,8 @@ class Client:
         default = __version__ if function is worker.about else worker.Done(0, zlib.compress(workers[0].encode()))
         return {address: self.says.get(address, default) for address in workers}
 
-    def submit(self, _function: Callable[..., Any], argv: list[str], _key: str, **how: Any) -> Future:
-        self.submitted.append((argv, how))
+    def submit(self, _function: Callable[..., Any], argv: list[str], _key: str, nice: bool, **how: Any) -> Future:
+        self.submitted.append((argv, nice, how))
         self.futures.append(Future(self.end))
         return self.futures[-1]
 
@@ -131,10 +131,11 @@ def test_a_run_goes_to_the_workers_that_were_checked_and_takes_a_place() -> None
     """Only workers whose place was checked get it, and as many at a time as they offer."""
     client = Client({ONE: PUBLIC, TWO: PUBLIC, THREE: PUBLIC})
     said = captured(transport(client), via(ONE, TWO))
-    ((argv, how),) = client.submitted
+    ((argv, nice, how),) = client.submitted
 
     assert Captured(0, "<nmaprun/>", "a word") == said
     assert NMAP == argv
+    assert not nice
     assert ([ONE, TWO], False, {"viewpoint:public": 1}, False) == (
         how["workers"],
         how["allow_other_workers"],

@@ -107,6 +107,17 @@ def test_a_signal_there_is_one_here(bin_: Path) -> None:
     assert -9 == asyncio.run(ran(WEB, ["sh", "-c", "kill -9 $$"]))[0][0]
 
 
+def test_nice_commands_are_so_there(bin_: Path) -> None:
+    """What talks to services leaves the far machine's processor to what sweeps from it."""
+    stub(bin_, "docker exec --interactive --user 0 web sh -c SCRIPT")
+
+    async def niceness() -> bytes:
+        async with SystemTransport(LIFELINE) as transport, transport.run(WEB, ["nice"], nice=True) as process:
+            return b"".join([chunk async for chunk in process.chunks()])
+
+    assert b"19\n" == asyncio.run(niceness())
+
+
 def alive(pid: int) -> bool:
     try:
         return ") Z " not in Path(f"/proc/{pid}/stat").read_text(encoding="ascii")

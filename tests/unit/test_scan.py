@@ -63,10 +63,12 @@ class FakeTransport:
     nmap: Callable[[Sequence[str]], Said]
     route: Callable[[str], Said] = lambda _: Said('[{"dst":"x","gateway":"10.0.0.98","prefsrc":"10.0.0.99"}]')
     ran: list[Sequence[str]] = field(default_factory=list)
+    nice: list[Sequence[str]] = field(default_factory=list)
 
     @asynccontextmanager
-    async def run(self, _via: Via, argv: Sequence[str], **_: bool) -> AsyncIterator[FakeProcess]:
+    async def run(self, _via: Via, argv: Sequence[str], *, nice: bool = False) -> AsyncIterator[FakeProcess]:
         self.ran.append(argv)
+        self.nice += [argv] * nice
         match argv[0]:
             case "ip":
                 yield FakeProcess(self.route(argv[-1]))
@@ -328,6 +330,14 @@ def test_versions_are_asked_of_open_ports_and_confirm_them() -> None:
     assert [("redis", 2), ("redis", 2)] == [(o.identity and o.identity.name, o.attempts) for o in opened]
     assert [["10.0.0.1", "10.0.0.2"]] == [targets(argv) for argv in transport.ran if "-sV" in argv]
     assert () == found.probe_failures
+
+
+def test_version_probes_leave_processor_time_to_sweeps() -> None:
+    """A sweep that is short of it reads replies too late, and loses nearly all of them."""
+    transport = FakeTransport(sees_open(lambda a: Said(document(a, *(host(t) for t in targets(a))))))
+    carried_out(transport, expectations(ONE))
+
+    assert [argv for argv in transport.ran if "-sV" in argv] == transport.nice != []
 
 
 def test_an_open_port_that_a_version_probe_finds_silent_is_asked_once_more() -> None:

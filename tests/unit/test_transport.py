@@ -118,6 +118,24 @@ def test_cancelling_ends_the_command() -> None:
     assert monotonic() - began < 30
 
 
+def test_nice_commands_leave_processor_time_to_the_others() -> None:
+    """Within our session, since Linux shares out time by sessions first; but Ctrl-C does not reach them."""
+    shown = ["sh", "-c", "nice; cut -d' ' -f5,6 /proc/$$/stat; echo $$"]
+
+    async def niceness(*, nice: bool) -> tuple[int, int, int, int]:
+        async with SystemTransport().run(HERE, shown, nice=nice) as process:
+            words = b"".join([chunk async for chunk in process.chunks()]).split()
+            return tuple(map(int, words))  # type: ignore[return-value]
+
+    ours = os.nice(0)
+    for nice, expected in ((False, ours), (True, 19)):
+        found, group, session, pid = asyncio.run(niceness(nice=nice))
+
+        assert expected == found
+        assert os.getsid(0) == session
+        assert pid == group
+
+
 def test_pipes_that_a_command_left_to_others_are_closed() -> None:
     """Something in the background may hold its standard error open for ever, and each would cost us a descriptor."""
 
