@@ -53,6 +53,7 @@ class Sweeps:
     pulse: Pulse
     ask: Callable[[Job], Awaitable[Run]]
     speed: float = 1.0  # that the path bears, of the planned rate
+    _too_fast: float = inf  # the least that it did not bear
     _in_vain: bool = False
     _sent: list[tuple[float, float, float]] = field(default_factory=list)  # rate, from, until
     _thin: list[tuple[Job, float, float]] = field(default_factory=list)  # sweeps of which the pulse tells too little
@@ -107,6 +108,7 @@ class Sweeps:
             self._tell(left, check, rate)
             if rate < left.rate:
                 slowed_for = check.share
+                self._too_fast = min(self._too_fast, self.speed)
                 self.speed *= rate / left.rate
                 since, tries = time.monotonic(), 0
             left, check = self._repeat(replace(left, rate=rate), check.doubted), None
@@ -154,8 +156,11 @@ class Sweeps:
         # Losses come in bursts: where a canary was missed, no share of single probes tells what else was.
         if loss.lost and (missed or loss.share**tries > _MAY_MISS):
             doubted |= set(job.addresses)
-        if first and not doubted and loss.asked < ENOUGH:
-            self._thin.append((job, start, end))
+        if first and not doubted:
+            if loss.asked < ENOUGH:
+                self._thin.append((job, start, end))
+            else:  # it may have been no more than a moment: up again, by half the way to what was too fast
+                self.speed = max(self.speed, min(1.0, self.speed * 2, self._too_fast / 2))
         lost = max(loss.lost, lost if spread else 0)
         away = frozenset(one for one in job.addresses if one not in gone and self.pulse.away_since(one, start))
         return _Check(missed, canaries, share, lost, frozenset(doubted - gone), away), tries

@@ -388,6 +388,36 @@ def test_losses_are_written_down_before_the_sweeps_are_judged(lost: int) -> None
     assert ({ONE, TWO} if lost else set()) == runner.doubted
 
 
+@pytest.mark.parametrize(
+    ("bears", "rates"),
+    [(1.0, [1, 1, 1, 1]), (0.6, [1, 0.25, 0.25, 0.5, 0.5]), (0.3, [1, 0.25, 0.25, 0.5, 0.125, 0.125])],
+)
+def test_a_sweep_that_was_too_fast_slows_the_next_ones_for_a_time(bears: float, rates: list[float]) -> None:
+    """A moment's trouble does not make a whole night slow, and what was too fast once is not tried again."""
+    runner, board, used = Deaf(), Board(), list[float]()
+    viewpoint = replace(expectations(ONE).viewpoint, targets=SCOPE.allow)
+    pulse = Pulse(viewpoint, SCOPE, Technique.SYN, cast(Any, runner), (board,), lambda: NOW)
+    (planned,) = plan(expectations(ONE), SCOPE, Abilities("7.93", raw=True)).lanes[0].jobs
+
+    async def ask(job: Job) -> Run:
+        used.append(job.rate / planned.rate)
+        there = 100 if job.rate <= bears * planned.rate else 30
+        pulse.beats.append(Beat(time.monotonic(), Counter({ONE: 100}), Counter({ONE: there}), {ONE: [True] * 8}))
+        silent = job.ports - PortSet.of(80)
+        board.add(HostRecord(ONE, NOW, (Seen(TCP, silent, Sight(PortState.FILTERED, "no-response")),)))
+        return Run(job.argv, (), (), (0.0, 0.0))
+
+    async def four() -> None:
+        sweeps = Sweeps(cast(Any, runner), board, pulse, ask)
+        for _ in range(4):
+            await sweeps.sweep(planned)
+
+    board.add(HostRecord(ONE, NOW, (Seen(TCP, PortSet.of(80), Sight(PortState.OPEN, "syn-ack")),)))
+    asyncio.run(four())
+
+    assert rates == used
+
+
 def test_an_entry_that_nobody_answers_in_proves_no_path() -> None:
     """Where targets overlap, the lost path to one of them is not made good by another that nothing came from."""
     wide, narrow = ip_network("10.0.0.0/24"), ip_network("10.0.0.2/32")
