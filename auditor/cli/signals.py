@@ -18,7 +18,7 @@ from types import FrameType
 from typing import Any, TypeVar
 
 _T = TypeVar("_T")
-_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # nmap runs in sessions of its own: a hangup spares it
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # nmap is in groups of its own: a hangup spares it
 
 
 class Stopped(BaseException):

@@ -25,6 +25,7 @@ _LASTING = frozenset(
     {Purpose.CANARY, Purpose.DECLARED, Purpose.SWEEP, Purpose.UDP, Purpose.VERSIONS, Purpose.DISCOVERY}
 )
 _NO_ARP = "--disable-arp-ping"
+_PACE = ("--max-rate", "--min-rate", "--max-hostgroup")
 
 _Options = tuple[str, ...]
 _Read = Callable[[Shard], Iterator[bytes]]
@@ -147,5 +148,10 @@ def _purpose(label: str) -> str:
 
 
 def _alike(options: _Options) -> _Options:
-    """The options less one that changes how a neighbour is found, and nothing of what its ports say."""
-    return tuple(word for word in options if word != _NO_ARP) if "-Pn" in options else options
+    """The options less those that change nothing of what ports say: how fast to ask, and how to find a neighbour.
+
+    Where a path did not bear the rate, its addresses are noted as doubted.
+    """
+    words = iter(options)
+    kept = [word for word in words if word not in _PACE or next(words) is None]
+    return tuple(word for word in kept if word != _NO_ARP) if "-Pn" in kept else tuple(kept)

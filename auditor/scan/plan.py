@@ -199,7 +199,8 @@ def plan(expectations: Expectations, scope: Scope, abilities: Abilities) -> Plan
     """What to send for these expectations. Raises OutOfScopeError where one is about an address outside the scope."""
     coverage = expectations.coverage()
     tcp = _most_first(expectations, coverage)
-    udp = {address: ports for (address, protocol), ports in coverage.items() if protocol is Protocol.UDP}
+    udp = {address: coverage[address, Protocol.UDP] for address in tcp if (address, Protocol.UDP) in coverage}
+    udp |= {address: ports for (address, protocol), ports in coverage.items() if protocol is Protocol.UDP}
     refused = () if abilities.raw else tuple(_refuse(udp))
     if not abilities.raw:
         udp = {}

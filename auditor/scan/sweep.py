@@ -55,6 +55,7 @@ class Sweeps:
     speed: float = 1.0  # that the path bears, of the planned rate
     _too_fast: float = inf  # the least that it did not bear
     _in_vain: bool = False
+    _planned: dict[Address, float] = field(default_factory=dict)  # rates, of the sweeps that these are in
     _sent: list[tuple[float, float, float]] = field(default_factory=list)  # rate, from, until
     _thin: list[tuple[Job, float, float]] = field(default_factory=list)  # sweeps of which the pulse tells too little
     _lossy: set[tuple[int, float]] = field(default_factory=set)  # sweeps during which probes were lost
@@ -63,6 +64,7 @@ class Sweeps:
 
     async def sweep(self, job: Job) -> None:
         """Carry out a sweep, and repeat it where its silence cannot be trusted; where that does not help, say so."""
+        self._planned |= dict.fromkeys(job.addresses, job.rate)
         await self._until_trusted(self._slowed(job))
 
     async def finish(self) -> None:
@@ -108,8 +110,9 @@ class Sweeps:
             self._tell(left, check, rate)
             if rate < left.rate:
                 slowed_for = check.share
-                self._too_fast = min(self._too_fast, self.speed)
-                self.speed *= rate / left.rate
+                planned = self._planned[left.addresses[0]]
+                self._too_fast = min(self._too_fast, left.rate / planned)
+                self.speed = min(self.speed, rate / planned)
                 since, tries = time.monotonic(), 0
             left, check = self._repeat(replace(left, rate=rate), check.doubted), None
 
@@ -159,8 +162,9 @@ class Sweeps:
         if first and not doubted:
             if loss.asked < ENOUGH:
                 self._thin.append((job, start, end))
-            else:  # it may have been no more than a moment: up again, by half the way to what was too fast
+            else:  # what was too fast may have been so for a moment: up again, to no more than half of it
                 self.speed = max(self.speed, min(1.0, self.speed * 2, self._too_fast / 2))
+                self._in_vain = False
         lost = max(loss.lost, lost if spread else 0)
         away = frozenset(one for one in job.addresses if one not in gone and self.pulse.away_since(one, start))
         return _Check(missed, canaries, share, lost, frozenset(doubted - gone), away), tries

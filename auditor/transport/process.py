@@ -14,21 +14,24 @@ _STDERR_BYTES = 256 * 1024  # nmap says once, early on, that it could not send; 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _LIBC = ctypes.CDLL(None)
 _GRACE = 2.0  # seconds between TERM and KILL
-NICENESS = 19  # of nice commands: the most there is (sched(7))
+NICENESS = 15  # of nice commands: a thirtieth of the processor time of any other (sched(7)), so a crowd gets on too
 
 
-async def start(command: Sequence[str], *, fed: bool = False, nice: bool = False) -> asyncio.subprocess.Process:
+async def start(
+    command: Sequence[str], *, fed: bool = False, nice: bool = False, session: bool = True
+) -> asyncio.subprocess.Process:
     """Start it in a process group of its own, in the C locale, and have it end with us. Raises OSError.
 
-    Only where it is to be `fed` has it a standard input. It stays in our session: Linux shares out processor time by
-    sessions first, and niceness counts within one (autogroup, sched(7)).
+    Only where it is to be `fed` has it a standard input. Without a `session` of its own it may find our terminal; but
+    Linux shares out processor time by sessions first, and niceness counts within one (autogroup, sched(7)).
     """
     return await asyncio.create_subprocess_exec(
         *command,
         stdin=asyncio.subprocess.PIPE if fed else asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        process_group=0,  # Ctrl-C goes to us alone
+        start_new_session=session,  # either way, Ctrl-C goes to us alone
+        process_group=None if session else 0,
         env={**os.environ, "LC_ALL": "C"},
         preexec_fn=_before_exec(os.getpid(), nice=nice),
     )
@@ -105,7 +108,8 @@ def _before_exec(parent: int, *, nice: bool) -> Callable[[], None]:
 
     def before_exec() -> None:
         if nice:
-            os.nice(NICENESS)
+            with suppress(OSError):  # where a sandbox forbids it
+                os.nice(NICENESS)
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # killed already
             os.kill(os.getpid(), signal.SIGKILL)

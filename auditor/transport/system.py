@@ -99,7 +99,7 @@ class SystemTransport:
 async def _here(via: LocalVia | NetnsVia, argv: Sequence[str], *, nice: bool) -> Running:
     command = [*local.prefix(via), *argv]
     try:
-        return _Here(await start(command, nice=nice), via, argv[0])
+        return _Here(await start(command, nice=nice, session=False), via, argv[0])
     except FileNotFoundError as error:
         raise TransportError(local.not_installed(command[0], via)) from error
     except OSError as error:

@@ -316,6 +316,9 @@ def test_a_sample_is_spread_from_the_first_to_the_last(ports: str, most: int) ->
     assert (every.first, max(every)) == (sample[0], sample[-1])
 
 
+OPENED = PortSet.of(80)
+
+
 class Deaf:
     """A runner whose beats all fail, and which remembers what was doubted."""
 
@@ -388,34 +391,69 @@ def test_losses_are_written_down_before_the_sweeps_are_judged(lost: int) -> None
     assert ({ONE, TWO} if lost else set()) == runner.doubted
 
 
+class Path:
+    """A path that loses most of the probes where it does not bear a rate, given as a share of what was planned."""
+
+    def __init__(self, *addresses: Address, bears: Callable[[int, float], bool]) -> None:
+        """`bears` is asked for each sweep, with its number and rate."""
+        board = Board()
+        viewpoint = replace(expectations(ONE).viewpoint, targets=SCOPE.allow)
+        pulse = Pulse(viewpoint, SCOPE, Technique.SYN, cast(Any, Deaf()), (board,), lambda: NOW)
+        self.jobs = [plan(expectations(one), SCOPE, Abilities("7.93", raw=True)).lanes[0].jobs[0] for one in addresses]
+        self.rates = list[float]()
+
+        async def ask(job: Job) -> Run:
+            await asyncio.sleep(0)
+            rate = job.rate / self.jobs[0].rate
+            self.rates.append(rate)
+            there = 100 if bears(len(self.rates), rate) else 40
+            for one in job.addresses:
+                beat = Beat(time.monotonic(), Counter({one: 100}), Counter({one: there}), {one: [True] * 8})
+                pulse.beats.append(beat)
+                board.add(
+                    HostRecord(one, NOW, (Seen(TCP, job.ports - OPENED, Sight(PortState.FILTERED, "no-response")),))
+                )
+            return Run(job.argv, (), (), (0.0, 0.0))
+
+        for one in addresses:
+            board.add(HostRecord(one, NOW, (Seen(TCP, OPENED, Sight(PortState.OPEN, "syn-ack")),)))
+        self.sweeps = Sweeps(cast(Any, Deaf()), board, pulse, ask)
+
+    async def one_after_the_other(self, times: int) -> list[float]:
+        for _ in range(times):
+            await self.sweeps.sweep(self.jobs[0])
+        return self.rates
+
+    async def side_by_side(self) -> float:
+        await asyncio.gather(*map(self.sweeps.sweep, self.jobs))
+        return self.sweeps.speed
+
+
 @pytest.mark.parametrize(
     ("bears", "rates"),
     [(1.0, [1, 1, 1, 1]), (0.6, [1, 0.25, 0.25, 0.5, 0.5]), (0.3, [1, 0.25, 0.25, 0.5, 0.125, 0.125])],
 )
 def test_a_sweep_that_was_too_fast_slows_the_next_ones_for_a_time(bears: float, rates: list[float]) -> None:
     """A moment's trouble does not make a whole night slow, and what was too fast once is not tried again."""
-    runner, board, used = Deaf(), Board(), list[float]()
-    viewpoint = replace(expectations(ONE).viewpoint, targets=SCOPE.allow)
-    pulse = Pulse(viewpoint, SCOPE, Technique.SYN, cast(Any, runner), (board,), lambda: NOW)
-    (planned,) = plan(expectations(ONE), SCOPE, Abilities("7.93", raw=True)).lanes[0].jobs
+    path = Path(ONE, bears=lambda _, rate: rate <= bears)
 
-    async def ask(job: Job) -> Run:
-        used.append(job.rate / planned.rate)
-        there = 100 if job.rate <= bears * planned.rate else 30
-        pulse.beats.append(Beat(time.monotonic(), Counter({ONE: 100}), Counter({ONE: there}), {ONE: [True] * 8}))
-        silent = job.ports - PortSet.of(80)
-        board.add(HostRecord(ONE, NOW, (Seen(TCP, silent, Sight(PortState.FILTERED, "no-response")),)))
-        return Run(job.argv, (), (), (0.0, 0.0))
+    assert rates == asyncio.run(path.one_after_the_other(4))
 
-    async def four() -> None:
-        sweeps = Sweeps(cast(Any, runner), board, pulse, ask)
-        for _ in range(4):
-            await sweeps.sweep(planned)
 
-    board.add(HostRecord(ONE, NOW, (Seen(TCP, PortSet.of(80), Sight(PortState.OPEN, "syn-ack")),)))
-    asyncio.run(four())
+def test_slowing_down_in_vain_does_not_last() -> None:
+    """Where losses did not depend on the rate for a time, they may later on."""
+    path = Path(ONE, bears=lambda number, rate: number > 3 and rate <= 0.3)
+    rates = asyncio.run(path.one_after_the_other(6))
 
-    assert rates == used
+    assert 0.5 in rates
+    assert all(rate <= 0.3 for rate in rates[-2:])
+
+
+def test_sweeps_side_by_side_slow_down_once_for_one_moment() -> None:
+    """All of them were sent at the same rate; that each has lost probes does not make the path narrower."""
+    path = Path(*(ONE + number for number in range(4)), bears=lambda _, rate: rate < 1)
+
+    assert 0.25 == asyncio.run(path.side_by_side())
 
 
 def test_an_entry_that_nobody_answers_in_proves_no_path() -> None:
