@@ -373,6 +373,18 @@ def test_damaged_evidence_is_asked_again(tmp_path: Path, harm: str) -> None:
     ]
 
 
+@pytest.mark.parametrize(("options", "known"), [("--max-rate 5 --min-rate 5 -sS", True), ("--max-rate 9 -sU", False)])
+def test_how_fast_something_was_asked_does_not_matter(options: str, known: bool) -> None:
+    """Sweeps that a path did not bear are slower from then on; a resumed run need not find that out in the same way."""
+    asked = ("nmap", "--max-rate", "9", "--min-rate", "9", "-sS", "-p", "1-10", "10.0.0.1")
+    wanted = ("nmap", *options.split(), "-p", "1-10", "10.0.0.1")
+    shard = Shard("vp", "sweep-ipv4", 1, asked, "", 0.1)
+    xml = document(asked, host(asked[-1], closed(asked))).encode()
+    earlier = Earlier([shard], lambda _: iter([xml]), pytest.fail, done=False)
+
+    assert known is (earlier.take("sweep-ipv4", wanted)[2] is None)
+
+
 def test_replaying_many_shards_is_quick(tmp_path: Path) -> None:
     """Ten times the runs take about ten times the time: nothing is looked through again for each."""
 

@@ -6,7 +6,8 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from ipaddress import ip_network
 from math import inf
@@ -16,6 +17,7 @@ import pytest
 
 from auditor.model.context import Context, Event
 from auditor.model.expectation import Expectations
+from auditor.model.inventory import Via
 from auditor.model.observation import Scan
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, Basis, Boundary, ExpectedState, PortState, Protocol, Technique
@@ -33,6 +35,7 @@ from tests.unit.test_scan import (
     SCOPE,
     TWO,
     WEB,
+    FakeProcess,
     FakeTransport,
     Said,
     document,
@@ -154,6 +157,37 @@ def test_what_could_not_be_asked_what_it_is_has_not_been_recognised() -> None:
 
     transport = network(state)
     found = looked(transport, declared(ONE, TWO, rate=500))
+    reasons = {one.address: one.reason for one in found.probe_failures}
+
+    assert "stopped answering before it was asked what answers there" in reasons[ONE]
+    assert {ONE, TWO} == set(reasons)
+
+
+class Slow(FakeTransport):
+    """Version probes find every port silent, and only once somebody was asked patiently whether it still answers."""
+
+    @asynccontextmanager
+    async def run(self, via: Via, argv: Sequence[str], *, nice: bool = False) -> AsyncIterator[FakeProcess]:
+        while nice and not any("--max-retries 5" in " ".join(one) for one in self.ran):
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1 * nice)
+        silent = (
+            host(one, *(port(n, "filtered", "no-response") for n in asked(argv))) for one in targets(argv) if nice
+        )
+        async with super().run(via, argv, nice=nice) as process:
+            yield FakeProcess(Said(document(argv, *silent))) if nice else process
+
+
+def test_what_could_not_be_asked_once_more_what_it_is_has_not_been_recognised() -> None:
+    """A version probe found the port silent, and its host is gone before it is asked again: no silent failure."""
+
+    def state(argv: Sequence[str], address: str, number: int) -> str:
+        banned = any(map(sweep, transport.ran)) and address == str(ONE)
+        return "open" if number == 80 and not banned else "closed" if number < 5 else "filtered"
+
+    transport = Slow(lambda _: Said())
+    transport.nmap = network(state).nmap
+    found = looked(transport, declared(ONE, TWO))
     reasons = {one.address: one.reason for one in found.probe_failures}
 
     assert "stopped answering before it was asked what answers there" in reasons[ONE]
