@@ -30,7 +30,7 @@ from auditor.scan.together import Room, beside, crew, together
 from auditor.scan.versions import VersionJob, version_jobs, wants
 from auditor.transport import Transport
 
-_VERSIONS_SIDE_BY_SIDE = 16  # nmap runs, all viewpoints together; each takes 40 MB and 0.3 s of CPU, then mostly waits
+_VERSIONS_SIDE_BY_SIDE = 24  # nmap runs, all viewpoints together; each takes 40 MB and 0.3 s of CPU, then mostly waits
 _AGAIN_SIDE_BY_SIDE = 4
 _UDP_AGAIN_SIDE_BY_SIDE = 8
 _ANY_PORT = PortSet.of(80)  # for a packet that has the kernel look for a neighbour; what it says is not used
