@@ -119,6 +119,14 @@ def test_nice_commands_are_so_there(bin_: Path) -> None:
     assert b"%d\n" % min(19, os.nice(0) + NICENESS) == asyncio.run(niceness())
 
 
+def test_clients_have_no_terminal(bin_: Path) -> None:
+    """A jump host that asks for a password would stop them there for good; without one they fail at once."""
+    stub(bin_, "docker exec --interactive --user 0 web sh -c SCRIPT")
+    ((_, session, _),) = asyncio.run(ran(WEB, ["sh", "-c", "cut -d' ' -f6 /proc/$$/stat"]))
+
+    assert os.getsid(0) != int(session)
+
+
 def alive(pid: int) -> bool:
     try:
         return ") Z " not in Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
