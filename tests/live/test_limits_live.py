@@ -149,7 +149,9 @@ def test_the_end_of_max_duration(estate: Estate, tmp_path: Path) -> None:
     before = estate.packets("scanner", "sent")
     nothing = audit(path, tmp_path / "nothing", "--max-duration", "0s")
 
-    assert ({OVER}, 3) == (reasons(ended), ended.code)
+    # Whether what is open has been asked what it is by then depends on how busy the machine is.
+    late = {reason.removeprefix("open, but the version probe failed: ") for reason in reasons(ended)}
+    assert ({OVER}, 3) == (late, ended.code)
     assert took < 45  # the sweep alone takes two minutes
     assert [] == ended.report["findings"]
     assert ({OVER}, 3, before) == (reasons(nothing), nothing.code, estate.packets("scanner", "sent"))
