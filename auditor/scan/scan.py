@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from auditor.addresses import by_address, probe_target
+from auditor.catalogue import RETICENT_PORTS, usual_ports
 from auditor.model.context import Context
 from auditor.model.expectation import Expectations
 from auditor.model.observation import Failure, Scan
@@ -281,7 +282,14 @@ class _Viewpoint:
         rate = self._plan.viewpoint.rate * _LATE_SHARE / _AGAIN_SIDE_BY_SIDE
         if not one.ports:
             return command.ping(self._technique, targets, link=False, rate=rate)
+        if one.protocol is Protocol.UDP and one.ports - (usual_ports(Protocol.UDP) - RETICENT_PORTS):
+            # nmap's port scan has nothing to say to it: what answered was a version probe.
+            return self._talking_slowly(command.versions(self._technique, one.protocol, one.ports, targets, rate=rate))
         return command.probe(self._technique, one.protocol, one.ports, targets, rate=rate)
+
+    def _talking_slowly(self, argv: tuple[str, ...]) -> tuple[str, ...]:
+        """A version probe as it is, or no faster than its share of a rate that bears no conversation."""
+        return command.slowed(argv, command.rate(argv)) if self._plan.viewpoint.rate < command.CONVERSATION else argv
 
     async def _ping(self, addresses: Sequence[Address], *, link: bool) -> None:
         for chunk in command.chunks(addresses, _PINGED):
@@ -350,9 +358,7 @@ class _Viewpoint:
         job = left
         rate = self._plan.viewpoint.rate / _VERSIONS_SIDE_BY_SIDE
         family = Family.of(job.targets[0].address)
-        argv = job.argv(rate)
-        if self._plan.viewpoint.rate < command.CONVERSATION:
-            argv = command.slowed(argv, rate)
+        argv = self._talking_slowly(job.argv(rate))
         run = await self._runner.run(f"{Purpose.VERSIONS}-{family}", argv, gate=self._talking)
         lost = tuple(target for target in job.targets if not again and self._lost(job, run, target.address))
         for target in job.targets:

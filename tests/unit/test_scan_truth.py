@@ -194,6 +194,30 @@ def test_what_could_not_be_asked_once_more_what_it_is_has_not_been_recognised() 
     assert {ONE, TWO} == set(reasons)
 
 
+@pytest.mark.parametrize("number", [5000, 5060])
+def test_what_answered_a_version_probe_alone_is_asked_by_one_at_the_end(number: int) -> None:
+    """An empty datagram to a UDP service on a port of its own says nothing to it, and its silence nothing to us."""
+    wanted = declared(ONE)
+    udp = replace(wanted.expectations[-1], ports=PortSet.of(number), protocol=Protocol.UDP)
+    wanted = replace(wanted, expectations=(*wanted.expectations, udp))
+    nothing = network(lambda *_: "filtered")
+
+    def answer(argv: Sequence[str]) -> Said:
+        if "-sU" not in argv:
+            return nothing.nmap(argv)
+        state = ("open", "udp-response") if "-sV" in argv else ("open|filtered", "no-response")
+        return Said(document(argv, *(host(one, port(number, *state, protocol="udp")) for one in targets(argv))))
+
+    transport = FakeTransport(answer)
+    found = looked(transport, wanted)
+    last = [argv for argv in transport.ran if "-sU" in argv][-1]
+
+    assert "open" in [one.state for one in found.observations if one.protocol is Protocol.UDP]
+    assert [] == failures(found)
+    assert "-sV" in last
+    assert 2 == sum("-sV" in argv for argv in transport.ran)
+
+
 @pytest.mark.parametrize(
     ("by_syn", "by_connect", "seen", "reason"),
     [
