@@ -49,14 +49,10 @@ class PortSet:
         bits, end = 0, -1
         many = text.count(",") > 8
         firsts, afters = bytearray(8193 * many), bytearray(8193 * many)
-        for part in text.split(","):
-            if "-" in part:
-                first, _, last = part.partition("-")
-                low, high = int(first), int(last)
-            elif part:
-                low = high = int(part)
-            else:
-                continue
+        for part in filter(None, text.split(",")):
+            first, dash, last = part.partition("-")
+            low = int(first)
+            high = int(last) if dash else low
             if not 0 <= low <= high <= 65535:
                 raise ValueError(f"not a port range: {part}")
             if many and low > end:

@@ -26,10 +26,9 @@ _STATES = {str(state): state for state in PortState}
 _PROTOCOLS = {str(protocol): protocol for protocol in Protocol}
 _REMEMBERED = 4096  # ports, and looks of ports, each of texts no longer than
 _LONGEST_REMEMBERED = 4096  # characters
-_COLLAPSED_REMEMBERED = 512  # twice, each of up to 9 KB
+_COLLAPSED_REMEMBERED = 1024  # each takes up to 9 KB
 
 Texts = tuple[str | None, ...]
-_Told = list[str | dict[str, str]]  # tags, each followed by the attributes
 
 
 Found = Seen | Unread
@@ -52,9 +51,7 @@ class HostReader:
     def __init__(self) -> None:
         self._looks: dict[tuple[Protocol, Sight | None], _Look] = {}
         self._ports: dict[Texts, tuple[_Look, Found]] = {}
-        self._last: dict[str | None, tuple[dict[str, str], _Told, tuple[_Look, Found]]] = {}
         self._extras: dict[Texts, Found] = {}
-        self._older: dict[Texts, Found] = {}
 
     def read(self, element: Element, asked: Sequence[Asked]) -> HostRecord | None:
         """The record of one host; None where the element names no IP address."""
@@ -92,18 +89,15 @@ class HostReader:
         groups: dict[_Look, Found] = {}
         extras: list[Element] = []
         for child in element:
-            tag = child.tag
-            if tag == "port":
-                port = self._port(child)
-                if port is not None:
-                    look, one = port
-                    groups[look] = look.of(groups[look].ports | one.ports) if look in groups else one
-            elif tag == "extraports":
+            if child.tag == "extraports":
                 extras.append(child)
+            elif child.tag == "port" and (port := self._port(child)) is not None:
+                look, one = port
+                groups[look] = look.of(groups[look].ports | one.ports) if look in groups else one
         found = list(groups.values())
         for extra in extras:
             reasons = extra.findall("extrareasons")
-            if reasons and all([reason.get("ports") for reason in reasons]):  # noqa: C419 - quicker
+            if reasons and all(reason.get("ports") for reason in reasons):
                 found += self._collapsed(extra.get("state"), reasons)
             else:
                 found += _rest(extra, reasons, asked, groups, alone=len(extras) == 1)
@@ -112,32 +106,19 @@ class HostReader:
     def _port(self, port: Element) -> tuple[_Look, Found] | None:
         """How it looks, and that one port so; None where it is no port that is audited.
 
-        Mostly it looks as the last of its number did: comparing is quicker than making a key of all that tells.
+        All attributes that tell are the key to what has been made of them before.
         """
         attributes = port.attrib
-        told: _Told = []
+        key: Texts = (*attributes, *attributes.values())
         for child in port:
             tag = child.tag
-            if tag == "state" or tag == "service" or (tag == "script" and child.get("id") == "banner"):  # noqa: PLR1714 - quicker
-                told += tag, child.attrib
-        number = attributes.get("portid")
-        last = self._last.get(number)
-        if last is not None and last[1] == told and last[0] == attributes:
-            return last[2]
-        return self._other_port(port, number, told)
-
-    def _other_port(self, port: Element, number: str | None, told: _Told) -> tuple[_Look, Found] | None:
-        """All attributes that tell are the key to what has been made of them before."""
-        attributes = port.attrib
-        key: Texts = (*attributes, *attributes.values())
-        for one in told:
-            key += (one,) if isinstance(one, str) else (*one, *one.values())
-        found = self._ports.get(key) or self._new_port(key, port)
-        if found is not None and _short(key):
-            if len(self._last) >= _REMEMBERED:
-                self._last.clear()
-            self._last[number] = attributes, told, found
-        return found
+            if tag in ("state", "service") or (tag == "script" and child.get("id") == "banner"):
+                attributes = child.attrib
+                key += (tag, *attributes, *attributes.values())
+        try:
+            return self._ports[key]
+        except KeyError:
+            return self._new_port(key, port)
 
     def _new_port(self, key: Texts, port: Element) -> tuple[_Look, Found] | None:
         bits, protocol = _bit(port.get("portid")), _PROTOCOLS.get(port.get("protocol", ""))
@@ -146,7 +127,6 @@ class HostReader:
         if len(self._ports) >= _REMEMBERED or len(self._looks) >= _REMEMBERED:
             self._ports.clear()
             self._looks.clear()
-            self._last.clear()
         sight = _sight(port)
         look = _Look(protocol, sight)
         if sight is not None:
@@ -160,17 +140,17 @@ class HostReader:
         """The ports that nmap collapsed into lines."""
         for reason in reasons:
             key = state, reason.get("reason"), reason.get("proto"), reason.get("ports")
-            found = self._extras.get(key) or self._older.pop(key, None)
+            found = self._extras.get(key)
             if found is None:
                 protocol, ports = _PROTOCOLS.get(reason.get("proto", "")), _parse(reason.get("ports", ""))
                 if protocol is None or ports is None:
                     continue
                 known = _state(state)
                 found = _Look(protocol, Sight(known, bounded(reason.get("reason", ""))) if known else None).of(ports)
-            if len(self._extras) >= _COLLAPSED_REMEMBERED:  # those not asked for since go
-                self._older, self._extras = self._extras, {}
-            if key not in self._extras and _short(key):
-                self._extras[key] = found
+                if len(self._extras) >= _COLLAPSED_REMEMBERED:
+                    self._extras.clear()
+                if _short(key):
+                    self._extras[key] = found
             yield found
 
 
@@ -192,22 +172,27 @@ def _mac(text: str) -> str:
 
 
 def _label(address: Address, hostnames: Sequence[Element], mac: str) -> Label | None:
-    if not hostnames and not mac:
-        return None
     found = [
         (one.get("type") != "user", bounded(one.get("name", ""), _LONGEST_NAME)) for one in hostnames[:_MOST_NAMES]
     ]
-    names = tuple(dict.fromkeys([name for _, name in sorted(found) if name]))
+    names = tuple(dict.fromkeys(name for _, name in sorted(found) if name))
     return Label(address, names, mac) if names or mac else None
 
 
 def _sorted(found: Sequence[Found], asked: Sequence[Asked]) -> tuple[tuple[Seen, ...], tuple[Unread, ...]]:
-    seen = [one for one in found if isinstance(one, Seen)]
-    unread = [one for one in found if isinstance(one, Unread)]
-    if not _MAY_BE_OWN.isdisjoint([one.sight.reason for one in seen]):
+    seen: list[Seen] = []
+    unread: list[Unread] = []
+    suspect = False
+    for one in found:
+        if isinstance(one, Unread):
+            unread.append(one)
+        else:
+            seen.append(one)
+            suspect = suspect or one.sight.reason in _MAY_BE_OWN
+    if suspect:
         seen, made = _without_own_states(seen, connect=any(one.type == "connect" for one in asked))
         unread += made
-    return tuple(seen), tuple(dict.fromkeys(unread)) if unread else ()
+    return tuple(seen), tuple(dict.fromkeys(unread))
 
 
 def _ip(text: str | None) -> Address | None:
