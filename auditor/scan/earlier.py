@@ -9,6 +9,7 @@ from __future__ import annotations
 import shlex
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 
 from auditor.errors import EvidenceError
 from auditor.model.words import Address
@@ -152,6 +153,5 @@ def _alike(options: _Options) -> _Options:
 
     Where a path did not bear the rate, its addresses are noted as doubted.
     """
-    words = iter(options)
-    kept = [word for word in words if word not in _PACE or next(words) is None]
+    kept = [word for before, word in pairwise(("", *options)) if word not in _PACE and before not in _PACE]
     return tuple(word for word in kept if word != _NO_ARP) if "-Pn" in kept else tuple(kept)

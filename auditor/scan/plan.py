@@ -197,10 +197,9 @@ class Plan:
 
 def plan(expectations: Expectations, scope: Scope, abilities: Abilities) -> Plan:
     """What to send for these expectations. Raises OutOfScopeError where one is about an address outside the scope."""
-    coverage = expectations.coverage()
-    tcp = _most_first(expectations, coverage)
-    udp = {address: coverage[address, Protocol.UDP] for address in tcp if (address, Protocol.UDP) in coverage}
-    udp |= {address: ports for (address, protocol), ports in coverage.items() if protocol is Protocol.UDP}
+    coverage = _most_first(expectations)
+    tcp = {address: ports for (address, protocol), ports in coverage.items() if protocol is Protocol.TCP}
+    udp = {address: ports for (address, protocol), ports in coverage.items() if protocol is Protocol.UDP}
     refused = () if abilities.raw else tuple(_refuse(udp))
     if not abilities.raw:
         udp = {}
@@ -223,8 +222,8 @@ def plan(expectations: Expectations, scope: Scope, abilities: Abilities) -> Plan
     )
 
 
-def _most_first(expectations: Expectations, coverage: Coverage) -> dict[Address, PortSet]:
-    """TCP ports to sweep, the addresses with most declared ports first.
+def _most_first(expectations: Expectations) -> Coverage:
+    """The coverage, with the addresses first that have most TCP ports declared.
 
     Most that is not declared is on them too. Asking what that is takes up to a minute, better beside the sweep of the
     others than after it.
@@ -232,8 +231,7 @@ def _most_first(expectations: Expectations, coverage: Coverage) -> dict[Address,
     declared = Counter(
         one.address for one in expectations.expectations if one.protocol is Protocol.TCP and one.basis not in NOWHERE
     )
-    tcp = {address: ports for (address, protocol), ports in coverage.items() if protocol is Protocol.TCP}
-    return {address: tcp[address] for address in sorted(tcp, key=lambda address: -declared[address])}
+    return dict(sorted(expectations.coverage().items(), key=lambda item: -declared[item[0][0]]))
 
 
 def _refuse(udp: Mapping[Address, PortSet]) -> Iterator[Failure]:

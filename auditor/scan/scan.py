@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -253,9 +253,11 @@ class _Viewpoint:
         unheard, unasked = set[Address](), dict[Address, str]()  # unheard: no firewall refuses there any more
 
         async def ask(one: again.Question) -> None:
+            argv = self._again(one)
+            room = self._talking if command.talks(argv) else None
             async with gate:
                 run = await self._runner.run(
-                    f"{Purpose.AGAIN}-{Family.of(one.addresses[0])}", self._again(one), last=True
+                    f"{Purpose.AGAIN}-{Family.of(one.addresses[0])}", argv, gate=room, last=True
                 )
             unasked.update(run.unasked)
             board = Board()
@@ -335,12 +337,12 @@ class _Viewpoint:
 
     def _not_versioned(self) -> None:
         """What answers on an open port is not known where nobody was there any more to be asked."""
-        self._probe_failures += (
-            Failure(target.address, job.protocol, job.ports, _TOO_LATE)
-            for job in self._version_jobs()
-            if not job.own  # silent over UDP, so not open
-            for target in job.targets
-        )
+        for job in self._version_jobs():
+            self._too_late(job, job.addresses)
+
+    def _too_late(self, job: VersionJob, addresses: Iterable[Address]) -> None:
+        if not job.own:  # silent over UDP, so not open
+            self._probe_failures += (Failure(one, job.protocol, job.ports, _TOO_LATE) for one in addresses)
 
     async def _version(self, job: VersionJob, *, again: bool = False) -> None:
         """nmap asks a single port only twice whether it is open; where both were lost, ask once more.
@@ -348,9 +350,7 @@ class _Viewpoint:
         Whoever has stopped answering in the meantime is not asked.
         """
         gone = self._pulse.behind_lost_path(job.addresses)
-        if not job.own:  # silent over UDP, so not open
-            late = sorted(gone, key=by_address)
-            self._probe_failures += (Failure(one, job.protocol, job.ports, _TOO_LATE) for one in late)
+        self._too_late(job, sorted(gone, key=by_address))
         left = job.without(gone)
         if left is None:
             self._version_progress.add(1)

@@ -144,14 +144,12 @@ def test_the_end_of_max_duration(estate: Estate, tmp_path: Path) -> None:
     """What is running is ended, paths are proved, what was not asked says so: exit 3; and 0s sends nothing at all."""
     path = inventory(tmp_path, 1, 2, limits={"rate": 2000})
     began = time.monotonic()
-    ended = audit(path, tmp_path / "out", "--max-duration", "4s")
+    ended = audit(path, tmp_path / "out", "--max-duration", "15s")  # long enough to ask what is open what it is
     took = time.monotonic() - began
     before = estate.packets("scanner", "sent")
     nothing = audit(path, tmp_path / "nothing", "--max-duration", "0s")
 
-    # Whether what is open has been asked what it is by then depends on how busy the machine is.
-    late = {reason.removeprefix("open, but the version probe failed: ") for reason in reasons(ended)}
-    assert ({OVER}, 3) == (late, ended.code)
+    assert ({OVER}, 3) == (reasons(ended), ended.code)
     assert took < 45  # the sweep alone takes two minutes
     assert [] == ended.report["findings"]
     assert ({OVER}, 3, before) == (reasons(nothing), nothing.code, estate.packets("scanner", "sent"))

@@ -148,21 +148,6 @@ def test_an_address_that_stops_answering_is_not_asked_on() -> None:
     assert any("the scanner looks banned there" in note for note in found.notes)
 
 
-def test_what_could_not_be_asked_what_it_is_has_not_been_recognised() -> None:
-    """A slow viewpoint asks after the sweep; whoever is gone by then has an open port and no known service."""
-
-    def state(argv: Sequence[str], address: str, number: int) -> str:
-        banned = any(map(sweep, transport.ran)) and address == str(ONE)
-        return "open" if number == 80 and not banned else "closed" if number < 5 else "filtered"
-
-    transport = network(state)
-    found = looked(transport, declared(ONE, TWO, rate=500))
-    reasons = {one.address: one.reason for one in found.probe_failures}
-
-    assert "stopped answering before it was asked what answers there" in reasons[ONE]
-    assert {ONE, TWO} == set(reasons)
-
-
 class Slow(FakeTransport):
     """Version probes find every port silent, and only once somebody was asked patiently whether it still answers."""
 
@@ -178,16 +163,21 @@ class Slow(FakeTransport):
             yield FakeProcess(Said(document(argv, *silent))) if nice else process
 
 
-def test_what_could_not_be_asked_once_more_what_it_is_has_not_been_recognised() -> None:
-    """A version probe found the port silent, and its host is gone before it is asked again: no silent failure."""
+@pytest.mark.parametrize(("kind", "viewpoint"), [(FakeTransport, {"rate": 500}), (Slow, {})])
+def test_what_could_not_be_asked_what_it_is_has_not_been_recognised(
+    kind: type[FakeTransport], viewpoint: dict[str, object]
+) -> None:
+    """Whoever is gone by then has an open port and no known service.
+
+    A slow viewpoint asks after the sweep; elsewhere a probe that found the port silent is to be made once more.
+    """
 
     def state(argv: Sequence[str], address: str, number: int) -> str:
         banned = any(map(sweep, transport.ran)) and address == str(ONE)
         return "open" if number == 80 and not banned else "closed" if number < 5 else "filtered"
 
-    transport = Slow(lambda _: Said())
-    transport.nmap = network(state).nmap
-    found = looked(transport, declared(ONE, TWO))
+    transport = kind(network(state).nmap)
+    found = looked(transport, declared(ONE, TWO, **viewpoint))
     reasons = {one.address: one.reason for one in found.probe_failures}
 
     assert "stopped answering before it was asked what answers there" in reasons[ONE]

@@ -123,14 +123,13 @@ def test_nice_commands_leave_processor_time_to_the_others() -> None:
     """Within our session, since Linux shares out time by sessions first; but Ctrl-C does not reach them."""
     shown = ["sh", "-c", "nice; cut -d' ' -f5,6 /proc/$$/stat; echo $$"]
 
-    async def niceness(*, nice: bool) -> tuple[int, int, int, int]:
+    async def said(*, nice: bool) -> list[int]:
         async with SystemTransport().run(HERE, shown, nice=nice) as process:
-            words = b"".join([chunk async for chunk in process.chunks()]).split()
-            return tuple(map(int, words))  # type: ignore[return-value]
+            return list(map(int, b"".join([chunk async for chunk in process.chunks()]).split()))
 
     ours = os.nice(0)
     for nice, expected in ((False, ours), (True, min(19, ours + NICENESS))):
-        found, group, session, pid = asyncio.run(niceness(nice=nice))
+        found, group, session, pid = asyncio.run(said(nice=nice))
 
         assert expected == found
         assert os.getsid(0) == session
