@@ -22,10 +22,12 @@ class PortSet:
 
     @classmethod
     def of(cls, *ports: int) -> PortSet:
-        bits = 0
+        if len(ports) == 1:
+            return cls(1 << ports[0])
+        flags = bytearray((max(ports, default=0) >> 3) + 1)
         for port in ports:
-            bits |= 1 << port
-        return cls(bits)
+            flags[port >> 3] |= 1 << (port & 7)
+        return cls(int.from_bytes(flags, "little"))
 
     @classmethod
     def span(cls, first: int, last: int) -> PortSet:
@@ -46,10 +48,16 @@ class PortSet:
         Ranges in ascending order, as nmap writes them, are the difference of two numbers: one has the bits after the
         ranges, the other their first bits. So 8 KB are gone through twice, however many ranges there are.
         """
+        parts = [*filter(None, text.split(","))]
+        if "-" not in text:
+            ports = [*map(int, parts)]
+            if max(ports, default=0) > 65535:
+                raise ValueError(f"not a port: {max(ports)}")
+            return cls.of(*ports)
         bits, end = 0, -1
-        many = text.count(",") > 8
+        many = len(parts) > 8
         firsts, afters = bytearray(8193 * many), bytearray(8193 * many)
-        for part in filter(None, text.split(",")):
+        for part in parts:
             first, dash, last = part.partition("-")
             low = int(first)
             high = int(last) if dash else low

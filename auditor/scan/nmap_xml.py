@@ -158,16 +158,18 @@ class NmapXmlReader:
         if self._unfinished > _LARGEST:
             raise _RefusedError("the document has a larger element than nmap ever writes")
         depth, node = 1, self._above
-        while len(node):
+        while len(node) and node[-1] is not mark:
             depth, node = depth + 1, node[-1]
             if depth > _DEEPEST:
                 raise _RefusedError("the document is nested deeper than nmap ever writes")
+        if len(node):
+            del node[-1]
 
     def _item(self, element: Element, items: list[Item]) -> None:
         get = element.get
         match element.tag:
             case "host":
-                record = self._hosts.read(element, self.asked)
+                record = self._hosts.read(element)
                 if record is not None:
                     items.append(record)
             case "scaninfo":
@@ -176,6 +178,7 @@ class NmapXmlReader:
                 except ValueError:
                     return
                 self.asked.append(Asked(bounded(get("type", "")), bounded(get("protocol", "")), services))
+                self._hosts = HostReader(self.asked)
             case "taskprogress":
                 items.append(Progress(bounded(get("task", "")), number(get("percent"), 0.0)))
             case "target":

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from datetime import UTC, datetime
 from ipaddress import ip_address
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -261,6 +263,72 @@ def test_memory_has_a_bound(text: bytes, problem: str, monkeypatch: pytest.Monke
 
     assert [] == [*reader.feed(text[:500]), *reader.feed(text[500:]), *reader.end()]
     assert problem == reader.problem
+
+
+_LOOKS = (
+    '<port protocol="tcp" portid="{0}"><state state="open" reason="syn-ack" reason_ttl="62"/>{1}</port>',
+    '<port protocol="tcp" portid="{0}"><state state="open" reason="syn-ack" reason_ttl="61"/>{1}</port>',
+    '<port protocol="udp" portid="{0}"><state state="open" reason="syn-ack" reason_ttl="62"/>{1}</port>',
+    '<x protocol="tcp" portid="{0}"><state state="open" reason="syn-ack" reason_ttl="62"/>{1}</x>',
+    '<extraports state="closed" count="1"><extrareasons reason="reset" proto="tcp" ports="{0}"/>{1}</extraports>',
+    '<extraports state="filtered" count="1"><extrareasons reason="reset" proto="tcp" ports="{0}"/>{1}</extraports>',
+    '<extraports state="closed" count="1">{1}</extraports>',
+)
+_SAID = (
+    "",
+    '<service name="http" product="x" method="probed"/>',
+    '<service name="http" version="x" method="probed"/>',
+    '<service name="http" extrainfo="x" method="probed"/>',
+    '<service name="http" product="version" version="x" method="probed"/>',
+    '<script id="banner" output="x"/>',
+    '<script id="http-title" output="x"/>',
+)
+
+
+def test_what_is_remembered_of_other_hosts_changes_none() -> None:
+    """Hosts that differ in any one thing are read after one another as each would be by itself, twice over."""
+    hosts = [
+        f'<host><address addr="10.0.{n}.{k}" addrtype="ipv4"/><ports>{look.format(port, said)}{more}</ports></host>'
+        for n, (look, port) in enumerate(product(_LOOKS, (1, 2)))
+        for k, (said, more) in enumerate(product(_SAID, ("", _LOOKS[0].format(3, ""))))
+    ]
+    head = '<nmaprun args="nmap"><scaninfo type="syn" protocol="tcp" services="1-3"/>'
+    alone = [record for host in hosts for record in NmapXmlReader().feed(f"{head}{host}</nmaprun>".encode())]
+    together = list(NmapXmlReader().feed(f"{head}{''.join(hosts * 2)}</nmaprun>".encode()))
+
+    assert len({(record.seen, record.unread) for record in alone}) > 50
+    assert alone * 2 == together
+
+
+def test_a_text_of_any_length_is_not_remembered() -> None:
+    """The reader's memory does not grow with what services say."""
+    host = (
+        '<host><address addr="10.0.0.1" addrtype="ipv4"/><ports><port protocol="tcp" portid="22">'
+        '<state state="open" reason="syn-ack"/><script id="banner" output="{}"/></port>'
+        '<extraports state="{}"><extrareasons reason="reset" proto="tcp" ports="1"/></extraports></ports></host>'
+    )
+    reader = NmapXmlReader()
+    tracemalloc.start()
+    try:
+        before = 0
+        for number in range(60):
+            assert (
+                len(
+                    list(
+                        reader.feed(
+                            f"{'' if number else '<nmaprun>'}{host.format(*[str(number) * 100_000] * 2)}".encode()
+                        )
+                    )
+                )
+                == 1
+            )
+            if number == 9:
+                before, _ = tracemalloc.get_traced_memory()
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert after - before < 1_000_000
 
 
 def test_hosts_come_as_soon_as_they_are_whole() -> None:

@@ -12,10 +12,11 @@ def test_text_both_ways() -> None:
     """nmap's notation is read and written, runs merged."""
     assert str(PortSet.parse("65535,80-90,91,22")) == "22,80-91,65535"
     assert str(PortSet.parse("")) == ""
+    assert str(PortSet.parse("65535,0,9,9,,1024")) == "0,9,1024,65535"
     assert str(ALL_PORTS) == "1-65535"
 
 
-@pytest.mark.parametrize("text", ["a", "1-", "-1", "65536", "9-8", "1--2"])
+@pytest.mark.parametrize("text", ["a", "1-", "-1", "65536", "1,65536", "9-8", "1--2"])
 def test_what_is_no_port_range(text: str) -> None:
     """Anything else is a ValueError."""
     with pytest.raises(ValueError, match=r".+"):
