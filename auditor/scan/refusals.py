@@ -35,6 +35,11 @@ def second_looks(job: Job, board: Board, hosts: Mapping[Address, str]) -> tuple[
     )
 
 
+def silent_ports(job: Job, board: Board) -> int:
+    """How many ports of the job are silent, over all its addresses."""
+    return sum(len(_ports(board, target, PortState.OPEN_FILTERED) & job.ports) for target in job.targets)
+
+
 def _silent(board: Board, targets: list[ProbeTarget]) -> PortSet:
     return PortSet.union(_ports(board, target, PortState.OPEN_FILTERED) for target in targets)
 

@@ -427,6 +427,30 @@ def test_a_refused_udp_port_makes_silent_ones_be_asked_again() -> None:
     assert ["2"] == [argv[argv.index("-p") + 1] for argv in transport.ran if "--scan-delay" in argv]
 
 
+def test_looks_go_on_while_they_bring_refusals() -> None:
+    """What else a host refuses counts against its limit, so a look may bring some refusals and not all."""
+
+    def limited(argv: Sequence[str]) -> Said:
+        asked = [int(text) for text in argv[argv.index("-p") + 1].replace("-", ",").split(",")]
+        ports = [
+            port(n, "closed", "port-unreach", protocol="udp")
+            if n in (1, asked[0]) and n != 4
+            else port(n, "open|filtered", "no-response", protocol="udp")
+            for n in range(asked[0], 6)
+        ]
+        return Said(document(argv, host(ONE, *ports)))
+
+    wanted = expectations(ONE)
+    udp = Expectation(
+        "vp", "h", "public", ONE, Protocol.UDP, PortSet.span(1, 5), ExpectedState.BLOCKED, Basis.UNDECLARED
+    )
+    transport = FakeTransport(limited)
+    found, _ = carried_out(transport, Expectations(wanted.viewpoint, wanted.profile, (udp,)))
+
+    assert [("1-3", "closed"), ("4-5", "open|filtered")] == [(str(o.ports), o.state) for o in found.observations]
+    assert ["2-5", "3-5", "4-5"] == [argv[argv.index("-p") + 1] for argv in transport.ran if "--scan-delay" in argv]
+
+
 def test_second_looks_of_all_hosts_are_one_run() -> None:
     """A run for each host would be as many processes as hosts, all at once."""
 
