@@ -24,6 +24,8 @@ class PortSet:
     def of(cls, *ports: int) -> PortSet:
         if len(ports) == 1:
             return cls(1 << ports[0])
+        if min(ports, default=0) < 0:
+            raise ValueError(f"not a port: {min(ports)}")
         flags = bytearray((max(ports, default=0) >> 3) + 1)
         for port in ports:
             flags[port >> 3] |= 1 << (port & 7)

@@ -29,9 +29,10 @@ _STATES = {str(state): state for state in PortState}
 _PROTOCOLS = {str(protocol): protocol for protocol in Protocol}
 _REMEMBERED = 4096  # ports, and looks of ports, each of texts no longer than
 _LONGEST_REMEMBERED = 4096  # characters
-_HOSTS_REMEMBERED = 512  # each with two or three lines of collapsed ports, of four times the text
-_LINES_REMEMBERED = 64  # alone; each takes up to 9 KB
-_BETWEEN = "\0"  # no character of XML
+_HOSTS_REMEMBERED = 512  # of four times the text, and of ports that take no more than
+_MOST_PORTS_REMEMBERED = 1 << 20  # bits
+_LINES_REMEMBERED = 64  # of collapsed ports
+_BETWEEN, _OUTER, _INNER = "\0", "\1", "\2"  # no characters of XML
 
 Found = Seen | Unread
 _Ports = tuple[tuple[Seen, ...], tuple[Unread, ...]]
@@ -49,13 +50,13 @@ class _Look:
 
 
 class HostReader:
-    """Reads the hosts of one document, of which `asked` were asked for.
+    """Reads the hosts of one document up to the next element that says what was asked; `asked` is what was so far.
 
     What many have in common is made once: all that was seen of a host, a port that looks the same, a collapsed line.
     """
 
     def __init__(self, asked: Sequence[Asked] = ()) -> None:
-        self._asked = tuple(asked)
+        self._asked = asked
         self._hosts: OrderedDict[str, _Ports] = OrderedDict()
         self._ports: dict[str, tuple[_Look, Found]] = {}
         self._looks: dict[tuple[Protocol, Sight | None], _Look] = {}
@@ -105,7 +106,8 @@ class HostReader:
             self._hosts.move_to_end(key)
             return ports
         ports = _sorted(self._found(element), self._asked)
-        if len(key) <= 4 * _LONGEST_REMEMBERED:
+        held = sum(one.ports.bits.bit_length() for group in ports for one in group)
+        if len(key) <= 4 * _LONGEST_REMEMBERED and held <= _MOST_PORTS_REMEMBERED:
             self._hosts[key] = ports
             if len(self._hosts) > _HOSTS_REMEMBERED:
                 self._hosts.popitem(last=False)
@@ -165,14 +167,14 @@ class HostReader:
 def _tell(element: Element, told: list[str]) -> list[str]:
     """Add the attributes of a port, or of a collapsed line, and of the elements in it that tell how it looks."""
     attributes = element.attrib
-    told.append(element.tag)
+    told.append(_OUTER + element.tag)
     told += attributes
     told += attributes.values()
     for child in element:
         tag = child.tag
         if tag != "script" or child.get("id") == "banner":
             attributes = child.attrib
-            told.append(tag)
+            told.append(_INNER + tag)
             told += attributes
             told += attributes.values()
     return told

@@ -6,6 +6,7 @@ six, whichever of its addresses was asked. Silence may then be a closed port who
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -35,9 +36,12 @@ def second_looks(job: Job, board: Board, hosts: Mapping[Address, str]) -> tuple[
     )
 
 
-def silent_ports(job: Job, board: Board) -> int:
-    """How many ports of the job are silent, over all its addresses."""
-    return sum(len(_ports(board, target, PortState.OPEN_FILTERED) & job.ports) for target in job.targets)
+def refusals(job: Job, board: Board, hosts: Mapping[Address, str]) -> Counter[str | None]:
+    """How many ports of the job each host has refused."""
+    found: Counter[str | None] = Counter()
+    for target in job.targets:
+        found[hosts.get(target.address)] += len(_ports(board, target, PortState.CLOSED) & job.ports)
+    return found
 
 
 def _silent(board: Board, targets: list[ProbeTarget]) -> PortSet:

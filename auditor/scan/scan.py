@@ -22,7 +22,7 @@ from auditor.scan.merge import SILENCE, Board, reply_order
 from auditor.scan.plan import Job, Lane, Plan, Purpose
 from auditor.scan.progress import Progress
 from auditor.scan.pulse import Pulse
-from auditor.scan.refusals import second_looks, silent_ports
+from auditor.scan.refusals import refusals, second_looks
 from auditor.scan.run import EvidenceStore, Run, reconcile, silent_if_absent
 from auditor.scan.runner import Runner
 from auditor.scan.source import check_sources, unresolved
@@ -34,7 +34,7 @@ from auditor.transport import Transport
 _VERSIONS_SIDE_BY_SIDE = 24  # nmap runs, all viewpoints together; each takes 40 MB and 0.3 s of CPU, then mostly waits
 _AGAIN_SIDE_BY_SIDE = 4
 _UDP_AGAIN_SIDE_BY_SIDE = 8
-_UDP_LOOKS = 3  # after the first, as long as each finds more
+_UDP_LOOKS = 3  # after the first, as long as each brings refusals
 _ANY_PORT = PortSet.of(80)  # for a packet that has the kernel look for a neighbour; what it says is not used
 _LATE_SHARE = 0.5  # of the rate for pings and last looks, while version probes run beside them
 _PINGED = 4096  # addresses in one ping run
@@ -218,15 +218,18 @@ class _Viewpoint:
 
     async def _udp_again(self, job: Job) -> None:
         """A look that brings refusals may not have brought all: what else the host refuses counts against its limit."""
+        left: Job | None = job
         for _ in range(_UDP_LOOKS):
-            before = silent_ports(job, self._board)
-            for look in second_looks(job, self._board, self._hosts):
+            if left is None:
+                return
+            before = refusals(left, self._board, self._hosts)
+            for look in second_looks(left, self._board, self._hosts):
                 second = replace(look, rate=job.rate / _UDP_AGAIN_SIDE_BY_SIDE)
                 self._progress.grow(second.probes)
                 async with self._udp_gate:
                     await self._job(second)
-            if silent_ports(job, self._board) in (0, before):
-                return
+            more = refusals(left, self._board, self._hosts) - before
+            left = left.without(frozenset(one for one in left.addresses if not more[self._hosts.get(one)]))
 
     async def _job(self, job: Job) -> Run:
         share = self._progress.share(job.probes, len(job.targets), job.group)

@@ -280,55 +280,75 @@ _SAID = (
     '<service name="http" version="x" method="probed"/>',
     '<service name="http" extrainfo="x" method="probed"/>',
     '<service name="http" product="version" version="x" method="probed"/>',
+    '<service name="http" product="version" version="xy" method="probed"/>',
+    '<service name="http" product="versionx" version="y" method="probed"/>',
     '<script id="banner" output="x"/>',
     '<script id="http-title" output="x"/>',
 )
+_APART = (
+    '<port protocol="tcp" portid="1"><state state="open" reason="syn-ack" reason_ttl="62"/></port>',
+    '<port protocol="tcp" portid="1"/><state state="open" reason="syn-ack" reason_ttl="62"/>',
+    '<extraports state="closed" count="1"/><extrareasons reason="reset" proto="tcp" ports="1"/>',
+    '<extraports state="closed" count="1"><extrareasons reason="reset" proto="tcp" ports="1"/></extraports>',
+)
+_HOST = '<host><address addr="10.0.{}.{}" addrtype="ipv4"/><ports>{}</ports></host>'
+_HEAD = '<nmaprun args="nmap"><scaninfo type="syn" protocol="tcp" services="1-3"/>'
 
 
 def test_what_is_remembered_of_other_hosts_changes_none() -> None:
     """Hosts that differ in any one thing are read after one another as each would be by itself, twice over."""
-    hosts = [
-        f'<host><address addr="10.0.{n}.{k}" addrtype="ipv4"/><ports>{look.format(port, said)}{more}</ports></host>'
-        for n, (look, port) in enumerate(product(_LOOKS, (1, 2)))
-        for k, (said, more) in enumerate(product(_SAID, ("", _LOOKS[0].format(3, ""))))
+    ports = [
+        look.format(port, said) + more
+        for look, port, said, more in product(_LOOKS, (1, 2), _SAID, ("", _LOOKS[0].format(3, "")))
     ]
-    head = '<nmaprun args="nmap"><scaninfo type="syn" protocol="tcp" services="1-3"/>'
-    alone = [record for host in hosts for record in NmapXmlReader().feed(f"{head}{host}</nmaprun>".encode())]
-    together = list(NmapXmlReader().feed(f"{head}{''.join(hosts * 2)}</nmaprun>".encode()))
+    hosts = [_HOST.format(*divmod(number, 256), text) for number, text in enumerate((*ports, *_APART))]
+    alone = [record for host in hosts for record in NmapXmlReader().feed(f"{_HEAD}{host}</nmaprun>".encode())]
+    together = list(NmapXmlReader().feed(f"{_HEAD}{''.join(hosts * 2)}</nmaprun>".encode()))
 
     assert len({(record.seen, record.unread) for record in alone}) > 50
     assert alone * 2 == together
 
 
-def test_a_text_of_any_length_is_not_remembered() -> None:
-    """The reader's memory does not grow with what services say."""
-    host = (
-        '<host><address addr="10.0.0.1" addrtype="ipv4"/><ports><port protocol="tcp" portid="22">'
-        '<state state="open" reason="syn-ack"/><script id="banner" output="{}"/></port>'
-        '<extraports state="{}"><extrareasons reason="reset" proto="tcp" ports="1"/></extraports></ports></host>'
-    )
-    reader = NmapXmlReader()
+def test_what_is_asked_later_counts_for_the_hosts_after_it() -> None:
+    """A line without `ports` is what was asked and not listed."""
+    host = _HOST.format(0, 1, '<extraports state="closed" count="3"><extrareasons reason="resets"/></extraports>')
+    more = '<scaninfo type="syn" protocol="tcp" services="4"/>'
+    text = f"{_HEAD}{host}{more}{host}</nmaprun>"
+    before, after = (record for record in NmapXmlReader().feed(text.encode()) if isinstance(record, HostRecord))
+
+    assert ({("closed", "reset"): "1-3"}, ()) == (states(before), before.unread)
+    assert ({}, ["1-3", "4"]) == (states(after), [str(one.ports) for one in after.unread])
+
+
+_LONG = "x" * 100_000
+_MANY = "".join(f'<extrareasons reason="reset" proto="tcp" ports="{port}"/>' for port in range(65300, 65500))
+
+
+@pytest.mark.parametrize(
+    ("ports", "times"),
+    [
+        (
+            f'<port protocol="tcp" portid="22"><state state="open"/><script id="banner" output="{{}}{_LONG}"/></port>',
+            60,
+        ),
+        (f'<extraports state="{{}}{_LONG}"><extrareasons proto="tcp" ports="1"/></extraports>', 60),
+        (f'<extraports state="closed"><extrareasons reason="{{}}" proto="tcp" ports="1"/>{_MANY}</extraports>', 60),
+        ('<extraports state="closed"><extrareasons reason="{}" proto="tcp" ports="1,65535"/></extraports>', 3000),
+    ],
+)
+def test_what_is_remembered_has_a_bound(ports: str, times: int) -> None:
+    """The reader's memory does not grow with what services say, or how many hosts there are."""
+    reader, grown = NmapXmlReader(), []
+    list(reader.feed(_HEAD.encode()))
     tracemalloc.start()
     try:
-        before = 0
-        for number in range(60):
-            assert (
-                len(
-                    list(
-                        reader.feed(
-                            f"{'' if number else '<nmaprun>'}{host.format(*[str(number) * 100_000] * 2)}".encode()
-                        )
-                    )
-                )
-                == 1
-            )
-            if number == 9:
-                before, _ = tracemalloc.get_traced_memory()
-        after, _ = tracemalloc.get_traced_memory()
+        for number in range(times):
+            assert len(list(reader.feed(_HOST.format(0, 1, ports.format(number)).encode()))) == 1
+            grown.append(tracemalloc.get_traced_memory()[0])
     finally:
         tracemalloc.stop()
 
-    assert after - before < 1_000_000
+    assert grown[-1] - grown[times // 3] < 2_000_000
 
 
 def test_hosts_come_as_soon_as_they_are_whole() -> None:

@@ -427,28 +427,50 @@ def test_a_refused_udp_port_makes_silent_ones_be_asked_again() -> None:
     assert ["2"] == [argv[argv.index("-p") + 1] for argv in transport.ran if "--scan-delay" in argv]
 
 
-def test_looks_go_on_while_they_bring_refusals() -> None:
-    """What else a host refuses counts against its limit, so a look may bring some refusals and not all."""
+def test_looks_go_on_where_they_bring_refusals() -> None:
+    """What else a host refuses counts against its limit: a look may bring some refusals and not all, but not for ever.
+
+    ONE refuses one port more in each look, TWO none, and THREE answers.
+    """
+    looks: list[tuple[str, list[str]]] = []
+    first = {str(ONE): 2, str(TWO): 9, str(THREE): 9}
 
     def limited(argv: Sequence[str]) -> Said:
-        asked = [int(text) for text in argv[argv.index("-p") + 1].replace("-", ",").split(",")]
-        ports = [
-            port(n, "closed", "port-unreach", protocol="udp")
-            if n in (1, asked[0]) and n != 4
-            else port(n, "open|filtered", "no-response", protocol="udp")
-            for n in range(asked[0], 6)
-        ]
-        return Said(document(argv, host(ONE, *ports)))
+        if "--scan-delay" in argv:
+            looks.append((argv[argv.index("-p") + 1], targets(argv)))
+        refused = {**first, str(ONE): 1 + len(looks)}
+        return Said(
+            document(
+                argv,
+                *(
+                    host(
+                        address,
+                        *(
+                            port(n, "closed", "port-unreach", protocol="udp")
+                            if n in (1, refused[address])
+                            else port(n, "open", "udp-response", protocol="udp")
+                            if (address, n, len(looks)) == (str(THREE), 5, 1)
+                            else port(n, "open|filtered", "no-response", protocol="udp")
+                            for n in range(1, 9)
+                        ),
+                    )
+                    for address in targets(argv)
+                ),
+            )
+        )
 
     wanted = expectations(ONE)
-    udp = Expectation(
-        "vp", "h", "public", ONE, Protocol.UDP, PortSet.span(1, 5), ExpectedState.BLOCKED, Basis.UNDECLARED
+    udp = tuple(
+        Expectation(
+            "vp", name, "public", address, Protocol.UDP, PortSet.span(1, 8), ExpectedState.BLOCKED, Basis.UNDECLARED
+        )
+        for name, address in (("h1", ONE), ("h2", TWO), ("h3", THREE))
     )
-    transport = FakeTransport(limited)
-    found, _ = carried_out(transport, Expectations(wanted.viewpoint, wanted.profile, (udp,)))
+    found, _ = carried_out(FakeTransport(limited), Expectations(wanted.viewpoint, wanted.profile, udp))
 
-    assert [("1-3", "closed"), ("4-5", "open|filtered")] == [(str(o.ports), o.state) for o in found.observations]
-    assert ["2-5", "3-5", "4-5"] == [argv[argv.index("-p") + 1] for argv in transport.ran if "--scan-delay" in argv]
+    assert [("2-8", [str(ONE), str(TWO), str(THREE)]), ("3-8", [str(ONE)]), ("4-8", [str(ONE)])] == looks
+    closed = [one.ports for one in found.observations if (one.address, one.state) == (ONE, "closed")]
+    assert "1-4" == str(PortSet.union(closed))
 
 
 def test_second_looks_of_all_hosts_are_one_run() -> None:
