@@ -132,6 +132,7 @@ class HostReader:
         return found
 
     def _port(self, port: Element) -> tuple[_Look, Found] | None:
+        """How it looks, and that one port so; None where it is no port that is audited."""
         key = _BETWEEN.join(_tell(port, []))
         try:
             return self._ports[key]
