@@ -23,6 +23,13 @@ def test_what_is_no_port_range(text: str) -> None:
         PortSet.parse(text)
 
 
+def test_no_port_is_negative() -> None:
+    """Neither alone nor beside others."""
+    for ports in ((-1,), (5, -1)):
+        with pytest.raises(ValueError, match=r".+"):
+            PortSet.of(*ports)
+
+
 def test_of_nothing() -> None:
     """The empty set is false, has no first port, and no members."""
     empty = PortSet()
