@@ -23,11 +23,11 @@ def test_what_is_no_port_range(text: str) -> None:
         PortSet.parse(text)
 
 
-def test_no_port_is_negative() -> None:
+@pytest.mark.parametrize("numbers", [(-1,), (5, -1)])
+def test_no_port_is_negative(numbers: tuple[int, ...]) -> None:
     """Neither alone nor beside others."""
-    for ports in ((-1,), (5, -1)):
-        with pytest.raises(ValueError, match=r".+"):
-            PortSet.of(*ports)
+    with pytest.raises(ValueError, match=r".+"):
+        PortSet.of(*numbers)
 
 
 def test_of_nothing() -> None:
