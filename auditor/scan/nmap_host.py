@@ -55,7 +55,7 @@ class HostReader:
     What many have in common is made once: all that was seen of a host, a port that looks the same, a collapsed line.
     """
 
-    def __init__(self, asked: Sequence[Asked] = ()) -> None:
+    def __init__(self, asked: Sequence[Asked]) -> None:
         self._asked = asked
         self._hosts: OrderedDict[str, _Ports] = OrderedDict()
         self._ports: dict[str, tuple[_Look, Found]] = {}

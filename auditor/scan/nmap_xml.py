@@ -66,7 +66,7 @@ class NmapXmlReader:
         self._above = self._builder.start("above", {})
         self._parser = XMLParser(target=self._builder)  # noqa: S314 - it meets no entities, see `_prolog`
         self._unfinished = 0  # bytes since an element below the root has ended
-        self._hosts = HostReader()
+        self._hosts = HostReader(self.asked)
 
     def feed(self, data: bytes) -> Iterator[Item]:
         """The items that these bytes complete. After a fault in the document nothing more comes."""
