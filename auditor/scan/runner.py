@@ -40,7 +40,10 @@ class Runner:
         *,
         limits: Mapping[Address, HostLimits],
         until: datetime | None,
+        told: Callable[[Run], None] = lambda _: None,
     ) -> None:
+        """`told` is given every run that has ended, of those that earlier attempts made none."""
+        self._told = told
         self._viewpoint = viewpoint
         self._transport = transport
         self._context = context
@@ -116,6 +119,7 @@ class Runner:
         self.tell(f"{name}: {shlex.join(argv)}", "debug")
         end = None if turn.seconds is None else End(turn.seconds, turn.reason)
         run = await run_nmap(self._transport, self._viewpoint.via, argv, sink, progress, end=end)
+        self._told(run)
         seconds = run.span[1] - run.span[0]
         self.tell(f"{name}: ended after {seconds:.1f} s", "debug")
         if self._evidence is not None:
@@ -161,6 +165,7 @@ class Runner:
                 self.tell(f"asking what has answered whether it still does: {shlex.join(part)}", "debug")
             end = None if turn.seconds is None else End(turn.seconds, turn.reason)
             runs.append(await run_nmap(self._transport, self._viewpoint.via, part, end=end))
+            self._told(runs[-1])
         return runs[0] if len(runs) == 1 else _united(argv, runs)
 
     def doubt(self, addresses: Collection[Address]) -> None:

@@ -17,7 +17,9 @@ from auditor.model.ports import PortSet
 from auditor.model.words import Address, Family, PortState, Protocol, Technique
 from auditor.scan import again, command
 from auditor.scan.confirm import Confirmation
+from auditor.scan.kernel import Kernel
 from auditor.scan.limited import Limited
+from auditor.scan.lost import Lost
 from auditor.scan.merge import SILENCE, Board, reply_order
 from auditor.scan.plan import Job, Lane, Plan, Purpose
 from auditor.scan.progress import Progress
@@ -27,11 +29,10 @@ from auditor.scan.run import EvidenceStore, Run, reconcile, silent_if_absent
 from auditor.scan.runner import Runner
 from auditor.scan.source import check_sources, unresolved
 from auditor.scan.sweep import Sweeps
-from auditor.scan.together import Room, beside, crew, together
+from auditor.scan.together import Crowd, Room, beside, crew, together
 from auditor.scan.versions import VersionJob, version_jobs, wants
 from auditor.transport import Transport
 
-_VERSIONS_SIDE_BY_SIDE = 24  # nmap runs, all viewpoints together; each takes 40 MB and 0.3 s of CPU, then mostly waits
 _AGAIN_SIDE_BY_SIDE = 4
 _UDP_AGAIN_SIDE_BY_SIDE = 8
 _UDP_LOOKS = 3  # after the first, as long as each brings refusals
@@ -64,9 +65,20 @@ async def scan(
     `disputed` gives the endpoints of a scan that are to be asked once more before anybody relies on them. Whatever
     fails on the way is in the scans; only errors of the evidence store (RunError) are raised.
     """
-    gate = asyncio.Semaphore(_VERSIONS_SIDE_BY_SIDE)
+    crowd = Crowd()
+    kernels = {plan.viewpoint.via: Kernel(transport, plan.viewpoint.via) for plan in plans}
     scans = (
-        _Viewpoint(plan, transport, context, evidence, gate, until=until, disputed=disputed).scan() for plan in plans
+        _Viewpoint(
+            plan,
+            transport,
+            context,
+            evidence,
+            crowd,
+            kernel=kernels[plan.viewpoint.via],
+            until=until,
+            disputed=disputed,
+        ).scan()
+        for plan in plans
     )
     return tuple(await together(*scans))
 
@@ -80,8 +92,9 @@ class _Viewpoint:
         transport: Transport,
         context: Context,
         evidence: EvidenceStore | None,
-        version_gate: asyncio.Semaphore,
+        crowd: Crowd,
         *,
+        kernel: Kernel,
         until: datetime | None,
         disputed: Disputes,
     ) -> None:
@@ -89,10 +102,17 @@ class _Viewpoint:
         self._transport = transport
         self._context = context
         self._runner = Runner(
-            plan.viewpoint, transport, context, evidence, limits=plan.expectations.limits, until=until
+            plan.viewpoint,
+            transport,
+            context,
+            evidence,
+            limits=plan.expectations.limits,
+            until=until,
+            told=kernel.tell,
         )
         self._disputed = disputed
-        self._version_gate = version_gate
+        self._crowd = crowd
+        self._kernel = kernel
         self._version_room = Room(plan.talking)
         self._udp_gate = asyncio.Semaphore(_UDP_AGAIN_SIDE_BY_SIDE)
         self._technique: Technique = plan.abilities.technique
@@ -105,7 +125,7 @@ class _Viewpoint:
         self._pulse = Pulse(
             plan.viewpoint, plan.scope, self._technique, self._runner, boards, context.now, self._runner.limited
         )
-        self._sweeps = Sweeps(self._runner, self._board, self._pulse, self._job)
+        self._sweeps = Sweeps(self._runner, self._board, self._pulse, self._job, kernel)
         self._probe_failures: list[Failure] = []
         self._mute: list[Failure] = []
         self._not_pinged: set[Address] = set()
@@ -154,10 +174,18 @@ class _Viewpoint:
         async with beside(self._pulse.run()):
             await together(*(self._lane(lane, found) for lane in lanes))
             await self._sweeps.finish()
+            await self._asking_again().settle(self._addresses)
         await self._version_room.widen(self._plan.talking_of(1 - _LATE_SHARE))
         found()
-        await Limited(self._plan, self._runner, self._board, self._late_rate).check(self._addresses)
         self._pinged = await self._pings(lost)
+
+    def _asking_again(self) -> Lost:
+        """What asks again where replies were lost."""
+        limited = Limited(
+            self._plan, self._runner, self._board, self._pulse, self._kernel, self._context.random, self._late_rate
+        )
+        sweeps = [job for job in self._plan.jobs if job.purpose is Purpose.SWEEP]
+        return Lost(self._runner, self._board, self._sweeps, limited, self._kernel, sweeps, self._crowd.alone)
 
     @property
     def _late_rate(self) -> float:
@@ -207,7 +235,8 @@ class _Viewpoint:
                     if part is None:
                         continue
                     if part.purpose is Purpose.SWEEP:
-                        await self._sweeps.sweep(part)
+                        async with self._crowd.sweep():
+                            await self._sweeps.sweep(part)
                     else:
                         await self._job(part)
             if job.purpose is Purpose.UDP:
@@ -365,7 +394,7 @@ class _Viewpoint:
             self._version_progress.add(1)
             return
         job = left
-        rate = self._plan.viewpoint.rate / _VERSIONS_SIDE_BY_SIDE
+        rate = self._plan.viewpoint.rate / self._crowd.talking
         family = Family.of(job.targets[0].address)
         argv = self._talking_slowly(job.argv(rate))
         run = await self._runner.run(f"{Purpose.VERSIONS}-{family}", argv, gate=self._talking)
@@ -389,7 +418,7 @@ class _Viewpoint:
     @asynccontextmanager
     async def _talking(self, hosts: int) -> AsyncIterator[None]:
         """A place to talk to so many hosts."""
-        async with self._version_room.take(hosts), self._version_gate:
+        async with self._version_room.take(hosts), self._crowd.talk():
             yield
 
     def _take_version(self, job: VersionJob, run: Run, address: Address) -> None:

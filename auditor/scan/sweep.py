@@ -11,6 +11,7 @@ from math import inf
 from auditor.addresses import any_in, by_address, contains
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, PortState, Protocol
+from auditor.scan.kernel import Kernel
 from auditor.scan.merge import ANSWERS, Board
 from auditor.scan.plan import Job
 from auditor.scan.pulse import ENOUGH, Gap, Pulse
@@ -52,6 +53,7 @@ class Sweeps:
     board: Board
     pulse: Pulse
     ask: Callable[[Job], Awaitable[Run]]
+    kernel: Kernel
     speed: float = 1.0  # that the path bears, of the planned rate
     _too_fast: float = inf  # the least that it did not bear
     _in_vain: bool = False
@@ -66,6 +68,15 @@ class Sweeps:
         """Carry out a sweep, and repeat it where its silence cannot be trusted; where that does not help, say so."""
         self._planned |= dict.fromkeys(job.addresses, job.rate)
         await self._until_trusted(self._slowed(job))
+
+    async def again(self, job: Job) -> None:
+        """Carry out a sweep of what an earlier one left in doubt, at the rate that the job has."""
+        await self._until_trusted(job, first=False)
+
+    def rate(self, address: Address) -> float:
+        """The rate at which the address is swept now, in packets a second."""
+        planned = self._planned[address]
+        return max(min(planned, _SLOWEST), planned * self.speed)
 
     async def finish(self) -> None:
         """Judge the sweeps that were too short for the pulse to tell of them alone: by what it tells of all of them."""
@@ -89,8 +100,11 @@ class Sweeps:
                 check = _Check({}, 0, loss.share, loss.lost, frozenset(doubted - gone))
                 await self._until_trusted(job, check)
 
-    async def _until_trusted(self, job: Job, check: _Check | None = None) -> None:
-        """Carry out a job, unless there is a check of it, and repeat what it leaves in doubt."""
+    async def _until_trusted(self, job: Job, check: _Check | None = None, *, first: bool = True) -> None:
+        """Carry out a job, unless there is a check of it, and repeat what it leaves in doubt.
+
+        `first` is whether these ports are swept for the first time.
+        """
         left: Job | None = job
         since, tries, slowed_for = time.monotonic(), 0 if check is None else _TRIES, 0.0
         for number in range(_ROUNDS + 1):
@@ -98,7 +112,7 @@ class Sweeps:
             if left is None:
                 return
             if check is None:
-                check, tries = await self._round(left, since, tries, first=number == 0)
+                check, tries = await self._round(left, since, tries, first=first and number == 0)
             if not check.doubted:
                 return
             self.runner.repeat(check.doubted)
@@ -133,7 +147,8 @@ class Sweeps:
         start = time.monotonic()
         self.pulse.sweeping |= set(job.addresses)
         self._sent.append((job.rate, start, inf))
-        run = await self._watched(job)
+        async with self.kernel.watching(job.addresses, job.seconds, min(job.group, len(job.targets))):
+            run = await self._watched(job)
         self.pulse.sweeping -= set(job.addresses)
         end = time.monotonic()
         self._sent[self._sent.index((job.rate, start, inf))] = job.rate, start, end
@@ -283,8 +298,8 @@ class Sweeps:
         """The job again, of what stayed silent and some of what answers, as canaries. The silence so far is undone."""
         silent = {one: self.board.silence(one, Protocol.TCP) & job.ports for one in job.addresses if one in doubted}
         silent = {one: ports for one, ports in silent.items() if ports}
-        for address in silent:
-            self.board.distrust_silence(address, _PENDING, (Protocol.TCP,))
+        for address, ports in silent.items():
+            self.board.take_out(address, Protocol.TCP, ports, _PENDING)
         targets = tuple(target for target in job.targets if target.address in silent)
         if not targets:
             return None
