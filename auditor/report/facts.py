@@ -47,6 +47,14 @@ def files(document: Document) -> list[str]:
     return [str(sides[0].get("path", ""))]
 
 
+def of_base(document: Document) -> str:
+    """What is to be said of a gate's BASE beside its path: that it was moved, or that there was none; mostly empty."""
+    base = document["gate"]["base"]
+    if "asked" in base:
+        return f"The inventory was moved: at {base['asked']} there is none."
+    return "" if base["files"] else f"The inventory is new: at {base['path']} there is none."
+
+
 def anchor(entry: Mapping[str, Any], document: Document) -> tuple[str, int]:
     """The file and the line that the finding is about; the inventory's first line where there is none."""
     return _declared_at(entry) or (within(files(document)[0]), 1)
