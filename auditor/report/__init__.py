@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from auditor.report.document import document
 from auditor.report.expected import EXPECT_FORMATS, expected_document, expected_rows
-from auditor.report.facts import is_gate, relative
+from auditor.report.facts import files, is_gate, relative, within
 from auditor.report.gate import gate_document
 from auditor.report.gate_text import gate_text
 from auditor.report.github import github
@@ -40,6 +40,7 @@ __all__ = [
     "document",
     "expected_document",
     "expected_rows",
+    "files",
     "gate_document",
     "gate_text",
     "html",
@@ -48,4 +49,5 @@ __all__ = [
     "relative",
     "text",
     "to_json",
+    "within",
 ]

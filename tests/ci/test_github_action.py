@@ -234,9 +234,8 @@ def test_a_moved_inventory(runner: Runner, origin: Origin, tmp_path: Path) -> No
 
 def test_a_replaced_inventory(runner: Runner, origin: Origin, tmp_path: Path) -> None:
     """Where the inventory went and another came, nothing tells whether it was moved: no verdict, and no pass."""
-    other = {
-        "second.yaml": "version: 1\nname: second\nscope: {allow: [10.0.0.1]}\nhosts: {x: {interfaces: {lan: [10.0.0.1]}}}\n"
-    }
+    hosts = "hosts: {x: {interfaces: {lan: [10.0.0.1]}}}"
+    other = {"second.yaml": f"version: 1\nname: second\nscope: {{allow: [10.0.0.1]}}\n{hosts}\n"}
     commit = origin.branch("replaced", ["rm", "-r", "--quiet", "inventory"], files=other)
     done, outputs, _ = pushed(
         runner, origin, commit, tmp_path, inventory="second.yaml", before=origin.base, branch="replaced"

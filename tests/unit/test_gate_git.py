@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,27 @@ def test_from_a_folder_below(repository: Repository, monkeypatch: pytest.MonkeyP
     absolute, _ = repository.gate(f"git:main:{repository.path}/inv", ".")
 
     assert (1, 1) == (here, absolute)
+
+
+@pytest.mark.parametrize(("here", "inventory"), [(".", "inv"), ("inv", "."), ("docs", "../inv"), ("docs", "{}/inv")])
+@pytest.mark.parametrize("head", ["{}", "git:HEAD:{}"])
+def test_places_from_the_root(
+    here: str, inventory: str, head: str, repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Annotations and SARIF name files from the repository's root, also those that are gone since."""
+    (repository.path / "docs").mkdir()
+    repository.git("rm", "--quiet", "inv/hosts.yaml")
+    repository.write(inv__web_yaml=OPEN.replace("db-1", "web-1").replace(".12", ".13"))
+    repository.commit()
+    monkeypatch.chdir(repository.path / here)
+    given = inventory.format(repository.path)
+    annotations, log = repository.path / "annotations", repository.path / "log.sarif"
+    run(["gate", f"git:main:{given}", head.format(given), f"--format=github={annotations}", f"--format=sarif={log}"])
+    results = json.loads(log.read_text())["runs"][0]["results"]
+    named = {each["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for each in results}
+
+    assert named == set(re.findall(r"^::\w+ file=(.*?),", annotations.read_text(), re.MULTILINE))
+    assert {"inv/web.yaml"} < named <= {"inv/web.yaml", "inv/hosts.yaml", "inv/estate.yaml"}
 
 
 def test_a_new_inventory(repository: Repository, capsys: pytest.CaptureFixture[str]) -> None:
