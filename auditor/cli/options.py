@@ -19,7 +19,7 @@ from auditor.errors import UsageError
 from auditor.inventory import denying, expect, load
 from auditor.model.inventory import Inventory, Viewpoint
 from auditor.model.words import Profile, Severity
-from auditor.report import FORMATS, GATE_FORMATS, is_gate
+from auditor.report import FORMATS, GATE_FORMATS, is_gate, sarif_lacks
 from auditor.rundir import write_anywhere
 from auditor.sweeps import Sweeps
 from auditor.transport import Cluster, Tls, look_up
@@ -345,6 +345,8 @@ def write_formats(document: dict[str, Any], wanted: dict[str, Path | None]) -> N
             to_stdout(text if text.endswith("\n") else f"{text}\n")
         else:
             write_anywhere(path, text)
+    if "sarif" in wanted and (lacks := sarif_lacks(document)):
+        click.echo(f"auditor: sarif: {lacks}", err=True)
 
 
 def to_stdout(text: str) -> None:

@@ -12,7 +12,7 @@ from auditor.report.html import html
 from auditor.report.junit import junit
 from auditor.report.markdown import markdown
 from auditor.report.plain import Document
-from auditor.report.sarif import sarif
+from auditor.report.sarif import sarif, sarif_lacks
 from auditor.report.stored import read, to_json
 from auditor.report.summary import text
 
@@ -47,6 +47,7 @@ __all__ = [
     "is_gate",
     "read",
     "relative",
+    "sarif_lacks",
     "text",
     "to_json",
     "within",

@@ -10,8 +10,9 @@ from xml.etree.ElementTree import parse
 import pytest
 
 from auditor.report import FORMATS, GATE_FORMATS, to_json
+from auditor.report.sarif import MOST_RESULTS
 from tests.commands import CASES, auditor
-from tests.gates import FILE, OPENED, gate
+from tests.gates import FILE, OPENED, change, gate
 
 CASE = CASES / "behind.exit1"
 
@@ -130,6 +131,16 @@ def test_a_gate_again(name: str, stored_gate: Path) -> None:
 
     assert (ended.returncode, ended.stderr) == (0, "")
     assert FILE in ended.stdout or name == "text"
+
+
+def test_results_left_out(tmp_path: Path) -> None:
+    """Where a file for code scanning has not all results, who writes it is told too."""
+    stored = tmp_path / "gate.json"
+    stored.write_text(to_json(gate(*(change("added", service=f"s{number}") for number in range(MOST_RESULTS + 2)))))
+    ended = auditor("render", stored, f"--format=sarif={tmp_path / 'log.sarif'}")
+
+    assert (0, "") == (ended.returncode, ended.stdout)
+    assert ended.stderr.startswith("auditor: sarif: 2 of 5,002 results are left out, the least severe (2 direct-compr")
 
 
 @pytest.mark.parametrize(("name", "known"), [("html", GATE_FORMATS), ("pdf", GATE_FORMATS)])

@@ -33,6 +33,8 @@ def test_the_same_verdict(case: Path, tmp_path: Path, capsys: pytest.CaptureFixt
         "markdown": told["markdown"].count("| ❌ |"),
     }
     assert len(doc["findings"]) + len(doc["waived"]) == len(results)
+    named = [(each.get("classname"), each.get("name")) for each in fromstring(told["junit"]).iter("testcase")]
+    assert len(set(named)) == len(named)
 
 
 @pytest.mark.parametrize("case", JUDGED, ids=lambda case: case.name)
