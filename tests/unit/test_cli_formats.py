@@ -140,7 +140,9 @@ def test_results_left_out(tmp_path: Path) -> None:
     ended = auditor("render", stored, f"--format=sarif={tmp_path / 'log.sarif'}")
 
     assert (0, "") == (ended.returncode, ended.stdout)
-    assert ended.stderr.startswith("auditor: sarif: 2 of 5,002 results are left out, the least severe (2 direct-compr")
+    assert ended.stderr.startswith(
+        "auditor: sarif: 2 of 5,002 results are left out, the least severe (2 operational-drift)"
+    )
 
 
 @pytest.mark.parametrize(("name", "known"), [("html", GATE_FORMATS), ("pdf", GATE_FORMATS)])
