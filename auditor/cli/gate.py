@@ -74,9 +74,9 @@ def _sides(base: str, head: str, *, new: bool) -> tuple[tuple[str, Written], Wri
     """
     found: list[Written | None] = []
     problems: list[Problem] = []
-    for text, may_be_new in ((base, new), (head, False)):
+    for load, text in ((_load_base, base), (_load, head)):
         try:
-            found.append(_load(text, may_be_new=may_be_new))
+            found.append(load(text))
         except InventoryError as error:
             problems += error.problems
     if problems:
@@ -84,17 +84,44 @@ def _sides(base: str, head: str, *, new: bool) -> tuple[tuple[str, Written], Wri
     before, after = found
     if before is None and after is None:
         raise UsageError(f"there is nothing to compare: neither {base} nor {head} exists; is the path right?")
-    if before is None and after is not None and (asked := revision(base)):
-        moved = earlier(asked, revision(head) or Path(head), after.inventory.name, may_be_new=new)
-        base, before = (str(moved), _load(str(moved))) if moved else (base, None)
+    if before is None and after is not None and (moved := _moved(base, head, after, new=new)):
+        base, before = moved, _load(moved)
     return (base, before or Written(*absent(base))), after or Written(*absent(head))
 
 
-def _load(text: str, *, may_be_new: bool = False) -> Written | None:
-    """The inventory that an argument names; None where the revision has none at the path, or a new one no path."""
+def _moved(base: str, head: str, after: Written, *, new: bool) -> str | None:
+    """Where the inventory was that is HEAD now and was not at BASE; None where it is new.
+
+    Raises InventoryError and UsageError.
+    """
+    asked, moved, error = revision(base), None, None
+    try:
+        moved = earlier(asked, revision(head) or Path(head), after.inventory.name) if asked else None
+    except UsageError as wrong:
+        error = wrong
+    if moved is None and not new:
+        _load(base)  # says more where something is there
+        error = error or UsageError(
+            f"{base}: there is no inventory; is the path right? Where it is new, say so by --new"
+        )
+    if error:
+        raise error
+    return str(moved) if moved else None
+
+
+def _load_base(text: str) -> Written | None:
+    """What BASE names, which may be elsewhere or new: None where no file of an inventory is there."""
     asked = revision(text)
     if asked is None:
-        path = Path(text)
-        return None if may_be_new and not path.exists() else Written(*load_with_places(path))
-    with copied(asked, may_be_new=may_be_new) as copy:
-        return Written(*load_with_places(copy, str(asked))) if copy else None
+        return _load(text) if Path(text).exists() else None
+    with copied(asked, may_be_elsewhere=True) as path:
+        return Written(*load_with_places(path, str(asked))) if path else None
+
+
+def _load(text: str) -> Written | None:
+    """The inventory that an argument names; None where the revision has none at the path."""
+    asked = revision(text)
+    if asked is None:
+        return Written(*load_with_places(Path(text)))
+    with copied(asked) as path:
+        return Written(*load_with_places(path, str(asked))) if path else None

@@ -45,12 +45,12 @@ class _Whole:
     files: frozenset[str]
 
 
-def earlier(asked: Revision, head: Revision | FilePath, name: str, *, may_be_new: bool) -> Revision | None:
-    """Where the revision, which has nothing at the path asked for, has what is now HEAD; None where HEAD is new.
+def earlier(asked: Revision, head: Revision | FilePath, name: str) -> Revision | None:
+    """Where the revision, which has no inventory at the path asked for, has what is now HEAD; None where it has not.
 
     `name` is what HEAD calls itself. An inventory was moved where the revision has it and HEAD's repository no more,
-    and git takes files of it for HEAD's, renamed, or it alone has HEAD's name. Raises UsageError where that cannot be
-    told, and where nothing is gone unless HEAD `may_be_new`.
+    and git takes files of it for HEAD's, renamed, or it alone has HEAD's name. Raises UsageError where something is
+    there at HEAD's own path, and where inventories are gone and none of them, or several, may have been moved.
     """
     then = _Then(asked)
     now = _of_revision(head) if isinstance(head, Revision) else _of_work_tree(head)
@@ -64,9 +64,7 @@ def earlier(asked: Revision, head: Revision | FilePath, name: str, *, may_be_new
         if moved is None:
             raise UsageError(_untold(asked, gone))
         return at_root_path(asked, moved.path)
-    if may_be_new:
-        return None
-    raise UsageError(f"{asked}: there is no inventory; is the path right? Where the inventory is new, say so by --new")
+    return None
 
 
 def _moved(gone: Collection[_Whole], renamed: Collection[str], name: str) -> _Whole | None:

@@ -60,14 +60,14 @@ def revision(text: str) -> Revision | None:
 
 
 @contextmanager
-def copied(asked: Revision, *, may_be_new: bool = False) -> Iterator[FilePath | None]:
+def copied(asked: Revision, *, may_be_elsewhere: bool = False) -> Iterator[FilePath | None]:
     """The inventory's files in a folder of their own, or the one file; None where the path is absent there.
 
-    A folder without any file of an inventory is absent too where it `may_be_new`. Raises UsageError where git cannot
-    tell, and InventoryError for what no inventory may hold.
+    A folder without any file of an inventory is absent too where it `may_be_elsewhere`. Raises UsageError where git
+    cannot tell, and InventoryError for what no inventory may hold.
     """
     entries = _entries(asked)
-    if not entries or (may_be_new and all(one.name and not is_inventory_file(one.name) for one in entries)):
+    if not entries or (may_be_elsewhere and all(one.name and not is_inventory_file(one.name) for one in entries)):
         yield None
         return
     _refuse(asked, entries)

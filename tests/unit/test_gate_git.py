@@ -159,7 +159,7 @@ def test_a_new_inventory(repository: Repository, capsys: pytest.CaptureFixture[s
     told = refused(capsys, "git:main:new", "new")
     code, document = repository.gate("git:main:new", "new", "--new")
 
-    assert "auditor: git:main:new: there is no inventory; is the path right? Where the inventory is new, say" in told
+    assert "auditor: git:main:new: there is no inventory; is the path right? Where it is new, say so by --new" in told
     assert (1, ["added"]) == (code, [finding["kind"] for finding in document["findings"]])
     assert {"path": "git:main:new", "files": []} == document["gate"]["base"]
     assert "\nThe inventory is new: at git:main:new there is none.\n" in capsys.readouterr().out

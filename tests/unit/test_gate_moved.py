@@ -124,6 +124,17 @@ def test_not_committed(repository: Repository) -> None:
     assert (0, "git:HEAD:inventories/shop") == (code, document["gate"]["base"]["path"])
 
 
+def test_beside_other_files(repository: Repository) -> None:
+    """A folder that was there without an inventory may get one from elsewhere."""
+    repository.write(estates__read_me="nothing")
+    repository.commit()
+    repository.git("branch", "--force", "main")
+    repository.git("mv", "inventories/shop/estate.yaml", "inventories/shop/hosts", "estates")
+    repository.commit()
+
+    assert (0, "git:main:inventories/shop", []) == of_gate(repository, "estates")
+
+
 def test_a_link_in_its_old_place(repository: Repository) -> None:
     """A link that leads from the old place to the new one keeps nothing there."""
     repository.git("mv", "inventories/shop", "estates")
