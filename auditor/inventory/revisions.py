@@ -203,9 +203,13 @@ def _write(root: FilePath, entries: Sequence[Entry]) -> None:
 
 
 def everything(asked: Revision) -> list[Entry]:
-    """All that the revision has, by paths from the repository's root; nothing before the first commit."""
+    """All that the revision has, by paths from the repository's root; nothing before the first commit.
+
+    A tree that was made by hand may name what is above it. That is left out, as it is nowhere in the repository.
+    """
     tree = _tree(asked)
-    return [] if tree is None else _listed(_git(asked, "ls-tree", "-r", "-z", "-l", "--full-tree", tree), ".")
+    entries = [] if tree is None else _listed(_git(asked, "ls-tree", "-r", "-z", "-l", "--full-tree", tree), ".")
+    return [entry for entry in entries if entry.name.split("/")[0] != ".."]
 
 
 def from_root(asked: Revision) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -248,6 +250,26 @@ def test_files_that_are_no_inventory(repository: Repository) -> None:
     code, document = repository.gate("git:main:new.yaml", "new.yaml", "--new")
 
     assert (0, []) == (code, document["gate"]["base"]["files"])
+
+
+def test_a_tree_that_climbs(repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing that a tree made by hand names can be written outside of where it is read."""
+    scratch = tmp_path / "scratch" / "a" / "b"
+    scratch.mkdir(parents=True)
+    (tmp_path / "evil").write_text(WHOLE)
+    tree = f"100644 blob {repository.git('hash-object', '-w', str(tmp_path / 'evil'))}\tevil.yaml"
+    for _ in range(3):
+        made = subprocess.run(
+            ["git", "mktree"], cwd=repository.path, input=f"{tree}\n", capture_output=True, text=True, check=True
+        )
+        tree = f"040000 tree {made.stdout.strip()}\t.."
+    commit = repository.git("commit-tree", "-m", "climbs", made.stdout.strip())
+    repository.write(new_yaml=NEW)
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    code, document = repository.gate(f"git:{commit}:new.yaml", "new.yaml", "--new")
+
+    assert (0, []) == (code, document["gate"]["base"]["files"])
+    assert [] == list(tmp_path.rglob("evil.yaml"))
 
 
 def test_outside_of_the_repository(repository: Repository, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
