@@ -77,7 +77,7 @@ def _moved(gone: Collection[_Whole], renamed: Collection[str], name: str) -> _Wh
 
 
 def _untold(asked: Revision, gone: Sequence[_Whole]) -> str:
-    found = [f"{at_root_path(asked, one.path)} (`{clean(one.name, 100)}`)" for one in gone]
+    found = [clean(f"{at_root_path(asked, one.path)} (`{one.name}`)", 300) for one in gone]
     more = f" and {len(found) - _TOLD} more" if len(found) > _TOLD else ""
     return (
         f"{asked}: there is no inventory, and which one became HEAD cannot be told; gone since are "
