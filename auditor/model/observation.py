@@ -129,8 +129,9 @@ class Scan:
     it gave up. `not_pinged` are silent addresses whose pings broke: whether they live is not known. `notes` tell what
     was found out about the network on the way, such as a lossy path or a device that answers in place of hosts. `found`
     are signs of life from the search for undeclared addresses: they prove no path, since that came before the scan, and
-    whoever asked so much may have been shut out since. `swept` tells where it searched. An empty `nmap_version` means
-    that no nmap was found.
+    whoever asked so much may have been shut out since. `swept` tells where it searched. `bears` is how many packets a
+    second the viewpoint's machine bore before the sweeps, of the rate that it may use, where that was tried. An empty
+    `nmap_version` means that no nmap was found.
     """
 
     viewpoint: str
@@ -149,3 +150,4 @@ class Scan:
     notes: tuple[str, ...] = ()
     found: tuple[Reply, ...] = ()
     swept: tuple[Swept, ...] = ()
+    bears: int | None = None

@@ -182,6 +182,11 @@ class Runner:
         if addresses and not self._earlier.done and self._evidence is not None:
             self._evidence.doubt(self._viewpoint.name, addresses)
 
+    @property
+    def over(self) -> bool:
+        """Whether an earlier attempt had come to its end, so that nothing is left to be sent but pings."""
+        return self._earlier.done
+
     def limited(self, address: Address) -> bool:
         """Whether the address has limits of its own, so that nothing can be asked of it beside another run."""
         return self._pace.limited(address)

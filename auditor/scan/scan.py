@@ -16,6 +16,7 @@ from auditor.model.observation import Failure, Scan
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, Family, PortState, Protocol, Technique
 from auditor.scan import again, command
+from auditor.scan.bears import bears
 from auditor.scan.confirm import Confirmation
 from auditor.scan.kernel import Kernel
 from auditor.scan.limited import Limited
@@ -38,6 +39,7 @@ _UDP_AGAIN_SIDE_BY_SIDE = 8
 _UDP_LOOKS = 3  # after the first, as long as each brings refusals
 _ANY_PORT = PortSet.of(80)  # for a packet that has the kernel look for a neighbour; what it says is not used
 _LATE_SHARE = 0.5  # of the rate for pings and last looks, while version probes run beside them
+_LONG_SWEEPS = 10.0  # seconds, as planned
 _PINGED = 4096  # addresses in one ping run
 _FRUITLESS = 2  # rounds of looking for neighbours without finding one; a link may limit how many answer at a time
 _TOO_LATE = "the address, or its network, stopped answering before it was asked what answers there"
@@ -131,6 +133,7 @@ class _Viewpoint:
         self._not_pinged: set[Address] = set()
         self._pinged: set[Address] = set()  # that have answered pings after the sweep, and nothing before
         self._absent: frozenset[Address] = frozenset()  # neighbours that the viewpoint's kernel does not find
+        self._bears: float | None = None  # packets a second
         self._versioned: dict[tuple[Address, Protocol], PortSet] = {}
         self._progress = Progress(context, plan.viewpoint.name, "probes")
         self._version_progress = Progress(context, plan.viewpoint.name, "versions")
@@ -161,12 +164,29 @@ class _Viewpoint:
         self._runner.tell("probing declared ports")
         await self._lane(first)
         await self._find([address for address in neighbours if not self._board.answered(address)])
+        await self._slow_down()
         self._runner.tell("probing the rest of the coverage")
         async with crew() as asking:
             await self._rest(lanes, lost, lambda: asking.create_task(self._versions()))
         await self._confirm()
         await self._once_more()
         self._not_versioned()
+
+    async def _slow_down(self) -> None:
+        """Sweep no faster than this machine's nmap can read replies now; short sweeps are not worth finding out."""
+        swept = sum(job.seconds for job in self._plan.jobs if job.purpose is Purpose.SWEEP)
+        rate = float(self._plan.viewpoint.rate)
+        if swept < _LONG_SWEEPS or not self._plan.abilities.raw or self._runner.over:
+            return
+        self._bears = await bears(self._transport, self._plan.viewpoint.via, rate)
+        if self._bears is None:
+            self._runner.tell("what rate the machine of this viewpoint bears cannot be tried there", "debug")
+        elif self._bears < rate:
+            self._sweeps.bears(self._bears / rate)
+            self._runner.note(
+                f"the machine of this viewpoint is busy: its nmap can read about {self._bears:,.0f} replies a second "
+                f"now, not {rate:,.0f}; sweeps are slowed down to that"
+            )
 
     async def _rest(self, lanes: Sequence[Lane], lost: frozenset[Address], found: Callable[[], object]) -> None:
         """`found` is called whenever there may be more to ask what it is."""
@@ -466,4 +486,5 @@ class _Viewpoint:
             commands=self._runner.commands,
             errors=self._runner.errors,
             notes=self._runner.notes,
+            bears=None if self._bears is None else round(self._bears),
         )

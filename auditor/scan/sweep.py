@@ -27,6 +27,7 @@ _USE = 0.7  # of the loss; where more is left after slowing down, that was not t
 _ROUNDS = 6  # repeats; a path is found too narrow by the first, and what it bears by some more
 _SLOWEST = 50.0  # packets a second
 _STEP = 8  # a repeat is no slower than one in so many: an nmap without processor time drops nearly all that comes back
+_STARVED = 4  # times slower, where the scanner's own machine has lost replies, or came far too late with a sweep
 _CANARIES = 64  # endpoints of one address that a repeat asks once more
 _NAMED = 3
 _FLAPS = "it did not answer for a time in every repeat of the sweep: its silence tells nothing"
@@ -68,6 +69,10 @@ class Sweeps:
         """Carry out a sweep, and repeat it where its silence cannot be trusted; where that does not help, say so."""
         self._planned |= dict.fromkeys(job.addresses, job.rate)
         await self._until_trusted(self._slowed(job))
+
+    def bears(self, share: float) -> None:
+        """The scanner's machine bears that share of the planned rate, and no more."""
+        self.speed, self._too_fast = min(self.speed, share), min(self._too_fast, share * 2)
 
     async def again(self, job: Job) -> None:
         """Carry out a sweep of what an earlier one left in doubt, at the rate that the job has."""
@@ -113,6 +118,9 @@ class Sweeps:
                 return
             if check is None:
                 check, tries = await self._round(left, since, tries, first=first and number == 0)
+            starved = self._starved(left)
+            if starved:  # the next sweeps are not to meet the same
+                self.speed = min(self.speed, left.rate / self._planned[left.addresses[0]] / _STARVED)
             if not check.doubted:
                 return
             self.runner.repeat(check.doubted)
@@ -120,7 +128,7 @@ class Sweeps:
                 self._give_up(check, tries)
                 return
             self._in_vain = self._in_vain or (slowed_for > 0 and check.share > slowed_for * _USE)
-            rate = self._slower(left.rate, check)
+            rate = max(min(left.rate, _SLOWEST), left.rate / _STARVED) if starved else self._slower(left.rate, check)
             self._tell(left, check, rate)
             if rate < left.rate:
                 slowed_for = check.share
@@ -217,6 +225,11 @@ class Sweeps:
     def _known(self, address: Address) -> PortSet:
         """The open ports of an address. Closed ones are no canaries: systems limit how often they refuse."""
         return self.board.ports(address, Protocol.TCP, PortState.OPEN)
+
+    def _starved(self, job: Job) -> bool:
+        """Whether the scanner's machine was short of processor time when the job was last carried out."""
+        surplus = self.kernel.of(job.addresses[0])
+        return surplus is not None and (surplus.slow or surplus.doubtful)
 
     def _without_gone(self, job: Job) -> Job | None:
         gone = self.pulse.behind_lost_path(job.addresses)
