@@ -87,7 +87,7 @@ def _how_to_get_raw(via: Via) -> str:
 
 
 async def _bears(where: str, transport: Transport, via: Via, rate: int) -> list[Check]:
-    """No failure: an audit finds out by itself, and slows down."""
+    """No failure: an audit finds out by itself, and slows down. Nothing where no namespace can be made to try it in."""
     found = await bears(transport, via, float(rate))
     if found is None:
         return [

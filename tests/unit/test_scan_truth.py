@@ -17,12 +17,13 @@ import pytest
 
 from auditor.model.context import Context, Event
 from auditor.model.expectation import Expectations
-from auditor.model.inventory import Via
+from auditor.model.inventory import LocalVia, Via
 from auditor.model.observation import Scan
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, Basis, Boundary, ExpectedState, PortState, Protocol, Technique
 from auditor.scan import Abilities, again, plan, scan
 from auditor.scan.confirm import spread
+from auditor.scan.kernel import Kernel
 from auditor.scan.merge import Board
 from auditor.scan.nmap_records import HostRecord, Seen, Sight
 from auditor.scan.plan import Job
@@ -51,6 +52,11 @@ TCP = Protocol.TCP
 
 def asked(argv: Sequence[str]) -> PortSet:
     return PortSet.parse(argv[argv.index("-p") + 1])
+
+
+def kernel() -> Kernel:
+    """One whose counters cannot be read."""
+    return Kernel(FakeTransport(lambda _: Said("")), LocalVia())
 
 
 def sweep(argv: Sequence[str]) -> bool:
@@ -406,7 +412,7 @@ def test_silence_that_no_repeat_could_settle_is_not_trusted(away: bool) -> None:
         return Run(job.argv, (record,), (), (0.0, 0.0))
 
     (job,) = plan(expectations(ONE), SCOPE, Abilities("7.93", raw=True)).lanes[0].jobs
-    asyncio.run(Sweeps(cast(Any, runner), board, pulse, ask).sweep(job))
+    asyncio.run(Sweeps(cast(Any, runner), board, pulse, ask, kernel()).sweep(job))
 
     reason = "it did not answer for a time in every repeat of the sweep: its silence tells nothing"
     assert ([reason] if away else []) == [one.reason for one in board.failures()]
@@ -428,7 +434,7 @@ def test_losses_are_written_down_before_the_sweeps_are_judged(lost: int) -> None
         return Run(job.argv, (), (), (0.0, 0.0))
 
     async def both() -> None:
-        sweeps = Sweeps(cast(Any, runner), board, pulse, ask)
+        sweeps = Sweeps(cast(Any, runner), board, pulse, ask, kernel())
         for address in (ONE, TWO):
             (job,) = plan(expectations(address), SCOPE, Abilities("7.93", raw=True)).lanes[0].jobs
             await sweeps.sweep(job)
@@ -465,7 +471,7 @@ class Path:
 
         for one in addresses:
             board.add(HostRecord(one, NOW, (Seen(TCP, OPENED, Sight(PortState.OPEN, "syn-ack")),)))
-        self.sweeps = Sweeps(cast(Any, Deaf()), board, pulse, ask)
+        self.sweeps = Sweeps(cast(Any, Deaf()), board, pulse, ask, kernel())
 
     async def one_after_the_other(self, times: int) -> list[float]:
         for _ in range(times):
