@@ -81,9 +81,10 @@ class FakeTransport:
 def document(argv: Sequence[str], *hosts: str, end: str = '<finished time="1" exit="success"/>') -> str:
     ports = argv[argv.index("-p") + 1] if "-p" in argv else ""
     protocol = "udp" if "-sU" in argv else "tcp"
+    kind = "udp" if "-sU" in argv else "connect" if "-sT" in argv else "syn"
     return (
         f'<nmaprun args="{shlex.join(argv)}" version="7.93">'
-        f'<scaninfo type="syn" protocol="{protocol}" services="{ports}"/>'
+        f'<scaninfo type="{kind}" protocol="{protocol}" services="{ports}"/>'
         f"{''.join(hosts)}<runstats>{end}</runstats></nmaprun>"
     )
 
@@ -416,6 +417,14 @@ def test_an_open_port_that_a_version_probe_finds_silent_is_asked_once_more() -> 
         (
             lambda a: Said(document(a, host(ONE, port(7, "filtered", "no-response")))),
             ["it was open before, and filtered to a connection that asks what answers there"],
+            [],
+        ),
+        (
+            lambda a: Said(document(a, host(ONE, port(7, "filtered", "net-unreach").replace("63", "0")))),
+            [
+                "the scanner's own machine said net-unreach, and a connect scan does not tell whether it speaks for "
+                "itself"
+            ],
             [],
         ),
         (lambda _: Said("", -11), ["nmap was killed by signal 11 before it had finished"], []),
