@@ -13,7 +13,7 @@ from lab.estate import Estate
 
 from auditor.addresses import probe_target
 from auditor.model.inventory import Scope
-from auditor.model.ports import ALL_PORTS, PortSet
+from auditor.model.ports import PortSet
 from auditor.model.words import Protocol, Technique
 from auditor.scan import command
 from auditor.scan.nmap_records import HostRecord
@@ -58,7 +58,7 @@ COMMANDS = {
     "syn, IPv6": command.probe(SYN, TCP, PORTS, BOTH_SIX, rate=500),
     "connect": command.probe(CONNECT, TCP, PORTS, FOUR, rate=500),
     "udp": command.probe(SYN, UDP, PortSet.parse("10-14,53,161"), FOUR[:1], rate=50),
-    "all ports": command.probe(SYN, TCP, ALL_PORTS, FOUR[:1], rate=20000, least_rate=20000, retries=1),
+    "collapsed ports": command.probe(SYN, TCP, PortSet.span(1, 1000), FOUR[:1], rate=1000),
     "ping": command.ping(SYN, FOUR, link=True, rate=100),
     "what answers": command.versions(SYN, TCP, PortSet.of(22), FOUR[:1], rate=100),
     "what answers on several": command.versions(SYN, TCP, PortSet.parse("22,80-83"), BOTH_SIX[:1], rate=100),
