@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -41,6 +42,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
     items.sort(key=lambda item: (bool(item.get_closest_marker("browser")), not item.get_closest_marker("live")))
+
+
+@pytest.fixture(scope="session")
+def newer_nmap() -> Path:
+    """A newer nmap than the installed one; the test fails where there is none, and needs the marker `newer`."""
+    path = ROOT / ".cache" / "newer-nmap" / "bin" / "nmap"
+    if not path.exists():
+        pytest.fail("there is no newer nmap here; script/newer-nmap gets it", pytrace=False)
+    return path
+
+
+@pytest.fixture
+def newer_nmap_first(newer_nmap: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same, first in the PATH."""
+    monkeypatch.setenv("PATH", f"{newer_nmap.parent}{os.pathsep}{os.environ['PATH']}")
+    return newer_nmap
 
 
 @pytest.fixture(scope="session")

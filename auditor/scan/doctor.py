@@ -20,7 +20,7 @@ from auditor.model.inventory import (
     places,
 )
 from auditor.model.words import Address, Family
-from auditor.scan.abilities import Abilities, probe_abilities
+from auditor.scan.abilities import Abilities, caution, probe_abilities
 from auditor.scan.bears import bears
 from auditor.scan.source import check_sources
 from auditor.transport import Transport, capture
@@ -31,11 +31,15 @@ _PATIENCE = 20.0  # seconds; `ip addr` asks the kernel, nothing else
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing looked at; `what` says what was found and, where it failed, what to do."""
+    """One thing looked at; `what` says what was found and, where it failed, what to do.
+
+    `doubtful` is what passed with a caution.
+    """
 
     where: str
     what: str
     passed: bool
+    doubtful: bool = False
 
 
 async def examine(
@@ -63,6 +67,8 @@ async def examine(
 def _nmap(where: str, abilities: Abilities) -> Check:
     if abilities.problem is not None:
         return Check(where, abilities.problem, passed=False)
+    if why := caution(abilities.nmap_version):
+        return Check(where, f"nmap {abilities.nmap_version}: {why}", passed=True, doubtful=True)
     return Check(where, f"nmap {abilities.nmap_version}", passed=True)
 
 

@@ -18,6 +18,7 @@ from auditor.model.ages import Freshness
 from auditor.model.observation import Failure, Label, Observation, Reply, Scan
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, PortState, Protocol, Technique
+from auditor.scan.abilities import fault_after_syn
 from auditor.scan.merge import ANSWERS, Board
 from auditor.scan.nmap_records import Asked, HostRecord, Item, Skipped, Unread, bounded
 from auditor.scan.nmap_xml import NmapXmlReader
@@ -54,6 +55,7 @@ class Evidence:
     errors: tuple[str, ...]
     labels: tuple[Label, ...] = ()
     sources: tuple[Address, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def alive(self) -> frozenset[Address]:
@@ -72,6 +74,7 @@ class Evidence:
             failures=self.failures,
             commands=self.commands,
             errors=self.errors,
+            notes=self.notes,
         )
 
 
@@ -118,7 +121,17 @@ def read_evidence(paths: Sequence[Path], freshness: Freshness | None = None) -> 
         errors=tuple(f"{one.path}: {one.run.problem}" for one in read if one.run.problem is not None),
         labels=tuple(dict.fromkeys(record.label for one in read for record in one.run.records if record.label)),
         sources=tuple(dict.fromkeys(source for start in starts for source in _sources(start.args))),
+        notes=tuple(note for one in read if (note := _doubt(one))),
     )
+
+
+def _doubt(file: _File) -> str | None:
+    """What to know of the nmap that wrote a file, where it has asked what answers."""
+    start, asked = file.reader.start, file.reader.asked
+    if start is None or not any(one.type == "syn" for one in asked) or not {"-sV", "-A"} & set(start.args.split()):
+        return None
+    why = fault_after_syn(start.version)
+    return f"{file.path}: nmap {start.version}: {why}; look again with -sT beside -sV" if why else None
 
 
 def _ask(asked: dict[tuple[Address, Protocol], PortSet], key: tuple[Address, Protocol], ports: PortSet) -> None:

@@ -21,6 +21,7 @@ _NO_EVIDENCE = frozenset({"", "user-set", "localhost-response", "no-response", "
 _ANSWERS = frozenset({PortState.OPEN, PortState.CLOSED, PortState.UNFILTERED})
 _MAY_BE_OWN = ICMP_ERRORS | {"perm-denied"}  # the kernel of the scanner says these too
 MAC = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}")
+_MOSQUITTO = re.compile(r"mosquitto version (\S+)")  # what nmap's MQTT script puts where the protocol's name belongs
 _LONGEST_NAME = 253  # characters of a DNS name
 _MOST_NAMES = 16
 _NO_STATE = "nmap gave no state that can be read"
@@ -266,11 +267,14 @@ def _identity(port: Element) -> Identity | None:
     banner = next((script.get("output", "") for script in port.iterfind("script") if script.get("id") == "banner"), "")
     if service is None:
         return Identity("", "", banner=bounded(banner)) if banner else None
+    name, product, version = (bounded(service.get(key, "")) for key in ("name", "product", "version"))
+    if broker := _MOSQUITTO.fullmatch(name):
+        name, product, version = "mqtt", product or "mosquitto", version or broker[1]
     identity = Identity(
-        name=bounded(service.get("name", "")),
+        name=name,
         method=bounded(service.get("method", "")),
-        product=bounded(service.get("product", "")),
-        version=bounded(service.get("version", "")),
+        product=product,
+        version=version,
         extra=bounded(service.get("extrainfo", "")),
         tunnel=bounded(service.get("tunnel", "")),
         banner=bounded(banner or service.get("servicefp", "")),
