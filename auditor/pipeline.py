@@ -130,7 +130,10 @@ def compare_evidence(
     saved = {viewpoint: read_evidence(paths, freshness) for viewpoint, paths in files.items()}
     carried = carrying(inventory, ((one.alive, one.labels) for one in saved.values()))
     narrow = partial(expect, inventory, profile=Profile.COMPARE, hosts=request.hosts, tags=request.tags)
-    expected = [narrow(viewpoint=v, asked=evidence.asked, carried=carried) for v, evidence in saved.items()]
+    expected = [
+        narrow(viewpoint=v, asked=one.asked, carried=carried, unasked=one.unasked, left_out=one.left_out)
+        for v, one in saved.items()
+    ]
     return _judge(inventory, expected, [e.scan(v.name) for v, e in saved.items()], request, context)
 
 

@@ -191,6 +191,8 @@ class _Page:
             case Standing.TODO:
                 who = f" from {self._wanted.viewpoint}" if host.scanned else ", and nothing tells who reaches it"
                 told = f"TODO {entry.severity} {entry.classed}: {label} on {ports} {entry.where}{who}"
+                if any(port == 0 for _, port in entry.ports):
+                    return [comment(f"{told}; close it: no inventory can declare port 0")]
                 return [comment(f"{told}; decide who may, then uncomment"), *commented(lines)]
             case Standing.UNSEEN:
                 told = f"{entry.severity} {entry.classed} where it is reachable: {label} on {ports} {entry.where}"
