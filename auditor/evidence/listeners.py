@@ -7,17 +7,16 @@ missed would look like one that is not there. Names of processes are whatever th
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Iterable, Iterator
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 
 from auditor.errors import EvidenceError
+from auditor.evidence.files import read_text
 from auditor.model.listener import Listener
 from auditor.model.words import Address, Protocol
 
-_MOST_BYTES = 64 * 1024 * 1024
 _NETIDS = frozenset(
     {"tcp", "udp", "udplite", "raw", "dccp", "sctp", "mptcp", "icmp6", "u_str", "u_dgr", "u_seq", "p_raw", "p_dgr"}
     | {"nl", "ti_rd", "ti_sq", "ti_st", "ti_dg", "v_str", "v_dgr", "xdp", "???"}
@@ -50,16 +49,7 @@ def read_listeners(path: Path) -> tuple[Listener, ...]:
 
     Raises EvidenceError, which names the file and the line, where it cannot be read.
     """
-    try:
-        with path.open("rb") as file:
-            raw = file.read(_MOST_BYTES + 1)
-    except OSError as error:
-        raise EvidenceError(f"{path}: cannot be read: {error.strerror or error}") from error
-    if len(raw) > _MOST_BYTES:
-        raise EvidenceError(f"{path}: is larger than {_MOST_BYTES // 2**20} MiB, which no output of `ss` is")
-    text = raw.decode(_encoding(raw), errors="replace")
-    if not text.strip():
-        raise EvidenceError(f"{path}: nothing is in it; {_MAKE_IT}")
+    text = read_text(path, "`ss`", _MAKE_IT)
     found: dict[Listener, None] = {}
     for number, row in _rows(text.split("\n")):
         try:
@@ -69,11 +59,6 @@ def read_listeners(path: Path) -> tuple[Listener, ...]:
         if listener:
             found.setdefault(listener)
     return tuple(found)
-
-
-def _encoding(raw: bytes) -> str:
-    """What PowerShell writes has a byte order mark."""
-    return "utf-16" if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
 
 
 def _rows(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
