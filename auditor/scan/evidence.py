@@ -110,7 +110,7 @@ def read_evidence(paths: Sequence[Path], freshness: Freshness | None = None) -> 
         nmap_version=", ".join(sorted({start.version for start in starts if start.version})),
         technique=Technique.CONNECT if connect else Technique.SYN,
         commands=tuple(bounded(start.args, 4096) for start in starts),
-        errors=tuple(f"{one.name}: {one.run.problem}" for one in read if one.run.problem is not None),
+        errors=tuple(f"{one.path}: {one.run.problem}" for one in read if one.run.problem is not None),
         labels=tuple(dict.fromkeys(record.label for one in read for record in one.run.records if record.label)),
         sources=tuple(dict.fromkeys(source for start in starts for source in source_addresses(start.args))),
         unasked=_unasked(read),
@@ -127,7 +127,7 @@ def _ask(asked: dict[tuple[Address, Protocol], PortSet], key: tuple[Address, Pro
         asked[key] = known | ports
 
 
-def _unasked(read: Iterable[_Document]) -> tuple[Unasked, ...]:
+def _unasked(read: Iterable[_File]) -> tuple[Unasked, ...]:
     """The addresses that port scans were given, whose ports none of them has asked, and that nothing shows to live."""
     scans = [one for one in read if one.reader.asked]
     asked = {address for one in scans for address in one.addresses if address not in one.down}
@@ -141,7 +141,7 @@ def _unasked(read: Iterable[_Document]) -> tuple[Unasked, ...]:
     )
 
 
-def _beyond(read: Iterable[_Document]) -> Iterator[LeftOut]:
+def _beyond(read: Iterable[_File]) -> Iterator[LeftOut]:
     """What scans asked over protocols that are not audited, and what they saw open there."""
     asked = {scan.protocol for one in read for scan in one.reader.asked} - set(Protocol)
     found: dict[tuple[Address, str], PortSet] = {}
@@ -167,10 +167,10 @@ def _reported(record: HostRecord) -> Iterator[tuple[Protocol, PortSet]]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Document:
-    """One document of a file."""
+class _File:
+    """One document of a file; `path` names it, and says which it is where there are several."""
 
-    name: str
+    path: str
     reader: NmapXmlReader
     run: Run
     addresses: tuple[Address, ...]  # that its scan was about
@@ -183,9 +183,9 @@ class _Document:
 class _Reading:
     """One document while it is read."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, path: str) -> None:
         self.begun = False
-        self._name = name
+        self._path = path
         self._reader = NmapXmlReader()
         self._records: list[HostRecord] = []
         self._skipped: list[str] = []
@@ -196,12 +196,12 @@ class _Reading:
         self._digest.update(part)
         _sort(self._reader.feed(part), self._records, self._skipped)
 
-    def end(self, cut: str | None = None) -> _Document:
+    def end(self, cut: str | None = None) -> _File:
         """`cut` says why the file could not be read to its end. Raises EvidenceError where it is not nmap XML."""
         reader = self._reader
         _sort(reader.end(), self._records, self._skipped)
         if reader.start is None:
-            raise EvidenceError(f"{self._name}: {reader.problem or cut or 'this is not nmap XML'}")
+            raise EvidenceError(f"{self._path}: {reader.problem or cut or 'this is not nmap XML'}")
         finish = reader.finish
         problem = cut or reader.problem
         if finish is not None and finish.exit == "error":
@@ -215,12 +215,12 @@ class _Reading:
         times = [finish.at if finish else None, reader.start.at]
         at = next((time for time in times if time is not None), None)
         down = frozenset(_down(run, addresses, reader))
-        return _Document(self._name, reader, run, addresses, down, excluded, at, self._digest.digest())
+        return _File(self._path, reader, run, addresses, down, excluded, at, self._digest.digest())
 
 
-def _read(path: Path) -> list[_Document]:
+def _read(path: Path) -> list[_File]:
     """The documents of a file. Raises EvidenceError where its first is not nmap XML, or it cannot be read."""
-    files: list[_Document] = []
+    files: list[_File] = []
     reading, cut = _Reading(str(path)), None
     try:
         for part, ended in parts(path):
@@ -241,7 +241,7 @@ def _read(path: Path) -> list[_Document]:
     return files
 
 
-def _add(files: list[_Document], reading: _Reading, cut: str | None = None) -> None:
+def _add(files: list[_File], reading: _Reading, cut: str | None = None) -> None:
     """Add the document that was read; where it is not nmap's, the one before has that for a problem."""
     try:
         files.append(reading.end(cut))
@@ -263,8 +263,8 @@ def _down(run: Run, meant: Iterable[Address], reader: NmapXmlReader) -> Iterator
     yield from told
     if run.problem is not None or reader.hosts is None or reader.start is None:
         return
-    named = {*map(str, (*up, *told)), *run.skipped}
-    absent = [one for one in meant if str(one) not in named]
+    skipped = set(run.skipped)
+    absent = [one for one in meant if one not in up and one not in told and str(one) not in skipped]
     counted_up, counted_down = reader.hosts
     listed = sum(record.down for record in run.records)
     enough = len(absent) <= counted_down - listed or EXCLUDE_FILE in reader.start.args.split()
