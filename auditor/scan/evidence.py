@@ -203,7 +203,7 @@ class _Reading:
         if reader.start is None:
             raise EvidenceError(f"{self._path}: {reader.problem or cut or 'this is not nmap XML'}")
         finish = reader.finish
-        problem = cut or reader.problem
+        problem = cut or reader.problem or reader.unread
         if finish is not None and finish.exit == "error":
             problem = f"nmap stopped with an error: {finish.error or 'it gave no reason'}"
         elif problem is None and (finish is None or finish.exit != "success"):

@@ -57,7 +57,7 @@ class NmapXmlReader:
     """Feed it bytes, take items, and take the last ones from `end`.
 
     `problem` is what was wrong with the document as a whole: broken, cut off, not nmap's; None for a whole one. It is
-    known after `end`.
+    known after `end`. `unread` is what in a document that is whole could not be placed, and is not in the items.
     """
 
     def __init__(self) -> None:
@@ -66,6 +66,7 @@ class NmapXmlReader:
         self.finish: Finish | None = None
         self.hosts: tuple[int, int] | None = None  # how many nmap found up, and how many down
         self.problem: str | None = None
+        self.unread: str | None = None
         self._head: bytes | None = b""  # all there is of it until the root begins, then None
         self._prolog = expat.ParserCreate()
         self._prolog.StartElementHandler = self._begin
@@ -188,15 +189,12 @@ class NmapXmlReader:
         match element.tag:
             case "host":
                 record = self._hosts.read(element)
-                if record is not None:
+                if record is None:
+                    self.unread = "a host in nmap's document has no address that can be read"
+                else:
                     items.append(record)
             case "scaninfo":
-                try:
-                    services = PortSet.parse(get("services", ""))
-                except ValueError:
-                    return
-                self.asked.append(Asked(bounded(get("type", "")), bounded(get("protocol", "")), services))
-                self._hosts = HostReader(self.asked)
+                self._ask(element)
             case "taskprogress":
                 items.append(Progress(bounded(get("task", "")), number(get("percent"), 0.0)))
             case "target":
@@ -218,6 +216,16 @@ class NmapXmlReader:
                 raise _RefusedError("a host inside of another element is nothing that nmap writes")
             case _:
                 pass
+
+    def _ask(self, element: Element) -> None:
+        get = element.get
+        try:
+            services = PortSet.parse(get("services", ""))
+        except ValueError:
+            self.unread = "nmap's document does not say in a way that can be read which ports it asked"
+            return
+        self.asked.append(Asked(bounded(get("type", "")), bounded(get("protocol", "")), services))
+        self._hosts = HostReader(self.asked)
 
 
 def _replaced(found: re.Match[bytes]) -> bytes:

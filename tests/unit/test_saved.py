@@ -213,3 +213,19 @@ def test_open_ports_of_other_protocols(tmp_path: Path) -> None:
         ),
     ] == [(one.what, one.reason) for one in sorted(found.left_out)]
     assert {"tcp"} == {one.protocol for one in found.observations}
+
+
+@pytest.mark.parametrize(
+    ("found", "made", "why"),
+    [
+        ('addr="10.0.0.1"', 'addr="10.0.0.&#x1;"', "a host in nmap's document has no address that can be read"),
+        ('services="22"', 'services="2&#x2;"', "nmap's document does not say in a way that can be read which ports"),
+    ],
+)
+def test_what_cannot_be_placed_is_said(found: str, made: str, why: str, tmp_path: Path) -> None:
+    """A document that is whole, and holds a host or ports that nobody can tell."""
+    path = tmp_path / "scan.xml"
+    content = scan("10.0.0.1", UP + host("10.0.0.9"), 2, 0).replace(found.encode(), made.encode())
+    (error,) = read_evidence([written(path, content)]).errors
+
+    assert error.startswith(f"{path}: {why}")
