@@ -221,17 +221,16 @@ class _Reading:
 def _read(path: Path) -> list[_File]:
     """The documents of a file. Raises EvidenceError where its first is not nmap XML, or it cannot be read."""
     files: list[_File] = []
-    reading, cut = _Reading(str(path)), None
+    reading, cut, count = _Reading(str(path)), None, 1
     try:
         for part, ended in parts(path):
             reading.feed(part)
             if ended:
                 _add(files, reading)
-                reading = _Reading(f"{path} (its scan {len(files) + 1})")
-            if len(files) > _MOST_DOCUMENTS:
-                raise EvidenceError(
-                    f"{path}: more than {_MOST_DOCUMENTS:,} scans are in it; give them in several files"
-                )
+                count += 1
+                reading = _Reading(f"{path} (its scan {count})")
+            if count > _MOST_DOCUMENTS:
+                raise EvidenceError(f"{path}: it holds {_MOST_DOCUMENTS:,} scans or more; give them in several files")
     except (EOFError, zlib.error) as error:
         cut = f"the compressed file is cut off or damaged ({error})"
     except OSError as error:
