@@ -63,6 +63,9 @@ class Lost:
             if not jobs or sum(job.seconds for job in jobs) > _LONGEST:
                 break
             await self._round(jobs)
+        self._distrust()
+
+    def _distrust(self) -> None:
         for address, why in self._why.items():
             self.board.distrust_silence(address, f"{why}: its silence tells nothing", (Protocol.TCP,))
 
@@ -70,9 +73,7 @@ class Lost:
         self._tell(min(job.rate for job in jobs))
         self.runner.repeat(self._why)
         doubted, before = self._why, {one: self._answers(one) for one in self._why}
-        for address, why in doubted.items():
-            pending = f"{why}, and what was silent was not asked again to the end"
-            self.board.distrust_silence(address, pending, (Protocol.TCP,))
+        self._distrust()  # until it is asked again: the round may be cut short
         known = len(self.kernel.surpluses)
         async with self.alone() if self._starved else nullcontext():
             for job in jobs:

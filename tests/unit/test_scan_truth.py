@@ -20,7 +20,7 @@ from auditor.model.expectation import Expectations
 from auditor.model.inventory import LocalVia, Via
 from auditor.model.observation import Scan
 from auditor.model.ports import PortSet
-from auditor.model.words import Address, Basis, Boundary, ExpectedState, PortState, Protocol, Technique
+from auditor.model.words import Address, Basis, ExpectedState, PortState, Protocol, Technique
 from auditor.scan import Abilities, again, plan, scan
 from auditor.scan.confirm import spread
 from auditor.scan.kernel import Kernel
@@ -288,22 +288,6 @@ def test_a_sample_that_no_client_reaches_leaves_nothing_known_of_all(last: int, 
     assert left == next((ports for ports, (seen, _) in states(found).items() if seen == "open"), None)
     assert ("" if left else "1-1000") == str(taken)
     assert bool(left) == any("a device answers in place of the host" in note for note in found.notes)
-
-
-@pytest.mark.parametrize("boundary", Boundary)
-def test_limited_refusals_are_told_and_matter_where_blocked_means_filtered(boundary: Boundary) -> None:
-    """Asked slowly, the silent ports refuse: the sweep's silence does not tell closed from filtered."""
-
-    def state(argv: Sequence[str], _address: str, number: int) -> str:
-        return "filtered" if sweep(argv) and number > 3 else "closed"
-
-    found = looked(network(state), expectations(ONE, ports="1-40", boundary=boundary))
-    reasons = {reason for _, _, reason in failures(found)}
-    told = "10.0.0.1 limits how often it refuses, or its refusals were lost: 10 of 10 silent ports refused when asked"
-
-    assert any(note.startswith(told) for note in found.notes)
-    assert (boundary is Boundary.FILTERED) == any("closed and filtered look the same there" in one for one in reasons)
-    assert (boundary is Boundary.ANY) == any(one.state == "filtered" for one in found.observations)
 
 
 def test_a_refusal_on_the_way_agrees_with_filtered() -> None:
