@@ -153,4 +153,4 @@ def test_what_rate_the_machine_bears_is_told(most: float, said: str) -> None:
 
     checks = asyncio.run(examine(Busy(), LocalVia(), PUBLIC, (TARGET,)))
 
-    assert [True] == [check.passed for check in checks if check.what.startswith(said)]
+    assert [True] == [check.passed for check in checks if check.what.startswith(what)]
