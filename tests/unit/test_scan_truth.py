@@ -504,3 +504,21 @@ def test_an_entry_that_nobody_answers_in_proves_no_path() -> None:
     assert {ONE, TWO} == again.lost(viewpoint, (ONE, TWO), (ONE,), ())
     assert {ONE} == again.lost(viewpoint, (ONE, TWO), (ONE,), (TWO,))
     assert {ONE, TWO} == pulse.behind_lost_path((ONE, TWO))
+
+
+def test_a_repeat_of_some_ports_leaves_the_silence_of_others() -> None:
+    """What is asked again piece by piece is taken back piece by piece: the rest was seen, and stays so."""
+    runner, board = Deaf(), Board()
+    viewpoint = replace(expectations(ONE).viewpoint, targets=SCOPE.allow)
+    pulse = Pulse(viewpoint, SCOPE, Technique.SYN, cast(Any, runner), (board,), lambda: NOW)
+    pulse.gaps[ONE] = [Gap(0.0, NOW, inf, NOW)]
+    board.add(HostRecord(ONE, NOW, (Seen(TCP, PortSet.span(1, 20), Sight(PortState.FILTERED, "no-response")),)))
+
+    async def ask(job: Job) -> Run:
+        return Run(job.argv, (), (), (0.0, 0.0))
+
+    (job,) = plan(expectations(ONE), SCOPE, Abilities("7.93", raw=True)).lanes[0].jobs
+    asyncio.run(Sweeps(cast(Any, runner), board, pulse, ask, kernel()).again(job))
+
+    known = board.silence(ONE, TCP) | PortSet.union(one.ports for one in board.failures())
+    assert PortSet.span(11, 20) == PortSet.span(11, 20) & known
