@@ -26,7 +26,7 @@ _MOST = 65_535  # ports
 
 
 def tried(rate: float) -> float:
-    """How fast it is tried, for sweeps at that rate: who bears that has processor time, and is slowed down by nothing."""
+    """How fast it is tried, for sweeps at that rate: a machine that bears that is not short of processor time."""
     return min(rate, _ENOUGH)
 
 
