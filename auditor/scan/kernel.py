@@ -10,14 +10,16 @@ Other traffic adds to all of them. So what is left over makes a sweep doubtful, 
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from auditor.errors import TransportError
 from auditor.model.inventory import Via, places
 from auditor.model.words import Address, PortState, Protocol
+from auditor.scan import command
 from auditor.scan.run import Run
 from auditor.transport import Transport, capture
 
@@ -30,7 +32,15 @@ _PINGS = 0.8  # a second and host in work
 _NOISE = 3  # times as much as there was while nothing was sent
 _SLOW = 3  # times what is planned where nothing answers, which is what a sweep takes at most
 _STARTING = 10.0  # seconds, for an nmap that starts on a busy machine
+_LEAST_IDLE = 1.0  # seconds; in less, a packet or two would pass for a steady flow
 _FLOOD = 1000  # segments; nmap's buffer holds more than that, so it loses nothing of less
+
+
+Doubt = Callable[[Collection[Address]], None]
+
+
+def _nobody(_addresses: Collection[Address]) -> None:
+    """Takes doubts that nobody keeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,62 +80,94 @@ class Surplus:
         return missing > 0 and (self.replies is None or self.replies * 2 >= missing)
 
 
+@dataclass(slots=True, eq=False)
+class Epoch:
+    """Sweeps beside each other. `unknown` is whether some of what they tell had arrived at another time."""
+
+    start: float
+    before: Counts | None
+    running: int = 0
+    addresses: set[Address] = field(default_factory=set)
+    told: int = 0
+    opened: int = 0
+    pings: float = 0.0
+    slow: bool = False
+    unknown: bool = False
+    took: dict[Address, float] = field(default_factory=dict)  # seconds of nmap itself, that had waited for no other run
+    doubts: list[tuple[Doubt, frozenset[Address]]] = field(default_factory=list)
+    judged: asyncio.Event = field(default_factory=asyncio.Event)
+
+
 @dataclass(slots=True)
 class Kernel:
     """The counters of the machine that sweeps leave from. Sweeps beside each other are judged together.
 
-    `tell` has to be given every run of nmap that ends there, whichever viewpoint it is of.
+    `tell` has to be given every run of nmap that ends there, whichever viewpoint it is of. `shared` is whether several
+    are.
     """
 
     transport: Transport
     via: Via
+    shared: bool = False
     surpluses: list[Surplus] = field(default_factory=list)
-    _running: int = 0
-    _before: Counts | None = None
-    _start: float = 0.0
-    _told: int = 0
-    _opened: int = 0
-    _pings: float = 0.0
-    _slow: bool = False
+    _epoch: Epoch | None = None
+    _unjudged: list[Epoch] = field(default_factory=list)
     _noise: tuple[float, float] = (0.0, 0.0)  # segments and resets a second, that are no doing of ours
-    _addresses: set[Address] = field(default_factory=set)
+    _beginning: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @asynccontextmanager
-    async def watching(self, addresses: Iterable[Address], planned: float, at_once: int = 1) -> AsyncIterator[None]:
+    async def watching(
+        self, addresses: Iterable[Address], planned: float, at_once: int = 1, doubt: Doubt = _nobody
+    ) -> AsyncIterator[Epoch]:
         """For a sweep of so many `planned` seconds, with so many hosts in work at once.
 
-        With the end of the last of those beside each other, what is left over of all of them is in `surpluses`.
+        With the end of the last of those beside each other, what is left over of all of them is in `surpluses`; where
+        that alone lets replies look lost, `doubt` is told of the addresses at once.
         """
-        if self._running == 0:
-            self._addresses, self._told, self._opened, self._pings, self._slow = set(), 0, 0, 0.0, False
-            self._start = time.monotonic()
-            self._running = 1
-            self._before = await self._read()
-        else:
-            self._running += 1
-        self._addresses |= set(addresses)
+        mine = frozenset(addresses)
+        async with self._beginning:  # none sends before the counters are read
+            if self._epoch is None:
+                before = await self._read()
+                self._epoch = Epoch(time.monotonic(), before)
+                self._unjudged.append(self._epoch)
+            epoch = self._epoch
+            epoch.running += 1
+            epoch.addresses |= mine
+            epoch.doubts.append((doubt, mine))
         begun = time.monotonic()
         try:
-            yield
+            yield epoch
         finally:
-            seconds = time.monotonic() - begun
-            self._pings += seconds * at_once * _PINGS
-            self._slow = self._slow or seconds > planned * _SLOW + _STARTING
-            self._running -= 1
-            if self._running == 0:
-                await self._judge()
+            epoch.pings += (time.monotonic() - begun) * at_once * _PINGS
+            longest = max((epoch.took.get(one, 0.0) for one in mine), default=0.0)
+            epoch.slow = epoch.slow or longest > planned * _SLOW + _STARTING
+            epoch.running -= 1
+            if epoch.running == 0:
+                self._epoch = None
+                try:
+                    await self._judge(epoch)
+                finally:
+                    self._unjudged.remove(epoch)
+                    epoch.judged.set()
+
+    async def judged(self, addresses: Iterable[Address]) -> None:
+        """Wait until what was swept of these is judged: sweeps of other viewpoints beside it may still go on."""
+        mine = set(addresses)
+        for epoch in tuple(self._unjudged):
+            if epoch.addresses & mine:
+                await epoch.judged.wait()
 
     @asynccontextmanager
     async def idle(self) -> AsyncIterator[None]:
         """For a time in which nothing is sent from there: what is counted then is other traffic, which may go on.
 
-        With a sweep beside it, of another viewpoint, nothing is learnt.
+        Too short a time tells nothing; nor does any where another viewpoint may send meanwhile.
         """
-        begun, before = time.monotonic(), None if self._running else await self._read()
+        begun, before = time.monotonic(), None if self.shared else await self._read()
         yield
-        after = None if self._running or before is None else await self._read()
+        seconds = time.monotonic() - begun
+        after = None if before is None or seconds < _LEAST_IDLE else await self._read()
         if before is not None and after is not None:
-            seconds = time.monotonic() - begun
             self._noise = (
                 max(0, after.segments - before.segments) / seconds,
                 max(0, after.resets - before.resets) / seconds,
@@ -133,36 +175,44 @@ class Kernel:
 
     def tell(self, run: Run) -> None:
         """Count what a run has told. One by ordinary connections counts as such in the kernel."""
+        epoch = self._epoch
+        if epoch is None:
+            return
+        if "--min-rate" in run.argv:
+            took = run.span[1] - run.span[0]
+            epoch.took |= {one: max(took, epoch.took.get(one, 0.0)) for one in command.split(run.argv)[1]}
         for record in run.records if "-sS" in run.argv else ():
             for one in record.seen:
                 if one.protocol is Protocol.TCP and one.sight.state in (PortState.OPEN, PortState.CLOSED):
-                    self._told += len(one.ports)
-                    self._opened += len(one.ports) if one.sight.state is PortState.OPEN else 0
+                    epoch.told += len(one.ports)
+                    epoch.opened += len(one.ports) if one.sight.state is PortState.OPEN else 0
 
     def of(self, address: Address) -> Surplus | None:
         """That of the last time that the address was swept."""
         return next((one for one in reversed(self.surpluses) if address in one.addresses), None)
 
-    async def _judge(self) -> None:
-        addresses, before, told, opened, pings = self._addresses, self._before, self._told, self._opened, self._pings
-        start, slow = self._start, self._slow
-        after = await self._read()
-        span = frozenset(addresses), start, time.monotonic()
-        if before is None or after is None or after.segments < before.segments:
-            self.surpluses.append(Surplus(*span, slow=slow))
-            return
-        connections = after.connections - before.connections
-        segments = after.segments - before.segments
-        noise = [int(each * _NOISE * (span[2] - span[1])) for each in self._noise]
-        replies = segments - told - _SEGMENTS * connections - noise[0]
-        resets = after.resets - before.resets - opened - _RESETS * connections - int(pings) - noise[1]
-        if segments < _FLOOD:
-            resets = 0
-        self.surpluses.append(Surplus(*span, max(0, replies), max(0, resets), slow))
+    async def _judge(self, epoch: Epoch) -> None:
+        after, before = await self._read(), epoch.before
+        span = frozenset(epoch.addresses), epoch.start, time.monotonic()
+        surplus = Surplus(*span, slow=epoch.slow)
+        if not epoch.unknown and before is not None and after is not None and after.segments >= before.segments:
+            connections = after.connections - before.connections
+            segments = after.segments - before.segments
+            noise = [int(each * _NOISE * (span[2] - span[1])) for each in self._noise]
+            replies = segments - epoch.told - _SEGMENTS * connections - noise[0]
+            resets = after.resets - before.resets - epoch.opened - _RESETS * connections - int(epoch.pings) - noise[1]
+            if segments < _FLOOD:
+                resets = 0
+            surplus = Surplus(*span, max(0, replies), max(0, resets), epoch.slow)
+        self.surpluses.append(surplus)
+        for doubt, addresses in epoch.doubts if surplus.doubtful else ():
+            doubt(addresses)
 
     async def _read(self) -> Counts | None:
         """The counters now; None where they cannot be read."""
         found = Counts()
+        if not places(self.via):
+            return None
         for place in places(self.via):
             try:
                 said = await capture(self.transport, place, ["cat", _FILE], _PATIENCE)

@@ -160,6 +160,7 @@ class Limited:
         async with self.kernel.watching((address,), len(burst) / rate + 1):
             seen = await self._run(burst, (address,), rate=rate, retries=0, least_rate=rate)
         refused = len(seen.ports(address, Protocol.TCP, PortState.CLOSED) & burst)
+        await self.kernel.judged((address,))
         surplus = self.kernel.of(address)
         told = surplus is not None and surplus.replies is not None and surplus.replies <= len(burst) / 10
         return told and refused <= len(burst) * _PART

@@ -55,6 +55,7 @@ class Lost:
 
     async def settle(self, addresses: Collection[Address]) -> None:
         """Ask again, and trust no silence that no repeat could settle."""
+        await self.kernel.judged(addresses)
         lost, beside = await self._doubted(addresses, tuple(self.kernel.surpluses), 0)
         self._why = beside | lost
         share = 1.0
@@ -80,6 +81,7 @@ class Lost:
         async with self.alone() if self._starved else nullcontext():
             for job in jobs:
                 await self.sweeps.again(job)
+        await self.kernel.judged(doubted)
         lost, beside = await self._doubted(doubted, self.kernel.surpluses[known:], number)
         more = {one: why for one, why in doubted.items() if self._answers(one) != before[one]}
         if not more and canaries:  # nothing was missed before, and now nothing is: other traffic was counted

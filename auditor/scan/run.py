@@ -69,7 +69,8 @@ class Run:
     """What one nmap run gave. `problem` says why it cannot be taken as whole; `noted` is its last word on stderr.
 
     `unsent` is why the viewpoint's own machine did not send some of the probes, where it did not. `unasked` says of
-    single addresses why they were not asked to the end. `heard` is what scripts said that is about no host.
+    single addresses why they were not asked to the end. `heard` is what scripts said that is about no host. `earlier`
+    is whether an earlier attempt at the audit had asked some of it.
     """
 
     argv: tuple[str, ...]
@@ -81,6 +82,7 @@ class Run:
     unsent: str | None = None
     unasked: Mapping[Address, str] = field(default_factory=dict)
     heard: tuple[Heard, ...] = ()
+    earlier: bool = False
 
     @property
     def command(self) -> str:

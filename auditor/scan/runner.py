@@ -97,7 +97,7 @@ class Runner:
         self._commands += (one for one in commands if one not in self._repeated)
         self._repeated.update(commands)
         if left is None:
-            return Run(argv, tuple(known), (), (0.0, 0.0))
+            return Run(argv, tuple(known), (), (0.0, 0.0), earlier=True)
         if known and progress is not None:
             progress = partial(_beside, progress, len(known))
         _, addresses = command.split(left)
@@ -107,7 +107,7 @@ class Runner:
                 self._cut(turn.refused, of_host=turn.of_host)
                 return Run(left, tuple(known), (), (0.0, 0.0), unasked=dict.fromkeys(addresses, turn.refused))
             run = await self._start(name, left, progress, turn)
-        return replace(run, records=(*known, *run.records))
+        return replace(run, records=(*known, *run.records), earlier=bool(known))
 
     async def _start(
         self, purpose: str, argv: Sequence[str], progress: Callable[[float, int], None] | None, turn: Turn
@@ -236,6 +236,7 @@ def _united(argv: Sequence[str], runs: Sequence[Run]) -> Run:
         unsent=next((run.unsent for run in runs if run.unsent is not None), None),
         unasked=unasked,
         heard=tuple(one for run in runs for one in run.heard),
+        earlier=any(run.earlier for run in runs),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -68,7 +69,8 @@ async def scan(
     fails on the way is in the scans; only errors of the evidence store (RunError) are raised.
     """
     crowd = Crowd()
-    kernels = {plan.viewpoint.via: Kernel(transport, plan.viewpoint.via) for plan in plans}
+    viewpoints = Counter(plan.viewpoint.via for plan in plans)
+    kernels = {via: Kernel(transport, via, shared=count > 1) for via, count in viewpoints.items()}
     scans = (
         _Viewpoint(
             plan,

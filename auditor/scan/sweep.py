@@ -155,8 +155,10 @@ class Sweeps:
         start = time.monotonic()
         self.pulse.sweeping |= set(job.addresses)
         self._sent.append((job.rate, start, inf))
-        async with self.kernel.watching(job.addresses, job.seconds, min(job.group, len(job.targets))):
+        at_once = min(job.group, len(job.targets))
+        async with self.kernel.watching(job.addresses, job.seconds, at_once, self.runner.repeat) as epoch:
             run = await self._watched(job)
+            epoch.unknown = epoch.unknown or (run is not None and run.earlier)
         self.pulse.sweeping -= set(job.addresses)
         end = time.monotonic()
         self._sent[self._sent.index((job.rate, start, inf))] = job.rate, start, end
