@@ -31,6 +31,7 @@ _SIDE_BY_SIDE = 4
 _BURST = 0.5  # seconds, at the rate of the sweep
 _FEW = 200  # silent ports; asking so few slowly takes no longer than finding out why they were silent
 _PART = 0.5  # of a burst; a host that refuses more of it limits nothing that a sweep would meet
+_NOTICED = 0.1  # of silent ports; where so many have replied, a sample notices
 _SURELY = 1e-3  # chance that a path which lost the refusals let through all that open ports answered
 _TRIES = 2  # probes that a sweep sends to a port that stays silent
 
@@ -67,14 +68,16 @@ class Limited:
     async def check(
         self, addresses: Collection[Address], swept_at: Callable[[Address], float], number: int = 0
     ) -> dict[Address, Verdict]:
-        """Ask a sample of each that refuses: what its silence is. `swept_at` gives rates, in packets a second.
+        """Ask a sample of each that refuses, or may have: what its silence is.
 
-        The sample is another one with each `number`, and the same whenever the scan is gone through again.
+        `swept_at` gives rates, in packets a second. The sample is another one with each `number`, and the same whenever
+        the scan is gone through again.
         """
         groups: dict[tuple[Family, PortSet], list[Address]] = {}  # hosts that are silent on the same ports share a run
         for address in sorted(addresses, key=by_address):
             silent = self.board.silence(address, Protocol.TCP)
-            if silent and self.board.ports(address, Protocol.TCP, PortState.CLOSED):
+            refuses = self.board.ports(address, Protocol.TCP, PortState.CLOSED)
+            if silent and (refuses or self._may_refuse(address, silent)):
                 groups.setdefault((Family.of(address), silent), []).append(address)
         gate = asyncio.Semaphore(_SIDE_BY_SIDE)
 
@@ -97,6 +100,11 @@ class Limited:
             reason = f"{told}, so closed and filtered look the same there"
             swept = self.board.silence(address, Protocol.TCP) - self._declared(address)
             self.board.take_out(address, Protocol.TCP, swept, reason)
+
+    def _may_refuse(self, address: Address, silent: PortSet) -> bool:
+        """Whether all refusals of an address may have been lost by the scanner's machine."""
+        surplus = self.kernel.of(address)
+        return surplus is not None and (surplus.replies or 0) >= len(silent) * _NOTICED
 
     async def _run(
         self,

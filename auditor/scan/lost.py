@@ -72,20 +72,22 @@ class Lost:
             self.board.distrust_silence(address, f"{why}: its silence tells nothing", (Protocol.TCP,))
 
     async def _round(self, jobs: Collection[Job], number: int) -> None:
-        self._tell(min(job.rate for job in jobs))
+        # A host with a limit has one run at a time: one that waits to talk to it would be waited for, and wait for us.
+        alone = self._starved and not any(map(self.runner.limited, self._why))
+        self._tell(min(job.rate for job in jobs), alone=alone)
         self.runner.repeat(self._why)
         doubted, before = self._why, {one: self._answers(one) for one in self._why}
-        canaries = any(self._canaries(job.addresses) for job in jobs)
+        watched = {one for job in jobs if self._canaries(job.addresses) & job.ports for one in job.addresses}
         self._distrust()  # until it is asked again: the round may be cut short
         known = len(self.kernel.surpluses)
-        async with self.alone() if self._starved else nullcontext():
+        async with self.alone() if alone else nullcontext():
             for job in jobs:
                 await self.sweeps.again(job)
         await self.kernel.judged(doubted)
         lost, beside = await self._doubted(doubted, self.kernel.surpluses[known:], number)
         more = {one: why for one, why in doubted.items() if self._answers(one) != before[one]}
-        if not more and canaries:  # nothing was missed before, and now nothing is: other traffic was counted
-            beside = {}
+        if not more:  # nothing was missed before, and where canaries were met nothing is now: other traffic was counted
+            beside = {one: why for one, why in beside.items() if one not in watched}
         # Who answers more each time, and refuses nothing that a sample could be of, may have more to say.
         self._why = beside | {one: why for one, why in more.items() if not self._closed(one)} | lost
 
@@ -154,18 +156,18 @@ class Lost:
     def _closed(self, address: Address) -> bool:
         return bool(self.board.ports(address, Protocol.TCP, PortState.CLOSED))
 
-    def _tell(self, rate: float) -> None:
-        alone = ", with nothing else beside it," if self._starved else ""
+    def _tell(self, rate: float, *, alone: bool) -> None:
+        beside = ", with nothing else beside it," if alone else ""
         reasons: dict[str, list[Address]] = {}
         for address, why in sorted(self._why.items(), key=lambda one: by_address(one[0])):
             reasons.setdefault(why, []).append(address)
         for why, addresses in list(reasons.items())[:_NAMED]:
             of = f" of {len(addresses)} addresses" if len(addresses) > 1 else ""
-            self.runner.note(f"{why}; the silence{of} is asked again{alone} at {rate:,.0f} packets a second or less")
+            self.runner.note(f"{why}; the silence{of} is asked again{beside} at {rate:,.0f} packets a second or less")
         if len(reasons) > _NAMED:
             self.runner.note(
                 f"replies of {len(reasons) - _NAMED} more addresses were lost in the same way; their silence is asked "
-                f"again{alone} at {rate:,.0f} packets a second or less"
+                f"again{beside} at {rate:,.0f} packets a second or less"
             )
 
 

@@ -197,7 +197,7 @@ class _Viewpoint:
         async with beside(self._pulse.run()):
             await together(*(self._lane(lane, found) for lane in lanes))
             await self._sweeps.finish()
-            await self._asking_again().settle(self._addresses)
+            await self._asking_again().settle(self._addresses.keys() - self._absent)
         await self._version_room.widen(self._plan.talking_of(1 - _LATE_SHARE))
         found()
         self._pinged = await self._pings(lost)
