@@ -32,7 +32,7 @@ def remembered(path: Path | None = None) -> dict[str, Borne]:
             str(place): Borne(int(one["rate"]), int(one["tried"]), str(one["at"])[:40])
             for place, one in entries.items()
         }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return {}
 
 

@@ -54,7 +54,7 @@ async def _at(transport: Transport, via: Via, rate: float) -> float | None:
             now = ports / seconds / _CLOSE
         else:
             return now
-    return _LEAST
+    return min(rate, _LEAST)
 
 
 async def _try(transport: Transport, via: Via, rate: float, ports: int) -> tuple[int, float] | None:

@@ -23,7 +23,11 @@ def test_what_was_borne_is_remembered_by_place(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{", '{"local": 5}', '{"local": {"rate": "x", "tried": 1, "at": ""}}', "\0"]
+    "text",
+    [
+        *("", "[]", "{", '{"local": 5}', "\0"),
+        *(f'{{"local": {{"rate": {rate}, "tried": 1, "at": ""}}}}' for rate in ('"x"', "Infinity")),
+    ],
 )
 def test_a_memory_that_cannot_be_read_is_none(tmp_path: Path, text: str) -> None:
     """Nothing fails, and the next audit writes it anew."""

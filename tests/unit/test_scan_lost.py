@@ -444,6 +444,11 @@ def test_the_rate_that_a_machine_bears(most: float, found: float) -> None:
     assert {"127.0.0.1"} == {argv[-1] for argv in machine.ran}
 
 
+def test_no_machine_bears_more_than_was_tried() -> None:
+    """A viewpoint whose rate is as low as the least that is worth finding out keeps it."""
+    assert 50.0 == asyncio.run(bears(Loopback(1e9), LocalVia(), 50.0))
+
+
 def test_a_rate_that_cannot_be_tried() -> None:
     """Not every container may make namespaces; then samples alone decide."""
     assert asyncio.run(bears(Loopback(1e9, namespaces=False), LocalVia(), 4000.0)) is None
