@@ -28,6 +28,8 @@ from auditor.rundir import RunDir, Shard
 from auditor.scan import Abilities, plan, scan
 from auditor.scan.command import split
 from auditor.scan.earlier import Earlier
+from auditor.scan.run import Run
+from auditor.scan.runner import Runner
 from tests.unit.test_scan import (
     ONE,
     SCOPE,
@@ -296,6 +298,25 @@ def test_hosts_that_a_killed_nmap_had_finished_are_not_asked_again(tmp_path: Pat
     assert ["nmap was killed by signal 9 before it had finished"] * 2 == [one.reason for one in first.failures]
     assert ((), ()) == (second.failures, second.errors)
     assert [[str(THREE), str(FOUR)]] == [targets(argv) for argv in again.ran if "--min-rate" in argv]
+
+
+def test_a_run_says_what_an_earlier_attempt_had_asked_of_it(tmp_path: Path) -> None:
+    """What the scanner's kernel counts meanwhile is about the rest of it alone."""
+    run = begun(tmp_path)
+    with pytest.raises(RunError):
+        carried_out(Interrupted(answer, at=7), run)
+    argv = next(shard.argv for shard in kept(run.path) if "--min-rate" in shard.argv)
+    again = resumed(run.path)
+    viewpoint, context = wanted().viewpoint, Context(lambda: STARTED, random.Random(1), lambda _: None)
+    runner = Runner(viewpoint, FakeTransport(answer), context, again, limits={}, until=None)
+
+    async def both() -> tuple[Run, Run]:
+        return await runner.run("sweep-ipv4", argv), await runner.run("sweep-ipv4", argv)
+
+    first, second = asyncio.run(both())
+    again.close()
+
+    assert (True, False) == (first.earlier, second.earlier)
 
 
 def test_what_was_asked_before_a_path_was_lost_is_asked_again(tmp_path: Path) -> None:
