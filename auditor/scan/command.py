@@ -180,6 +180,12 @@ def _is_address(word: str) -> bool:
     return "/" not in word and "," not in word and (word.count(".") == 3 or ":" in word)
 
 
+def endpoints(argv: Sequence[str]) -> int:
+    """How many ports of how many addresses one of these argument lists asks, each as often as it is named."""
+    options, addresses = split(argv)
+    return len(PortSet.parse(options[options.index("-p") + 1])) * len(addresses)
+
+
 def rate(argv: Sequence[str]) -> float:
     """The most packets a second of one of these argument lists."""
     return float(argv[argv.index("--max-rate") + 1])

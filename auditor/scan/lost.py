@@ -14,7 +14,7 @@ from itertools import islice
 from auditor.addresses import by_address
 from auditor.catalogue import usual_ports
 from auditor.model.ports import PortSet
-from auditor.model.words import Address, PortState, Protocol
+from auditor.model.words import Address, PortState, Protocol, Technique
 from auditor.scan import command
 from auditor.scan.kernel import Kernel, Surplus
 from auditor.scan.limited import Limited, Silence
@@ -28,6 +28,8 @@ _STEP = 4  # each round is slower by that
 _SLOWEST = 50.0  # packets a second
 _LONGEST = 1800.0  # seconds that a round may take as planned
 _PIECE = 16_384  # ports of a run; each has its canaries, and more that are scattered would be no argument for nmap
+_WORTH = 0.1  # of what was silent; where a round brings less than that, another is made only if it is short
+_SHORT = 120.0  # seconds, as planned
 _CANARIES = 16  # open ports of one address that are asked once more
 _ALIKE = 1.25  # addresses are asked together where that asks of none so many times what it was silent on
 _NAMED = 3
@@ -36,6 +38,10 @@ _NAMED = 3
 ASKED_FIRST = PortSet.of(
     *(21, 22, 23, 25, 53, 80, 110, 111, 113, 135, 139, 143, 199, 256, 443, 445, 554, 587),
     *(993, 995, 1025, 1720, 1723, 3306, 3389, 5900, 8080, 8888),
+)
+_UNREAD = (
+    "what the kernel of this viewpoint's machine counts (/proc/net/snmp) cannot be read: samples alone tell whether "
+    "replies were lost"
 )
 
 
@@ -56,28 +62,33 @@ class Lost:
     async def settle(self, addresses: Collection[Address]) -> None:
         """Ask again, and trust no silence that no repeat could settle."""
         await self.kernel.judged(addresses)
+        if self.kernel.unreadable and self.sweeps.pulse.technique is Technique.SYN:
+            self.runner.note(_UNREAD)
         lost, beside = await self._doubted(addresses, tuple(self.kernel.surpluses), 0)
         self._why = beside | lost
-        share = 1.0
+        share, gain = 1.0, 1.0
         for number in range(1, _ROUNDS + 1):
             share /= _STEP
             jobs = list(self._again(share))
-            if not jobs or sum(job.seconds for job in jobs) > _LONGEST:
+            seconds = sum(job.seconds for job in jobs)
+            if not jobs or seconds > (_LONGEST if gain >= _WORTH else _SHORT):
                 break
-            await self._round(jobs, number)
+            gain = await self._round(jobs, number)
         self._distrust()
 
     def _distrust(self) -> None:
         for address, why in self._why.items():
             self.board.distrust_silence(address, f"{why}: its silence tells nothing", (Protocol.TCP,))
 
-    async def _round(self, jobs: Collection[Job], number: int) -> None:
+    async def _round(self, jobs: Collection[Job], number: int) -> float:
+        """Ask once more. Gives the share of what was silent that has answered."""
         # A host with a limit has one run at a time: one that waits to talk to it would be waited for, and wait for us.
         alone = self._starved and not any(map(self.runner.limited, self._why))
         self._tell(min(job.rate for job in jobs), alone=alone)
         self.runner.repeat(self._why)
         doubted, before = self._why, {one: self._answers(one) for one in self._why}
         watched = {one for job in jobs if self._canaries(job.addresses) & job.ports for one in job.addresses}
+        silent = sum(len(self.board.silence(one, Protocol.TCP)) for one in doubted)
         self._distrust()  # until it is asked again: the round may be cut short
         known = len(self.kernel.surpluses)
         async with self.alone() if alone else nullcontext():
@@ -90,6 +101,7 @@ class Lost:
             beside = {one: why for one, why in beside.items() if one not in watched}
         # Who answers more each time, and refuses nothing that a sample could be of, may have more to say.
         self._why = beside | {one: why for one, why in more.items() if not self._closed(one)} | lost
+        return sum(len(self._answers(one) - before[one]) for one in doubted) / max(1, silent)
 
     async def _doubted(
         self, addresses: Collection[Address], surpluses: Sequence[Surplus], number: int

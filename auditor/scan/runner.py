@@ -17,6 +17,7 @@ from auditor.model.words import Address
 from auditor.rundir import Shard
 from auditor.scan import command
 from auditor.scan.earlier import Earlier
+from auditor.scan.kernel import Kernel
 from auditor.scan.pace import Pace, Turn
 from auditor.scan.run import End, EvidenceStore, Run, run_nmap
 from auditor.scan.together import Room, together
@@ -40,10 +41,10 @@ class Runner:
         *,
         limits: Mapping[Address, HostLimits],
         until: datetime | None,
-        told: Callable[[Run], None] = lambda _: None,
+        kernel: Kernel | None = None,
     ) -> None:
-        """`told` is given every run that has ended, of those that earlier attempts made none."""
-        self._told = told
+        """`kernel` is told of every run that ends, of those that earlier attempts made none."""
+        self._kernel = kernel or Kernel(transport, viewpoint.via)  # one that nobody looks at
         self._viewpoint = viewpoint
         self._transport = transport
         self._context = context
@@ -119,7 +120,7 @@ class Runner:
         self.tell(f"{name}: {shlex.join(argv)}", "debug")
         end = None if turn.seconds is None else End(turn.seconds, turn.reason)
         run = await run_nmap(self._transport, self._viewpoint.via, argv, sink, progress, end=end)
-        self._told(run)
+        self._kernel.tell(run)
         seconds = run.span[1] - run.span[0]
         self.tell(f"{name}: ended after {seconds:.1f} s", "debug")
         if self._evidence is not None:
@@ -164,8 +165,9 @@ class Runner:
                 self._beats.add(part)
                 self.tell(f"asking what has answered whether it still does: {shlex.join(part)}", "debug")
             end = None if turn.seconds is None else End(turn.seconds, turn.reason)
-            runs.append(await run_nmap(self._transport, self._viewpoint.via, part, end=end))
-            self._told(runs[-1])
+            with self._kernel.asking(command.endpoints(part)):
+                runs.append(await run_nmap(self._transport, self._viewpoint.via, part, end=end))
+                self._kernel.tell(runs[-1])
         return runs[0] if len(runs) == 1 else _united(argv, runs)
 
     def doubt(self, addresses: Collection[Address]) -> None:

@@ -112,7 +112,7 @@ class _Viewpoint:
             evidence,
             limits=plan.expectations.limits,
             until=until,
-            told=kernel.tell,
+            kernel=kernel,
         )
         self._disputed = disputed
         self._crowd = crowd
@@ -177,18 +177,23 @@ class _Viewpoint:
     async def _slow_down(self) -> None:
         """Sweep no faster than this machine's nmap can read replies now; short sweeps are not worth finding out."""
         swept = sum(job.seconds for job in self._plan.jobs if job.purpose is Purpose.SWEEP)
-        rate = float(self._plan.viewpoint.rate)
         if swept < _LONG_SWEEPS or not self._plan.abilities.raw or self._runner.over:
             return
         async with self._kernel.idle():
-            self._bears = await bears(self._transport, self._plan.viewpoint.via, rate)
+            await self._try_rate()
         if self._bears is None:
             self._runner.tell("what rate the machine of this viewpoint bears cannot be tried there", "debug")
-        elif self._bears < tried(rate):
-            self._sweeps.bears(self._bears / rate)
+
+    async def _try_rate(self) -> None:
+        """Find out what the machine bears now."""
+        rate = float(self._plan.viewpoint.rate)
+        self._bears = await bears(self._transport, self._plan.viewpoint.via, rate)
+        busy = self._bears is not None and self._bears < tried(rate)
+        self._sweeps.bears(self._bears / rate if busy and self._bears is not None else 1.0)
+        if busy:
             self._runner.note(
                 f"the machine of this viewpoint is busy: its nmap can read about {self._bears:,.0f} replies a second "
-                f"now, not {rate:,.0f}; sweeps are slowed down to that"
+                f"now, not {tried(rate):,.0f}; sweeps are slowed down to that"
             )
 
     async def _rest(self, lanes: Sequence[Lane], lost: frozenset[Address], found: Callable[[], object]) -> None:
@@ -256,6 +261,8 @@ class _Viewpoint:
                     if part is None:
                         continue
                     if part.purpose is Purpose.SWEEP:
+                        if self._bears is not None and self._bears < tried(self._plan.viewpoint.rate):
+                            await self._try_rate()  # it may have been busy for a moment only
                         async with self._crowd.sweep():
                             await self._sweeps.sweep(part)
                     else:

@@ -57,6 +57,7 @@ class Sweeps:
     kernel: Kernel
     speed: float = 1.0  # that the path bears, of the planned rate
     _too_fast: float = inf  # the least that it did not bear
+    _machine: float = 1.0  # that the scanner's machine bears, of the planned rate
     _in_vain: bool = False
     _planned: dict[Address, float] = field(default_factory=dict)  # rates, of the sweeps that these are in
     _sent: list[tuple[float, float, float]] = field(default_factory=list)  # rate, from, until
@@ -71,8 +72,8 @@ class Sweeps:
         await self._until_trusted(self._slowed(job))
 
     def bears(self, share: float) -> None:
-        """The scanner's machine bears that share of the planned rate, and no more."""
-        self.speed, self._too_fast = min(self.speed, share), min(self._too_fast, share * 2)
+        """The scanner's machine bears that share of the planned rate now."""
+        self._machine = share
 
     async def again(self, job: Job) -> None:
         """Carry out a sweep of what an earlier one left in doubt, at the rate that the job has."""
@@ -81,7 +82,7 @@ class Sweeps:
     def rate(self, address: Address) -> float:
         """The rate at which the address is swept now, in packets a second."""
         planned = self._planned.get(address, float(self.pulse.viewpoint.rate))
-        return max(min(planned, _SLOWEST), planned * self.speed)
+        return max(min(planned, _SLOWEST), planned * min(self.speed, self._machine))
 
     async def finish(self) -> None:
         """Judge the sweeps that were too short for the pulse to tell of them alone: by what it tells of all of them."""
@@ -147,7 +148,7 @@ class Sweeps:
         return gone
 
     def _slowed(self, job: Job) -> Job:
-        return replace(job, rate=max(min(job.rate, _SLOWEST), job.rate * self.speed))
+        return replace(job, rate=max(min(job.rate, _SLOWEST), job.rate * min(self.speed, self._machine)))
 
     async def _round(self, job: Job, since: float, tries: int, *, first: bool) -> tuple[_Check, int]:
         self._swept |= set(job.addresses)
@@ -158,7 +159,8 @@ class Sweeps:
         at_once = min(job.group, len(job.targets))
         async with self.kernel.watching(job.addresses, job.seconds, at_once, self.runner.repeat) as epoch:
             run = await self._watched(job)
-            epoch.unknown = epoch.unknown or (run is not None and run.earlier)
+            # What a run that was cut short has not told tells nothing; nor does what came at another time.
+            epoch.unknown = epoch.unknown or run is None or run.earlier or run.problem is not None
         self.pulse.sweeping -= set(job.addresses)
         end = time.monotonic()
         self._sent[self._sent.index((job.rate, start, inf))] = job.rate, start, end

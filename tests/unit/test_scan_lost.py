@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -148,6 +149,41 @@ def test_silence_is_asked_again_until_a_sample_agrees(boundary: Boundary) -> Non
     assert [] == failures(found)
     assert swept[1] < swept[0]
     assert any(note.startswith("replies of 10.0.0.1 were lost: 30 of 30 silent ports refused") for note in found.notes)
+
+
+def test_counters_that_cannot_be_read_are_told() -> None:
+    """Then samples alone decide, and whoever reads the report knows."""
+
+    class Elsewhere(FakeTransport):
+        def other(self, _argv: Sequence[str]) -> Said:
+            return Said("", returncode=1, stderr="cat: /proc/net/snmp: No such file or directory")
+
+    found = looked(Elsewhere(Losing(1)), ONE, TWO)
+    calm = looked(FakeTransport(Losing(1)), ONE, TWO)
+
+    assert "30,300" == ports(found, TWO, PortState.OPEN)
+    assert any("(/proc/net/snmp) cannot be read" in note for note in found.notes)
+    assert not any("(/proc/net/snmp) cannot be read" in note for note in calm.notes)
+
+
+def test_pings_of_nmap_excuse_no_lost_syn_acks_of_a_host_that_refuses() -> None:
+    """It is pinged on a port that it refuses; seven were open, four of them not told of."""
+    machine = Machine(lambda _: Said(""), arrives=told)
+    kernel = Kernel(machine, LocalVia())
+    closed = Seen(TCP, PortSet.span(100, 2000), Sight(PortState.CLOSED, "reset"))
+    opened = Seen(TCP, PortSet.span(1, 3), Sight(PortState.OPEN, "syn-ack"))
+
+    async def one() -> None:
+        async with kernel.watching((ONE,), 60.0):
+            machine.segments, machine.resets = 1912, 11
+            kernel.tell(Run(("nmap", "-sS"), (HostRecord(ONE, NOW, (closed, opened)),), (), (0.0, 0.0)))
+            machine.resets += 64  # a beat that is under way has been answered, and has not told yet
+            asking.enter_context(kernel.asking(64))
+
+    with ExitStack() as asking:
+        asyncio.run(one())
+
+    assert [8] == [surplus.opened for surplus in kernel.surpluses]
 
 
 def test_the_ports_that_services_use_are_asked_again_first() -> None:
