@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from hashlib import sha256
 from ipaddress import IPv4Address, ip_address, ip_network
 from itertools import chain, pairwise
@@ -15,12 +16,13 @@ from pathlib import Path
 
 from auditor.errors import EvidenceError
 from auditor.model.ages import Freshness
-from auditor.model.observation import Failure, Label, Observation, Reply, Scan
+from auditor.model.observation import UNDATED, Failure, Label, Observation, Reply, Resolved, Scan
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, PortState, Protocol, Technique
 from auditor.scan.merge import ANSWERS, Board
-from auditor.scan.nmap_records import Asked, HostRecord, Item, Skipped, Unread, bounded
+from auditor.scan.nmap_records import Asked, HostRecord, Item, Seen, Skipped, Unread, bounded
 from auditor.scan.nmap_xml import NmapXmlReader
+from auditor.scan.over_time import Look, held
 from auditor.scan.run import Run, reconcile
 
 _CHUNK = 256 * 1024
@@ -41,7 +43,7 @@ class Evidence:
     """What saved files of one viewpoint tell. `asked` is what their scans set out to ask.
 
     An address of which a file tells only that it lives is in `asked` with no ports. `sources` are the source addresses
-    that the scans were told to use (nmap's -S).
+    that the scans were told to use (nmap's -S). `contradicted` are open endpoints on which it is not known who answers.
     """
 
     observations: tuple[Observation, ...]
@@ -54,6 +56,8 @@ class Evidence:
     errors: tuple[str, ...]
     labels: tuple[Label, ...] = ()
     sources: tuple[Address, ...] = ()
+    contradicted: tuple[Failure, ...] = ()
+    resolved: tuple[Resolved, ...] = ()
 
     @property
     def alive(self) -> frozenset[Address]:
@@ -70,28 +74,28 @@ class Evidence:
             observations=self.observations,
             replies=self.replies,
             failures=self.failures,
+            contradicted=self.contradicted,
             commands=self.commands,
             errors=self.errors,
         )
 
 
 def read_evidence(paths: Sequence[Path], freshness: Freshness | None = None) -> Evidence:
-    """Read nmap XML files, plain or gzipped, as one body of evidence. What is cut off is kept as far as it goes.
+    """Read nmap XML files, plain or gzipped, as one body of evidence, whatever their order.
 
-    With `freshness`, what is too old was asked about in vain, and is no sign of life either. Raises EvidenceError where
-    a file cannot be read or is not nmap XML.
+    What is cut off is kept as far as it goes. What was seen of an endpoint at several times is laid over one another,
+    see `over_time`. With `freshness`, what is too old or from the future was asked about in vain, and is no sign of
+    life either. Raises EvidenceError where a file cannot be read or is not nmap XML.
     """
     board = Board()
     asked: dict[tuple[Address, Protocol], PortSet] = {}
-    read = {one.digest: one for one in map(_read, paths)}.values()  # a copy of a file is no second look
+    different = {one.digest: one for one in map(_read, paths)}.values()  # a copy of a file is no second look
+    read = sorted(different, key=lambda one: (one.at or UNDATED, one.digest), reverse=True)  # the youngest first
+    fresh = _Fresh(board, freshness)
     for one in read:
-        for record in one.run.records:
-            stale = freshness.stale(record.at or one.at) if freshness else None
-            if stale is None:
-                board.add(record)
-            else:
-                for protocol, ports in _reported(record):
-                    board.fail(record.address, protocol, ports, stale)
+        fresh.add(one)
+    contradicted = fresh.lay()
+    for one in read:
         for scan in one.reader.asked:
             if scan.protocol in ("tcp", "udp"):
                 protocol = Protocol(scan.protocol)
@@ -105,20 +109,110 @@ def read_evidence(paths: Sequence[Path], freshness: Freshness | None = None) -> 
                 _ask(asked, (record.address, protocol), ports)
     starts = [one.reader.start for one in read if one.reader.start is not None]
     connect = any(scan.type == "connect" for one in read for scan in one.reader.asked)
+    problems = [f"{one.path}: {one.run.problem}" for one in read if one.run.problem is not None]
     return Evidence(
-        observations=board.observations(
-            max((one.at for one in read if one.at), default=datetime.fromtimestamp(0, UTC))
-        ),
+        observations=board.observations(UNDATED),
         replies=board.replies(),
         failures=board.failures(),
         asked=asked,
         nmap_version=", ".join(sorted({start.version for start in starts if start.version})),
         technique=Technique.CONNECT if connect else Technique.SYN,
         commands=tuple(bounded(start.args, 4096) for start in starts),
-        errors=tuple(f"{one.path}: {one.run.problem}" for one in read if one.run.problem is not None),
-        labels=tuple(dict.fromkeys(record.label for one in read for record in one.run.records if record.label)),
+        errors=(*problems, *fresh.errors),
+        labels=tuple(dict.fromkeys(fresh.labels)),
         sources=tuple(dict.fromkeys(source for start in starts for source in _sources(start.args))),
+        contradicted=contradicted,
+        resolved=tuple(dict.fromkeys(fresh.resolved)),
     )
+
+
+class _Fresh:
+    """The looks of all files that count by their age. What does not is put on the board as a failure."""
+
+    def __init__(self, board: Board, freshness: Freshness | None) -> None:
+        self._board = board
+        self._freshness = freshness
+        self._looks: dict[Address, list[tuple[HostRecord, _File]]] = defaultdict(list)
+        self._stale: list[tuple[HostRecord, str]] = []
+        self.labels: list[Label] = []
+        self.resolved: list[Resolved] = []
+        self.errors: list[str] = []
+
+    def add(self, file: _File) -> None:
+        """Take in a file, the younger ones first."""
+        told = False
+        for record in _with_absent(file):
+            at = record.at or file.at
+            future, stale = self._judge(at)
+            if future and not told:
+                self.errors.append(f"{file.path}: {future}")
+                told = True
+            if why := future or stale:
+                self._stale.append((record, why))
+                continue
+            self._looks[record.address].append((record, file))
+            if record.label is not None:
+                self.labels.append(record.label)
+                given = record.label.names[: record.label.given]
+                self.resolved += (Resolved(name, record.address, at or UNDATED) for name in given)
+
+    def _judge(self, at: datetime | None) -> tuple[str | None, str | None]:
+        return (None, None) if self._freshness is None else (self._freshness.future(at), self._freshness.stale(at))
+
+    def lay(self) -> tuple[Failure, ...]:
+        """Put on the board what holds, and why the rest does not. Gives the endpoints whose service is not known."""
+        contradicted: list[Failure] = []
+        for address, found in self._looks.items():
+            (record, file), *more = found
+            if not more and _disjoint(record.seen):  # as nearly all are: there is nothing to lay over one another
+                self._board.add(record if record.at else replace(record, at=file.at))
+                continue
+            laid = held(address, [look for one, of in found for look in _looks(one, of)])
+            self._board.add(HostRecord(address, None, laid.seen))
+            for one, _ in found:
+                self._board.add(replace(one, seen=()))
+            for failure in laid.disputed:
+                self._board.fail(failure.address, failure.protocol, failure.ports, failure.reason)
+            contradicted += laid.contradicted
+        for record, why in self._stale:
+            for protocol, ports in _reported(record):
+                self._board.fail(record.address, protocol, ports, why)
+        return tuple(contradicted)
+
+
+def _with_absent(file: _File) -> Iterator[HostRecord]:
+    """The records of a file, and one for each address that it was about and that a whole scan says nothing of.
+
+    Without -v, nmap leaves out who did not answer its pings.
+    """
+    yield from file.run.records
+    if file.run.problem is None:
+        told = {record.address for record in file.run.records}
+        for address in file.addresses:
+            if address not in told and str(address) not in file.run.skipped:
+                yield HostRecord(address, None, down=True)
+
+
+def _looks(record: HostRecord, file: _File) -> Iterator[tuple[Protocol, PortSet, Look]]:
+    """What a record saw, as looks, each at the time of the record; else at that of its file."""
+    began, ended = (record.began or record.at, record.at) if record.at else file.span
+    times = began, ended, record.at or file.at
+    for seen in record.seen:
+        yield seen.protocol, seen.ports, Look(seen.sight, *times, str(file.path))
+    if record.down:
+        for scan in file.reader.asked:
+            if scan.protocol in ("tcp", "udp"):
+                yield Protocol(scan.protocol), scan.services, Look(None, *times, str(file.path))
+
+
+def _disjoint(seen: Sequence[Seen]) -> bool:
+    bits: dict[Protocol, int] = {}
+    for one in seen:
+        known = bits.get(one.protocol, 0)
+        if known & one.ports.bits:
+            return False
+        bits[one.protocol] = known | one.ports.bits
+    return True
 
 
 def _ask(asked: dict[tuple[Address, Protocol], PortSet], key: tuple[Address, Protocol], ports: PortSet) -> None:
@@ -137,6 +231,7 @@ class _File:
     run: Run
     addresses: tuple[Address, ...]  # that its scan was about
     at: datetime | None
+    span: tuple[datetime | None, datetime | None]  # from when to when it may have looked
     digest: bytes  # of what it holds, unpacked
 
 
@@ -169,7 +264,8 @@ def _read(path: Path) -> _File:
     meant = dict.fromkeys((*(record.address for record in records), *_meant(reader.start.args)))
     times = [finish.at if finish else None, reader.start.at]
     at = next((time for time in times if time is not None), None)
-    return _File(path, reader, run, tuple(meant), at, digest.digest())
+    span = reader.start.at, finish.at if finish else None
+    return _File(path, reader, run, tuple(meant), at, span, digest.digest())
 
 
 def _sort(items: Iterable[Item], records: list[HostRecord], skipped: list[str]) -> None:
