@@ -147,13 +147,19 @@ _NOTIFICATIONS = [
             "A stage of the audit did not come to its end.",
             "The message says why: mend it and audit again.",
         ),
+        (
+            "age",
+            "Seen more than a day ago",
+            "The verdict rests on saved evidence, or on what an interrupted audit saw before it went on.",
+            "What has changed since is not known: look again.",
+        ),
     )
 ]
 
 
 def _invocation(doc: Document) -> Document:
     times = {} if is_gate(doc) else doc["audit"]
-    notifications = [] if is_gate(doc) else [*_failed(doc), *_unverified(doc)]
+    notifications = [] if is_gate(doc) else [*_failed(doc), *_unverified(doc), *_aged(doc)]
     return present(
         executionSuccessful=bool(doc["verdict"].get("complete", True)),
         exitCode=doc["verdict"]["exit_code"],
@@ -173,6 +179,12 @@ def _unverified(doc: Document) -> Iterator[Document]:
         where = views.some([f"{row['host']} {views.endpoint(row)}" for row in group.rows])
         what = views.count(group.endpoints, "endpoint")
         yield _notification("unverified", "warning", f"{group.viewpoint}: {what}: {group.reason}: {where}")
+
+
+def _aged(doc: Document) -> Iterator[Document]:
+    for view in doc["audit"]["viewpoints"]:
+        if seen := views.seen(doc, view["name"]):
+            yield _notification("age", "note", f"{view['name']}: seen {seen}")
 
 
 def _notification(id_: str, level: str, text: str) -> Document:

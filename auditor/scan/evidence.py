@@ -89,13 +89,13 @@ def read_evidence(paths: Sequence[Path], freshness: Freshness | None = None) -> 
     """
     board = Board()
     asked: dict[tuple[Address, Protocol], PortSet] = {}
-    different = {one.digest: one for one in map(_read, paths)}.values()  # a copy of a file is no second look
-    read = sorted(different, key=lambda one: (one.at or UNDATED, one.digest), reverse=True)  # the youngest first
+    read = sorted(map(_read, paths), key=lambda one: (one.at or UNDATED, str(one.path)))
+    read = [*{one.digest: one for one in read}.values()]  # a copy of a file is no second look
     fresh = _Fresh(board, freshness)
     for one in read:
         fresh.add(one)
     contradicted = fresh.lay()
-    for one in read:
+    for one in reversed(read):  # of several reasons why nothing is known, the youngest is told
         for scan in one.reader.asked:
             if scan.protocol in ("tcp", "udp"):
                 protocol = Protocol(scan.protocol)
@@ -139,7 +139,7 @@ class _Fresh:
         self.errors: list[str] = []
 
     def add(self, file: _File) -> None:
-        """Take in a file, the younger ones first."""
+        """Take in a file, the older ones first."""
         told = False
         for record in _with_absent(file):
             at = record.at or file.at
@@ -174,7 +174,7 @@ class _Fresh:
             for failure in laid.disputed:
                 self._board.fail(failure.address, failure.protocol, failure.ports, failure.reason)
             contradicted += laid.contradicted
-        for record, why in self._stale:
+        for record, why in reversed(self._stale):  # the youngest reason is told
             for protocol, ports in _reported(record):
                 self._board.fail(record.address, protocol, ports, why)
         return tuple(contradicted)

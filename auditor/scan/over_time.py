@@ -5,9 +5,9 @@ is of many days, and what was open on Monday may have been closed on Friday, so:
 
 - A look that began after another had ended decides against it. Where they overlap or have no time, nobody knows which
   of two is the younger: where they contradict, nothing is known of the endpoint.
-- Silence is no reply. A lost probe looks the same, so it cannot take an answer back; but the answer is of the past, and
-  whoever gave it may have been shut off since. "Could not tell" is the one thing to say of an answer and a younger
-  silence: neither is the exposure gone, nor does the service still answer.
+- Silence is no reply. A lost probe looks the same, so it cannot take back an answer of the same time, nor an older one.
+  But an older answer is of the past, and whoever gave it may have been shut off since. "Could not tell" is the one
+  thing to say of an answer and a younger silence: neither is the exposure gone for sure, nor does the service answer.
 - A state that leaves it open, such as `open|filtered`, contradicts only what it excludes.
 - Who answers is told by the youngest look that heard something, as long as nobody has seen the port shut since.
 """
@@ -39,7 +39,7 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 _LONGEST_NAME = 200  # characters of a file's name
 
 
-_View = tuple[PortState | None, bool]  # what was seen, and whether it is a claim that rests on silence
+_View = tuple[PortState | None, bool]  # the state, None where nothing lived; and whether nobody replied
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +61,13 @@ class Look:
 
     @property
     def view(self) -> _View:
-        """What it claims, apart from when."""
-        sight = self.sight
-        if sight is None:
-            return None, True
-        return sight.state, sight.state is PortState.FILTERED and sight.reason in UNHEARD
+        """What it saw, apart from when."""
+        return (None, True) if self.sight is None else (self.sight.state, self.sight.reason in UNHEARD)
+
+    @property
+    def silent(self) -> bool:
+        """Whether nobody replied."""
+        return self.view[1]
 
     @property
     def when(self) -> str:
@@ -140,7 +142,7 @@ def _undecided(looks: Sequence[Look]) -> tuple[list[Look], str]:
     pairs = [
         sorted((max(left[one], key=_order), max(left[other], key=_order)), key=_order)
         for one, other in combinations(views, 2)
-        if left[one] and left[other] and _clash(one, other) and not _unanswered(left[one], left[other])
+        if left[one] and left[other] and _clash(one, other) and not _lost(left[one], left[other])
     ]
     why = _dispute(max(pairs, key=lambda pair: [_order(look) for look in reversed(pair)])) if pairs else ""
     return [look for members in left.values() for look in members], why
@@ -149,11 +151,11 @@ def _undecided(looks: Sequence[Look]) -> tuple[list[Look], str]:
 def _decides(view: _View, latest: datetime, old_view: _View, old: Look) -> bool:
     """Whether a look of that view, the latest of which began then, decides against an older one.
 
-    Silence decides against silence and against what says nothing for certain, and never against an answer.
+    Silence that claims something, that nothing comes through or nobody is there, never decides against an answer.
     """
-    (_, silent), (state, old_silent) = view, old_view
-    answer = state in ANSWERS or (state is PortState.FILTERED and not old_silent)
-    if not _clash(view, old_view) or (silent and answer):
+    (state, silent), (old_state, old_silent) = view, old_view
+    answer = old_state in ANSWERS or (old_state is PortState.FILTERED and not old_silent)
+    if not _clash(view, old_view) or (silent and state in (None, PortState.FILTERED) and answer):
         return False
     return old.ended is not None and latest > old.ended
 
@@ -166,15 +168,16 @@ def _clash(one: _View, other: _View) -> bool:
     return not _MEANT[state] & _MEANT[other_state]
 
 
-def _unanswered(one: Sequence[Look], other: Sequence[Look]) -> bool:
-    """Whether all that one side has is a ping without an answer, which came no later than the answer on a port.
+def _lost(one: Sequence[Look], other: Sequence[Look]) -> bool:
+    """Whether one side was silent while the other had an answer: then a reply was lost, and the answer holds.
 
-    Many hosts answer no ping, and a scan without pings sees what they serve.
+    A loss turns answers into silence, never the other way round. Once the answer is over, nobody knows.
     """
-    if one[0].sight is not None and other[0].sight is not None:
+    if one[0].silent is other[0].silent:
         return False
-    gone, there = (one, other) if one[0].sight is None else (other, one)
-    return not any(look.younger(answer) for look in gone for answer in (max(there, key=_order),))
+    silent, answers = (one, other) if one[0].silent else (other, one)
+    ends = [look.ended for look in answers if look.ended is not None]
+    return bool(ends) and all(look.began is not None and look.began <= max(ends) for look in silent)
 
 
 def _dispute(pair: Sequence[Look]) -> str:
