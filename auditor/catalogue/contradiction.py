@@ -55,10 +55,10 @@ def unproven(identity: Identity | None, declared: str) -> str | None:
     answer = spoken(identity)
     if answer is None:
         return "no version probe has recognised what answers"
-    word = declared.lower()
-    if not answer.carrier or answer.http or word == answer.name.lower() or (word in _TLS_ITSELF and answer.tls):
+    word, tls = declared.lower(), answer.tls or answer.name in _TLS_ITSELF
+    if not answer.carrier or answer.http or word == answer.name.lower() or (tls and word in _TLS_ITSELF):
         return None  # else it would contradict
-    if answer.tls or answer.name in _TLS_ITSELF | {"dtls"}:
+    if tls or answer.name == "dtls":
         return "nothing that nmap recognises answers inside TLS"
     if answer.name == "unknown":
         return "nmap does not recognise what it says"

@@ -218,26 +218,34 @@ def _agreed(looks: Iterable[Look]) -> tuple[Sight, str] | None:
     heard = [(one, who) for one, who in heard if one.ended is None or began <= one.ended]
     by, identity = max(heard, key=lambda one: (_words(one[1]), _order(one[0])), default=(look, None))
     at, since = look.at or UNDATED, by.at or UNDATED
+    seen_so = [told for _, told in alike if not (told.identity and identity) or _same(told.identity, identity)]
     laid = replace(
         sight,
         at=at,
         identity=identity,
-        attempts=sum(told.attempts for _, told in alike),
+        attempts=sum(told.attempts for told in seen_so),
         since=since if since < at else None,
     )
     return laid, _two_names(heard)
 
 
+def _same(one: Identity, other: Identity) -> bool:
+    """Whether two looks heard the same service, as far as each knows it."""
+    if not (one.probed and other.probed):
+        return one.probed is other.probed
+    differ = one.product and other.product and one.product != other.product
+    return not differ and (one.name, one.tunnel) == (other.name, other.tunnel)
+
+
 def _two_names(heard: Iterable[tuple[Look, Identity]]) -> str:
     """Who names which services, where they are not one; or ""."""
-    named: dict[tuple[str, str, str], Look] = {}
-    for look, who in heard:
+    named: dict[tuple[str, str, str], tuple[Look, Identity]] = {}
+    for look, who in sorted(heard, key=lambda one: _order(one[0])):
         if who.probed:
-            key = who.name, who.tunnel, who.product
-            named[key] = max(named.get(key, look), look, key=_order)
-    ordered = sorted(named.items(), key=lambda one: (_order(one[1]), one[0]), reverse=True)
-    for (one, look), (other, other_look) in combinations(ordered, 2):
-        if one[:2] != other[:2] or (one[2] and other[2]):
+            named[who.name, who.tunnel, who.product] = look, who
+    ordered = sorted(named.values(), key=lambda one: _order(one[0]), reverse=True)
+    for (look, one), (other_look, other) in combinations(ordered, 2):
+        if not _same(one, other):
             return (
                 f"who answers is contradicting: {_name(one)} {look.when}, and {_name(other)} {other_look.when}: "
                 "which of them is the younger is not known"
@@ -245,7 +253,6 @@ def _two_names(heard: Iterable[tuple[Look, Identity]]) -> str:
     return ""
 
 
-def _name(key: tuple[str, str, str]) -> str:
-    name, tunnel, product = key
-    called = f"{tunnel}/{name}" if tunnel else name
-    return f"{called} ({product})" if product else called
+def _name(identity: Identity) -> str:
+    called = f"{identity.tunnel}/{identity.name}" if identity.tunnel else identity.name
+    return f"{called} ({identity.product})" if identity.product else called
