@@ -24,7 +24,8 @@ BOTH = (
     f"--nmap-xml={DATA / 'six.xml'}",
     f"--listeners=web-1={DATA / 'processes.txt'}",
 )
-EVIDENCE = sorted([*TESTS.glob("data/nmap-xml/*.xml"), *TESTS.glob("cases/*/*.xml"), *DATA.glob("*.xml")])
+FOUND = sorted([*TESTS.glob("data/nmap-xml/*.xml"), *TESTS.glob("cases/*/*.xml"), *DATA.glob("*.xml")])
+EVIDENCE = [one for one in FOUND if one.parent.name != "from-the-future.exit3"]  # which no comparison believes
 TODO = re.compile(r"# TODO (\S+) (\S+)(?: \(graded as \S+\))?: .* on (\d+/\w+) is reachable from public; decide")
 WEB = '<service name="http" product="nginx" method="probed" conf="10"/>'
 TLS_WEB = '<service name="http" product="nginx" tunnel="ssl" method="probed" conf="10"/>'
