@@ -48,9 +48,9 @@ def command(*, inventory_path: Path, files: tuple[str, ...], max_age: timedelta 
     """Compare saved nmap XML with the inventory. Sends no packet.
 
     The coverage is what the files asked, and every declared endpoint in the viewpoint's targets. The source address is
-    taken as declared. DNS names of hosts stand for where they led when nmap was given them, as the evidence tells;
-    others are looked up, and stand for where they lead today. Of looks at one endpoint the younger decides; where they
-    contradict each other and no time settles it, or there was no reply any more, it is unverified.
+    taken as declared. DNS names that nmap was given stand for where they led then; others are looked up. Of looks at
+    one endpoint the younger reply decides. An answer that was followed by silence, and looks of one time that
+    contradict each other, are unverified.
 
     Exit codes: 0 as declared, 1 drift, 2 no verdict, 3 something could not be verified.
 

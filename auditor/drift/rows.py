@@ -121,6 +121,10 @@ def _not_known_to_speak(
     """
     if identity is not None and identity.probed:
         return catalogue.unproven(identity, service.protocol or "")
+    if identity is None and endpoint[1] is Protocol.TCP and endpoint[2] in catalogue.PRINTER_PORTS:
+        return facts.mute.get(
+            endpoint, "no version probe has recognised what answers, and audits send none that prints"
+        )
     if identity is not None and identity.name == "tcpwrapped":
         return facts.mute.get(endpoint, "it closes every connection without a word")
     if identity is not None and identity.tunnel:
