@@ -223,7 +223,7 @@ def test_the_options_are_in_the_report(tmp_path: Path) -> None:
     compare("tag-chosen.exit1", tmp_path, "--tag", "staging", "--fail-on", "none", "--allow-unverified")
     report = json.loads((tmp_path / "latest" / "report.json").read_text())
 
-    assert report["audit"]["options"] == {"tags": ["staging"], "fail_on": ["none"], "allow_unverified": True}
+    assert report["audit"]["options"] == {"max_age": "any", "tags": ["staging"], "fail_on": ["none"], "allow_unverified": True}
 
 
 # ------------------------------------------------------------------ formats
@@ -443,7 +443,7 @@ def test_config_gives_defaults(tmp_path: Path) -> None:
     ended = auditor("compare", case / "inventory.yaml", "--nmap-xml", case / "public.xml", *ANY_DAY, "--config", file)
 
     assert ended.returncode == 0
-    assert json.loads(ended.stdout)["audit"]["options"] == {"fail_on": ["none"]}
+    assert json.loads(ended.stdout)["audit"]["options"] == {"max_age": "any", "fail_on": ["none"]}
     assert (tmp_path / "elsewhere" / "latest").is_symlink()
 
 
