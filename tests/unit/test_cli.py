@@ -223,7 +223,12 @@ def test_the_options_are_in_the_report(tmp_path: Path) -> None:
     compare("tag-chosen.exit1", tmp_path, "--tag", "staging", "--fail-on", "none", "--allow-unverified")
     report = json.loads((tmp_path / "latest" / "report.json").read_text())
 
-    assert report["audit"]["options"] == {"max_age": "any", "tags": ["staging"], "fail_on": ["none"], "allow_unverified": True}
+    assert report["audit"]["options"] == {
+        "max_age": "any",
+        "tags": ["staging"],
+        "fail_on": ["none"],
+        "allow_unverified": True,
+    }
 
 
 # ------------------------------------------------------------------ formats
