@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -19,10 +18,10 @@ from auditor.model.ages import Freshness
 from auditor.model.observation import UNDATED, Failure, Label, Observation, Reply, Resolved, Scan
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, PortState, Protocol, Technique
+from auditor.scan.fresh import Fresh, Source, reported
 from auditor.scan.merge import ANSWERS, Board
-from auditor.scan.nmap_records import Asked, HostRecord, Item, Seen, Skipped, Unread, bounded
+from auditor.scan.nmap_records import Asked, HostRecord, Item, Skipped, Unread, bounded
 from auditor.scan.nmap_xml import NmapXmlReader
-from auditor.scan.over_time import Look, held
 from auditor.scan.run import Run, reconcile
 
 _CHUNK = 256 * 1024
@@ -91,9 +90,9 @@ def read_evidence(paths: Sequence[Path], freshness: Freshness | None = None) -> 
     asked: dict[tuple[Address, Protocol], PortSet] = {}
     read = sorted(map(_read, paths), key=lambda one: (one.at or UNDATED, str(one.path)))
     read = [*{one.digest: one for one in read}.values()]  # a copy of a file is no second look
-    fresh = _Fresh(board, freshness)
+    fresh = Fresh(board, freshness)
     for one in read:
-        fresh.add(one)
+        fresh.add(Source(str(one.path), one.at, one.span, one.reader.asked), _with_absent(one))
     contradicted = fresh.lay()
     for one in reversed(read):  # of several reasons why nothing is known, the youngest is told
         for scan in one.reader.asked:
@@ -105,7 +104,7 @@ def read_evidence(paths: Sequence[Path], freshness: Freshness | None = None) -> 
         for record in one.run.records:
             if record.reply is not None:
                 _ask(asked, (record.address, Protocol.TCP), PortSet())
-            for protocol, ports in _reported(record):  # scanners other than nmap do not say what they asked
+            for protocol, ports in reported(record):  # scanners other than nmap do not say what they asked
                 _ask(asked, (record.address, protocol), ports)
     starts = [one.reader.start for one in read if one.reader.start is not None]
     connect = any(scan.type == "connect" for one in read for scan in one.reader.asked)
@@ -126,60 +125,6 @@ def read_evidence(paths: Sequence[Path], freshness: Freshness | None = None) -> 
     )
 
 
-class _Fresh:
-    """The looks of all files that count by their age. What does not is put on the board as a failure."""
-
-    def __init__(self, board: Board, freshness: Freshness | None) -> None:
-        self._board = board
-        self._freshness = freshness
-        self._looks: dict[Address, list[tuple[HostRecord, _File]]] = defaultdict(list)
-        self._stale: list[tuple[HostRecord, str]] = []
-        self.labels: list[Label] = []
-        self.resolved: list[Resolved] = []
-        self.errors: list[str] = []
-
-    def add(self, file: _File) -> None:
-        """Take in a file, the older ones first."""
-        told = False
-        for record in _with_absent(file):
-            at = record.at or file.at
-            future, stale = self._judge(at)
-            if future and not told:
-                self.errors.append(f"{file.path}: {future}")
-                told = True
-            if why := future or stale:
-                self._stale.append((record, why))
-                continue
-            self._looks[record.address].append((record, file))
-            if record.label is not None:
-                self.labels.append(record.label)
-                given = record.label.names[: record.label.given]
-                self.resolved += (Resolved(name, record.address, at or UNDATED) for name in given)
-
-    def _judge(self, at: datetime | None) -> tuple[str | None, str | None]:
-        return (None, None) if self._freshness is None else (self._freshness.future(at), self._freshness.stale(at))
-
-    def lay(self) -> tuple[Failure, ...]:
-        """Put on the board what holds, and why the rest does not. Gives the endpoints whose service is not known."""
-        contradicted: list[Failure] = []
-        for address, found in self._looks.items():
-            (record, file), *more = found
-            if not more and _disjoint(record.seen):  # as nearly all are: there is nothing to lay over one another
-                self._board.add(record if record.at else replace(record, at=file.at))
-                continue
-            laid = held(address, [look for one, of in found for look in _looks(one, of)])
-            self._board.add(HostRecord(address, None, laid.seen))
-            for one, _ in found:
-                self._board.add(replace(one, seen=()))
-            for failure in laid.disputed:
-                self._board.fail(failure.address, failure.protocol, failure.ports, failure.reason)
-            contradicted += laid.contradicted
-        for record, why in reversed(self._stale):  # the youngest reason is told
-            for protocol, ports in _reported(record):
-                self._board.fail(record.address, protocol, ports, why)
-        return tuple(contradicted)
-
-
 def _with_absent(file: _File) -> Iterator[HostRecord]:
     """The records of a file, and one for each address that it was about and that a whole scan says nothing of.
 
@@ -191,28 +136,6 @@ def _with_absent(file: _File) -> Iterator[HostRecord]:
         for address in file.addresses:
             if address not in told and str(address) not in file.run.skipped:
                 yield HostRecord(address, None, down=True)
-
-
-def _looks(record: HostRecord, file: _File) -> Iterator[tuple[Protocol, PortSet, Look]]:
-    """What a record saw, as looks, each at the time of the record; else at that of its file."""
-    began, ended = (record.began or record.at, record.at) if record.at else file.span
-    times = began, ended, record.at or file.at
-    for seen in record.seen:
-        yield seen.protocol, seen.ports, Look(seen.sight, *times, str(file.path))
-    if record.down:
-        for scan in file.reader.asked:
-            if scan.protocol in ("tcp", "udp"):
-                yield Protocol(scan.protocol), scan.services, Look(None, *times, str(file.path))
-
-
-def _disjoint(seen: Sequence[Seen]) -> bool:
-    bits: dict[Protocol, int] = {}
-    for one in seen:
-        known = bits.get(one.protocol, 0)
-        if known & one.ports.bits:
-            return False
-        bits[one.protocol] = known | one.ports.bits
-    return True
 
 
 def _ask(asked: dict[tuple[Address, Protocol], PortSet], key: tuple[Address, Protocol], ports: PortSet) -> None:
@@ -292,11 +215,6 @@ def _without_guesses(record: HostRecord, asked: Sequence[Asked]) -> HostRecord:
         seen=tuple(one for one in record.seen if one not in guesses),
         unread=(*record.unread, *(Unread(one.protocol, one.ports, reason) for one in guesses)),
     )
-
-
-def _reported(record: HostRecord) -> Iterator[tuple[Protocol, PortSet]]:
-    yield from ((seen.protocol, seen.ports) for seen in record.seen)
-    yield from ((unread.protocol, unread.ports) for unread in record.unread)
 
 
 def _chunks(path: Path) -> Iterator[bytes]:

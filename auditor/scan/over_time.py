@@ -117,7 +117,7 @@ def held(address: Address, looks: Sequence[tuple[Protocol, PortSet, Look]]) -> H
     )
 
 
-@lru_cache(1024)
+@lru_cache(64)
 def _parts(sets: tuple[PortSet, ...]) -> list[tuple[PortSet, tuple[int, ...]]]:
     """Most hosts of two scans are alike in which ports each saw alike."""
     return partition(sets)
