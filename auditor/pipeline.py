@@ -18,8 +18,10 @@ from auditor.grade import exposed, gate_verdict, grade, grade_changes
 from auditor.grade.verdict import verdict
 from auditor.inventory import (
     Draft,
+    Lookup,
     Outlook,
     Wanted,
+    as_then,
     breaches,
     carrying,
     choose,
@@ -28,6 +30,7 @@ from auditor.inventory import (
     lint,
     load_with_places,
     no_cycles,
+    resolve_names,
     sight,
 )
 from auditor.model.ages import Freshness
@@ -125,11 +128,20 @@ async def audit(
 
 
 def compare_evidence(
-    inventory: Inventory, files: Mapping[Viewpoint, Sequence[Path]], request: Request, context: Context
+    inventory: Inventory,
+    files: Mapping[Viewpoint, Sequence[Path]],
+    request: Request,
+    context: Context,
+    lookup: Lookup | None = None,
 ) -> Audit:
-    """Judge saved nmap XML. No packet is sent. Raises AuditorError where no verdict can be had."""
-    freshness = None if request.max_age is None else Freshness(context.now(), request.max_age)
+    """Judge saved nmap XML. No packet is sent. Raises AuditorError where no verdict can be had.
+
+    `lookup` tells where DNS names lead today, of which the evidence does not tell where they led.
+    """
+    freshness = Freshness(context.now(), request.max_age)
     saved = {viewpoint: read_evidence(paths, freshness) for viewpoint, paths in files.items()}
+    if lookup is not None:
+        inventory = resolve_names(inventory, as_then([one for e in saved.values() for one in e.resolved], lookup))
     carried = carrying(inventory, ((one.alive, one.labels) for one in saved.values()))
     narrow = partial(expect, inventory, profile=Profile.COMPARE, hosts=request.hosts, tags=request.tags)
     expected = [

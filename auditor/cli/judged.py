@@ -40,6 +40,11 @@ _JUDGING = (
 )
 
 
+def now() -> datetime:
+    """The time, UTC: the one place where an audit's clock is read."""
+    return datetime.now(UTC)
+
+
 def judging(command: Callable[..., int]) -> Callable[..., int]:
     """The options of commands that give a verdict."""
     judged = options.common(command)
@@ -71,10 +76,10 @@ def judge(
     wanted = options.parse_formats(formats)
     random = SystemRandom()
     if resumed is not None:
-        resumed.run.resume(datetime.now(UTC))
+        resumed.run.resume(now())
     request = Request(
         id=resumed.asked.id if resumed else f"{random.getrandbits(128):032x}",
-        started_at=resumed.asked.started_at if resumed else datetime.now(UTC),
+        started_at=resumed.asked.started_at if resumed else now(),
         resumed=resumed.run.resumed if resumed else (),
         profile=profile,
         hosts=hosts,
@@ -86,7 +91,7 @@ def judge(
     with Log(style) as log:
         run = resumed.run if resumed else rundir.RunDir(reports, inventory.name, request.id, request.started_at)
         with run.discarded_on_error(), resuming.telling_how(run):
-            audit = act(request, Context(lambda: datetime.now(UTC), random, log.emit), run)
+            audit = act(request, Context(now, random, log.emit), run)
             report = document(audit)
             for name in ("json", "html"):
                 run.write(f"report.{name}", FORMATS[name](report))

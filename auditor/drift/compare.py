@@ -33,7 +33,10 @@ def compare(expectations: Expectations, scan: Scan) -> Comparison:
         boundary=expectations.viewpoint.boundary,
         unreachable=_unreachable(expectations, observed, failed, replies) - set(scan.not_pinged),
         all_open=_all_open(expectations, observed),
-        probe_failures=_by_endpoint(scan.probe_failures),
+        unidentified={
+            **{key: f"the version probe failed: {why}" for key, why in _by_endpoint(scan.probe_failures).items()},
+            **_by_endpoint(scan.contradicted),
+        },
         mute=_by_endpoint(scan.mute),
     )
     outcomes = tuple(

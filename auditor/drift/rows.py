@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from auditor import catalogue
 from auditor.drift.replies import Replies
 from auditor.model.expectation import Expectation
-from auditor.model.observation import Observation
+from auditor.model.inventory import Service
+from auditor.model.observation import Identity, Observation
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, Basis, Boundary, ExpectedState, Kind, PortState, Protocol, Result
 
@@ -50,7 +51,7 @@ class Facts:
     boundary: Boundary
     unreachable: frozenset[Address]
     all_open: frozenset[tuple[Address, Protocol]]
-    probe_failures: dict[tuple[Address, Protocol, int], str]
+    unidentified: dict[tuple[Address, Protocol, int], str]  # open, but it could not be found out who answers: why
     mute: dict[tuple[Address, Protocol, int], str]
 
 
@@ -98,20 +99,39 @@ def _open(expectation: Expectation, observation: Observation, ports: PortSet, fa
     if expectation.state is ExpectedState.BLOCKED:
         return Row(Result.DRIFTED, f"open, {expectation.basis.value}", _EXPOSED[expectation.basis])
     endpoint = expectation.address, expectation.protocol, ports.first
-    failed = facts.probe_failures.get(endpoint)
-    if failed:
-        return Row(Result.UNVERIFIED, f"open, but the version probe failed: {failed}")
+    if why := facts.unidentified.get(endpoint):
+        return Row(Result.UNVERIFIED, f"open, but {why}")
     service = expectation.service
-    if service is not None and service.protocol and service.answers and not probed:
-        wrapped = "it closes every connection without a word" if identity and identity.name == "tcpwrapped" else None
-        if why := facts.mute.get(endpoint) or wrapped:
-            return Row(Result.UNVERIFIED, f"open, but not known to speak {service.protocol}: {why}")
     contradiction = service and catalogue.contradiction(
         expectation.protocol, ports.first, identity, service.declared_class, service.protocol
     )
     if contradiction:
         return Row(Result.DRIFTED, contradiction, Kind.WRONG_SERVICE)
+    if service is not None and service.protocol and (why := _not_known_to_speak(service, identity, endpoint, facts)):
+        return Row(Result.UNVERIFIED, f"open, but not known to speak {service.protocol}: {why}")
     return Row(Result.VERIFIED, "open as declared")
+
+
+def _not_known_to_speak(
+    service: Service, identity: Identity | None, endpoint: tuple[Address, Protocol, int], facts: Facts
+) -> str | None:
+    """Why what answers was not seen to speak the declared protocol; None where it was: an identity has to say so.
+
+    That it answers at all, its port number, and words that nobody recognises say nothing of it.
+    """
+    if identity is not None and identity.probed:
+        return catalogue.unproven(identity, service.protocol or "")
+    if identity is None and endpoint[1] is Protocol.TCP and endpoint[2] in catalogue.PRINTER_PORTS:
+        return facts.mute.get(
+            endpoint, "no version probe has recognised what answers, and audits send none that prints"
+        )
+    if identity is not None and identity.name == "tcpwrapped":
+        return facts.mute.get(endpoint, "it closes every connection without a word")
+    if identity is not None and identity.tunnel:
+        return facts.mute.get(endpoint, "nothing that nmap recognises answers inside TLS")
+    if identity is not None and identity.banner:
+        return facts.mute.get(endpoint, "nmap does not recognise what it says")
+    return facts.mute.get(endpoint, "no version probe has recognised what answers")
 
 
 def _at_unreachable_host(expectation: Expectation, observation: Observation) -> Row:

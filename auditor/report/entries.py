@@ -10,7 +10,7 @@ from auditor.model.change import Change
 from auditor.model.drift import Drift
 from auditor.model.finding import Finding, Subject
 from auditor.model.inventory import Host, Waiver
-from auditor.model.observation import Identity, Observation
+from auditor.model.observation import UNDATED, Identity, Observation
 from auditor.model.ports import PortSet
 from auditor.model.words import ChangeKind, Kind
 from auditor.report.plain import Document, place, present, timestamp
@@ -155,7 +155,7 @@ def _observed(observations: list[Observation]) -> Document | None:
     return present(
         service=_service(identity) if identity else None,
         banner=(identity.banner or None) if identity else None,
-        at=timestamp(best.at),
+        at=timestamp(best.at) if best.at != UNDATED else None,
     )
 
 

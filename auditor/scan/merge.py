@@ -154,6 +154,7 @@ class Board:
                 sight.reply_from if sight.reply_from != address else None,
                 sight.identity,
                 sight.attempts,
+                sight.since,
             )
             for (address, protocol), sights in self._seen.items()
             for sight, bits in sights.items()

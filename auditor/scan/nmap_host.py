@@ -89,7 +89,7 @@ class HostReader:
                     pass
         if address is None:
             return None
-        at = instant(element.get("endtime"))
+        at, began = instant(element.get("endtime")), instant(element.get("starttime"))
         if state == "down":
             return _down(address, at)
         reply = None if reason in _NO_EVIDENCE else reason
@@ -97,7 +97,7 @@ class HostReader:
         if element.get("timedout") == "true":
             why_not = "nmap gave up on this host: host timeout"
             return HostRecord(address, at, reply=reply, why_not=why_not, label=label)
-        return HostRecord(address, at, seen, unread, reply, label=label, beyond=beyond)
+        return HostRecord(address, at, seen, unread, reply, label=label, beyond=beyond, began=began)
 
     def _read_ports(self, element: Element) -> _Ports:
         """All that tells is the key to what has been made of it before."""
@@ -225,7 +225,8 @@ def _label(address: Address, hostnames: Sequence[Element], mac: str) -> Label | 
         (one.get("type") != "user", bounded(one.get("name", ""), _LONGEST_NAME)) for one in hostnames[:_MOST_NAMES]
     ]
     names = tuple(dict.fromkeys(name for _, name in sorted(found) if name))
-    return Label(address, names, mac) if names or mac else None
+    given = sum(not other for other, _ in set(found) if _)
+    return Label(address, names, mac, given) if names or mac else None
 
 
 def _sorted(found: Sequence[Found], asked: Sequence[Asked]) -> _Ports:

@@ -3,10 +3,11 @@
 from auditor.transport.base import Captured, Process, Transport, capture
 from auditor.transport.by_hand import by_hand
 from auditor.transport.engine import Cluster, Tls, engine
-from auditor.transport.names import look_up
+from auditor.transport.names import Answer, look_up
 from auditor.transport.system import SystemTransport
 
 __all__ = [
+    "Answer",
     "Captured",
     "Cluster",
     "Process",

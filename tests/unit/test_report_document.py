@@ -260,7 +260,10 @@ def test_coverage_is_exact() -> None:
     """Each coverage row holds for each of its addresses: different ports, different rows."""
     rows = document(clean_audit())["coverage"]
 
-    assert [("public", "ipv4", ["203.0.113.10"], "1-65535", "53,161", "syn")] == [tuple(row.values()) for row in rows]
+    seen = {"from": "2026-11-22T02:00:31Z", "to": "2026-11-22T02:00:31Z"}
+    assert [("public", "ipv4", ["203.0.113.10"], "1-65535", "53,161", "syn", seen)] == [
+        tuple(row.values()) for row in rows
+    ]
 
 
 def test_left_out_names_the_viewpoint() -> None:
