@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.fail(
             "live tests run inside a lab: PYTHONPATH=script python3 -m lab.enter pytest tests/live", pytrace=False
         )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """What audits remember of this machine is not this user's. The tests of what is shipped need pip's own cache."""
+    if config.getoption("markexpr") != "ci":
+        folder = tempfile.mkdtemp(prefix="auditor-cache-")
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+        os.environ["XDG_CACHE_HOME"] = folder
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
+from typing import cast
 
 import pytest
 
@@ -14,6 +15,7 @@ from auditor.errors import TransportError
 from auditor.model.inventory import DockerVia, LocalVia, SshVia, Via, Viewpoint
 from auditor.model.words import ViewpointKind
 from auditor.scan import examine
+from tests.unit.test_scan_lost import Loopback
 
 TARGET = ip_address("203.0.113.10")
 PUBLIC = Viewpoint(
@@ -131,3 +133,24 @@ def test_how_to_get_raw_sockets_depends_on_the_way(via: Via, advice: str) -> Non
     checks = asyncio.run(examine(Machine(capabilities=NO_RAW), via, PUBLIC, (TARGET,)))
 
     assert [advice in check.what for check in checks if not check.passed] == [True]
+
+
+@pytest.mark.parametrize(
+    ("most", "what"), [(1e9, "nmap can read 5,000 replies a second"), (100.0, "busy: nmap can read")]
+)
+def test_what_rate_the_machine_bears_is_told(most: float, what: str) -> None:
+    """No failure where it is busy: an audit finds out by itself, and slows down."""
+
+    class Busy(Machine):
+        @asynccontextmanager
+        async def run(self, _via: Via, argv: Sequence[str], **_: bool) -> AsyncIterator[Said]:
+            if argv[0] == "unshare":
+                async with Loopback(most).run(_via, argv) as fake:
+                    yield cast(Said, fake)
+            else:
+                async with super().run(_via, argv) as process:
+                    yield process
+
+    checks = asyncio.run(examine(Busy(), LocalVia(), PUBLIC, (TARGET,)))
+
+    assert [True] == [check.passed for check in checks if check.what.startswith(what)]

@@ -20,7 +20,7 @@ from auditor.model.expectation import Expectations
 from auditor.model.inventory import LocalVia, Via
 from auditor.model.observation import Scan
 from auditor.model.ports import PortSet
-from auditor.model.words import Address, Basis, Boundary, ExpectedState, PortState, Protocol, Technique
+from auditor.model.words import Address, Basis, ExpectedState, PortState, Protocol, Technique
 from auditor.scan import Abilities, again, plan, scan
 from auditor.scan.confirm import spread
 from auditor.scan.kernel import Kernel
@@ -290,22 +290,6 @@ def test_a_sample_that_no_client_reaches_leaves_nothing_known_of_all(last: int, 
     assert bool(left) == any("a device answers in place of the host" in note for note in found.notes)
 
 
-@pytest.mark.parametrize("boundary", Boundary)
-def test_limited_refusals_are_told_and_matter_where_blocked_means_filtered(boundary: Boundary) -> None:
-    """Asked slowly, the silent ports refuse: the sweep's silence does not tell closed from filtered."""
-
-    def state(argv: Sequence[str], _address: str, number: int) -> str:
-        return "filtered" if sweep(argv) and number > 3 else "closed"
-
-    found = looked(network(state), expectations(ONE, ports="1-40", boundary=boundary))
-    reasons = {reason for _, _, reason in failures(found)}
-    told = "10.0.0.1 limits how often it refuses, or its refusals were lost: 10 of 10 silent ports refused when asked"
-
-    assert any(note.startswith(told) for note in found.notes)
-    assert (boundary is Boundary.FILTERED) == any("closed and filtered look the same there" in one for one in reasons)
-    assert (boundary is Boundary.ANY) == any(one.state == "filtered" for one in found.observations)
-
-
 def test_a_refusal_on_the_way_agrees_with_filtered() -> None:
     """A connect scan cannot tell it from an error of its own machine; the SYN scan has been there and can."""
 
@@ -520,3 +504,21 @@ def test_an_entry_that_nobody_answers_in_proves_no_path() -> None:
     assert {ONE, TWO} == again.lost(viewpoint, (ONE, TWO), (ONE,), ())
     assert {ONE} == again.lost(viewpoint, (ONE, TWO), (ONE,), (TWO,))
     assert {ONE, TWO} == pulse.behind_lost_path((ONE, TWO))
+
+
+def test_a_repeat_of_some_ports_leaves_the_silence_of_others() -> None:
+    """What is asked again piece by piece is taken back piece by piece: the rest was seen, and stays so."""
+    runner, board = Deaf(), Board()
+    viewpoint = replace(expectations(ONE).viewpoint, targets=SCOPE.allow)
+    pulse = Pulse(viewpoint, SCOPE, Technique.SYN, cast(Any, runner), (board,), lambda: NOW)
+    pulse.gaps[ONE] = [Gap(0.0, NOW, inf, NOW)]
+    board.add(HostRecord(ONE, NOW, (Seen(TCP, PortSet.span(1, 20), Sight(PortState.FILTERED, "no-response")),)))
+
+    async def ask(job: Job) -> Run:
+        return Run(job.argv, (), (), (0.0, 0.0))
+
+    (job,) = plan(expectations(ONE), SCOPE, Abilities("7.93", raw=True)).lanes[0].jobs
+    asyncio.run(Sweeps(cast(Any, runner), board, pulse, ask, kernel()).again(job))
+
+    known = board.silence(ONE, TCP) | PortSet.union(one.ports for one in board.failures())
+    assert PortSet.span(11, 20) == PortSet.span(11, 20) & known
