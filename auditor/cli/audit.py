@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from auditor import pipeline
-from auditor.cli import options, resuming, signals
+from auditor.cli import ending, options, resuming, signals
 from auditor.cli.duration import duration
 from auditor.cli.judged import judge, judging
 from auditor.inventory import denying
@@ -82,6 +82,8 @@ def command(
     if path is None:
         raise click.MissingParameter(param=_inventory(click_context))
     given = options_given if asked is None else resuming.parameters(click_context, options_given, asked)
+    if resumed is not None and resumed.report is not None:
+        return ending.end(resumed.run, resumed.report, resumed.asked, given)
     declared = denying(options.load_resolved(path), given["deny"])
     chosen = options.pick_viewpoints(declared, given["viewpoints"])
     engine = "dask" if cluster else "local"
@@ -94,9 +96,9 @@ def command(
         rotations: Mapping[str, Rotation]
         if asked is None:
             sweeps = Sweeps(folder, lambda message: context.emit(Event("sweep", message, level="warning")))
-            rotations = sweeps.rotations(declared.name, chosen, request.started_at)
-            begun = resuming.Asked.of(path, declared, request, parameters, rotations)
-            run.begin(begun.document())
+            with sweeps.choosing():
+                rotations = sweeps.rotations(declared.name, chosen, request.started_at)
+                run.begin(resuming.Asked.of(path, declared, request, parameters, rotations).document())
         else:
             rotations = asked.rotations
             resuming.tell(run, context.emit)
