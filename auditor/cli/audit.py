@@ -14,16 +14,18 @@ from auditor import pipeline
 from auditor.cli import ending, options, resuming, signals
 from auditor.cli.duration import duration
 from auditor.cli.judged import judge, judging
+from auditor.cli.output import Style, clean
 from auditor.inventory import denying
 from auditor.model.ages import spelled
 from auditor.model.audit import Audit
 from auditor.model.context import Context, Event
+from auditor.model.inventory import ClusterVia
 from auditor.model.rotation import Rotation
 from auditor.model.words import Profile
 from auditor.pipeline import Request
 from auditor.rundir import RunDir
 from auditor.sweeps import Sweeps
-from auditor.transport import Cluster
+from auditor.transport import Cluster, alone
 
 _OWN = ("viewpoints", "profile", "discover", "deny")  # what `judge` does not take
 
@@ -47,6 +49,11 @@ _OWN = ("viewpoints", "profile", "discover", "deny")  # what `judge` does not ta
     metavar="RUN",
     help="Go on with an audit that was interrupted: its folder, or the name of that in DIR. INVENTORY may be left out.",
 )
+@click.option(
+    "--wait",
+    is_flag=True,
+    help="Wait for the end of other audits from the same viewpoints. Without it they are a reason to exit 2.",
+)
 @judging
 @click.pass_context
 def command(
@@ -57,6 +64,7 @@ def command(
     resume: Path | None,
     max_duration: timedelta | None,
     cluster: Cluster | None,
+    wait: bool,
     reports: Path,
     **options_given: Any,
 ) -> int:
@@ -74,6 +82,7 @@ def command(
       auditor audit inventories/practice -V internal --discover
       auditor audit inventories/practice -V public --fail-on data-exposure --format json=drift.json
       auditor audit inventories/practice -V all --engine dask --scheduler tcp://127.0.0.1:8786
+      auditor audit inventories/practice -V public --wait
       auditor audit --resume reports/20260101T020000Z-practice-0123abcd
     """
     resumed = None if resume is None else resuming.reopen(resume, reports)
@@ -105,12 +114,21 @@ def command(
         wanted = replace(request, discover=given["discover"], max_duration=max_duration, rotations=rotations)
         return signals.run(pipeline.audit(declared, chosen, wanted, context, run, cluster=cluster))
 
+    style: Style = given["style"]
+    held = alone(
+        {one.name: ClusterVia(one.name, cluster.scheduler) if cluster else one.via for one in chosen},
+        declared.name,
+        wait=wait,
+        tell=lambda message: _say(message) if style.verbosity >= 0 else None,
+        warn=_say,
+    )
     return judge(
         declared,
         Profile(given["profile"]),
         act,
         resumed=resumed,
         reports=folder,
+        held=held,
         given={
             "deny": given["deny"],
             "discover": given["discover"],
@@ -119,6 +137,10 @@ def command(
         },
         **{name: value for name, value in given.items() if name not in _OWN},
     )
+
+
+def _say(message: str) -> None:
+    click.echo(clean(f"auditor: {message}"), err=True)
 
 
 def _inventory(context: click.Context) -> click.Parameter:

@@ -1,5 +1,6 @@
 """Runs commands at a viewpoint, and asks the resolver: the seams between the program and what is around it."""
 
+from auditor.transport.alone import alone
 from auditor.transport.base import Captured, Process, Transport, capture
 from auditor.transport.by_hand import by_hand
 from auditor.transport.engine import Cluster, Tls, engine
@@ -13,6 +14,7 @@ __all__ = [
     "SystemTransport",
     "Tls",
     "Transport",
+    "alone",
     "by_hand",
     "capture",
     "engine",
