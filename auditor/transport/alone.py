@@ -247,7 +247,7 @@ def _namespace(path: Path, name: str) -> str:
     """A network namespace, by what the kernel knows it by while it runs: names differ between mount namespaces."""
     try:
         known = path.stat()
-        return f"namespace {known.st_dev}:{known.st_ino} {_BOOT.read_text(encoding='ascii').strip()}"
+        return f"namespace {known.st_dev}:{known.st_ino} {_BOOT.read_text(encoding='utf-8').strip()}"
     except OSError:  # there is none, and the audit will say so
         return name
 

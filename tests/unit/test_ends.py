@@ -1,0 +1,102 @@
+"""Whatever ends an audit once its report is written: `--resume` writes what is missing, and asks nothing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.commands import PATIENCE, FakeNmap, auditor, environment
+from tests.unit.test_resume_cli import EVERYTHING, INVENTORY, folder
+
+# The command line, but that something happens at the N-th change of the disk once report.json is there.
+DYING = """
+import errno, os, pathlib, signal, sys
+from auditor.cli import main
+what, number = sys.argv.pop(1), int(sys.argv.pop(1))
+seen = 0
+
+def changing(owner, name):
+    plain = getattr(owner, name)
+    def changed(*arguments, **more):
+        global seen
+        after = pathlib.Path(sys.argv[-1], "report.json").exists()
+        seen += after
+        if after and seen == number and what == "KILL":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if after and seen >= number and what == "full":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        result = plain(*arguments, **more)
+        if after and seen == number and what == "TERM":
+            os.kill(os.getpid(), signal.SIGTERM)
+        return result
+    setattr(owner, name, changed)
+
+for owner, name in ((os, "fsync"), (os, "write"), (pathlib.Path, "replace"), (pathlib.Path, "symlink_to")):
+    changing(owner, name)
+main.main()
+"""
+CODES = {"KILL": -signal.SIGKILL, "full": 2, "TERM": 143}
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
+    """The reports of an audit that has asked everything, less its report; and what its exit code would be."""
+    tmp_path = tmp_path_factory.mktemp("judged")
+    inventory, script = tmp_path / "inventory.yaml", tmp_path / "everything.py"
+    inventory.write_text(INVENTORY)
+    script.write_text(EVERYTHING)
+    good = FakeNmap(tmp_path / "good", f'exec {sys.executable} -S {script} "$@"')
+    ended = auditor("audit", inventory, "-V", "outside", "-o", tmp_path / "reports", "--profile", "quick", env=good.env)
+    run = folder(tmp_path)
+    lines = (run / "journal.jsonl").read_text().splitlines(keepends=True)
+
+    assert ['{"finished":true}\n'] == lines[-1:]
+
+    (run / "journal.jsonl").write_text("".join(lines[:-1]))
+    for path in (run / "report.json", run / "report.html", tmp_path / "reports" / "latest"):
+        path.unlink()
+    return tmp_path / "reports", ended.returncode
+
+
+def dying(what: str, number: int, run: Path) -> subprocess.CompletedProcess[str]:
+    argv = [sys.executable, "-c", DYING, what, str(number), "audit", "--resume", str(run)]
+    return subprocess.run(argv, env=environment(), capture_output=True, text=True, timeout=PATIENCE, check=False)
+
+
+@pytest.mark.parametrize("what", ["KILL", "full", "TERM"])
+def test_ended_anywhere_after_its_report_it_is_completed(what: str, judged: tuple[Path, int], tmp_path: Path) -> None:
+    """At each step on the way: with the verdict's exit code, the page, `latest`, and nothing left to do."""
+    original, code = judged
+    deaf = FakeNmap(tmp_path / "deaf")
+    for number in range(1, 50):
+        reports = shutil.copytree(original, tmp_path / str(number), symlinks=True)
+        run = next(reports.iterdir())
+        ended = dying(what, number, run)
+        if ended.returncode == code:
+            break
+        finished = '{"finished":true}' in (run / "journal.jsonl").read_text()
+        again = auditor("audit", "--resume", run, env=deaf.env)
+        journal = (run / "journal.jsonl").read_text().splitlines()
+        report = json.loads((run / "report.json").read_text())
+
+        assert CODES[what] == ended.returncode, ended.stderr
+        assert ("to go on: auditor audit --resume" in ended.stderr) == (what in ("full", "TERM")), ended.stderr
+        assert (2 if finished else code, []) == (again.returncode, deaf.started()), again.stderr
+        assert finished != ("what is missing beside its report is written now" in again.stderr)
+        assert ('{"finished":true}', 1) == (journal[-1], len(report["audit"]["resumed"]))
+        assert report["audit"]["id"] in (run / "report.html").read_text()
+        assert run.name == (reports / "latest").readlink().name
+        assert {"report.html", "report.json", "run.json", "journal.jsonl", "evidence", ".lock"} == {
+            path.name for path in run.iterdir()
+        }
+    else:
+        pytest.fail("it never came to its end")
+
+    assert number > 5
+    assert 2 == auditor("audit", "--resume", run, env=deaf.env).returncode
