@@ -247,6 +247,7 @@ def _judge(
     errors = (
         *(StageError("resolve", str(one)) for one in inventory.unresolved if one.host in chosen),
         *(StageError("scan", f"{c.viewpoint.name}: {error}") for c in comparisons for error in _errors(c)),
+        *(StageError("clock", problem) for problem in _clock(request, now)),
     )
     return Audit(
         id=request.id,
@@ -265,6 +266,16 @@ def _judge(
         options=request.options,
         resumed=request.resumed,
     )
+
+
+def _clock(request: Request, now: datetime) -> Iterator[str]:
+    """A clock that went back makes every time in the report doubtful, and whether a waiver has expired."""
+    began = max((request.started_at, *request.resumed))
+    if now < began:
+        yield (
+            f"the clock was set back: by it the audit began, or went on, at {began:%Y-%m-%dT%H:%M:%SZ} and ended at "
+            f"{now:%Y-%m-%dT%H:%M:%SZ}; times in this report, and which waivers hold, cannot be relied on"
+        )
 
 
 def _errors(comparison: Comparison) -> Iterator[str]:

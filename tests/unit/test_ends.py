@@ -7,11 +7,17 @@ import shutil
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import Random
 
 import pytest
 
-from tests.commands import PATIENCE, FakeNmap, auditor, environment
+from auditor.inventory import load
+from auditor.model.context import Context
+from auditor.model.words import Profile
+from auditor.pipeline import Request, compare_evidence
+from tests.commands import CASES, PATIENCE, FakeNmap, auditor, environment
 from tests.unit.test_resume_cli import EVERYTHING, INVENTORY, folder
 
 # The command line, but that something happens at the N-th change of the disk once report.json is there.
@@ -100,3 +106,21 @@ def test_ended_anywhere_after_its_report_it_is_completed(what: str, judged: tupl
 
     assert number > 5
     assert 2 == auditor("audit", "--resume", run, env=deaf.env).returncode
+
+
+@pytest.mark.parametrize(("resumed", "told"), [(-60, False), (0, False), (3600, True)])
+def test_a_clock_that_was_set_back_is_told(resumed: int, told: bool) -> None:
+    """An audit that ended before it began, or went on, by its clock has no time that can be relied on: incomplete."""
+    case = CASES / "clean.exit0"
+    inventory = load(case / "inventory.yaml")
+    files = {inventory.viewpoints[path.name.partition(".")[0]]: [path] for path in sorted(case.glob("*.xml"))}
+    now = datetime(2026, 11, 22, 2, tzinfo=UTC)
+    for request in (
+        Request("0" * 32, now + timedelta(seconds=resumed), Profile.COMPARE),
+        Request("0" * 32, now - timedelta(days=1), Profile.COMPARE, resumed=(now + timedelta(seconds=resumed),)),
+    ):
+        audit = compare_evidence(inventory, files, request, Context(lambda: now, Random(1), lambda _: None))
+        said = [error.message for error in audit.errors if error.stage == "clock"]
+
+        assert told == (audit.verdict.exit_code == 3) == (not audit.verdict.complete)
+        assert told == any("the clock was set back" in message for message in said)
