@@ -14,7 +14,6 @@ import os
 import pwd
 import socket
 import stat
-import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -25,6 +24,7 @@ from typing import assert_never
 
 from auditor.errors import TransportError
 from auditor.model.inventory import ClusterVia, DockerVia, KubectlVia, LocalVia, NetnsVia, SshVia, Via, WorkerVia
+from auditor.transport.ssh import settings
 
 FOLDER = "AUDITOR_LOCKS"  # the environment's word for another folder
 _FOLDERS = (Path("/run/lock"), Path("/tmp"), Path("/var/tmp"))  # noqa: S108 - nothing is believed that lies there
@@ -35,7 +35,6 @@ _LOOK = 1.0  # seconds between looks at whether a place is free
 _TRIES = 20  # to open a file that somebody is just making, or has just removed
 _PAUSE = 0.05  # seconds between those
 _LONGEST = 2000  # bytes of a file that are read
-_CONFIGURATION = 10.0  # seconds in which ssh tells how it is configured
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,19 +253,6 @@ def _namespace(path: Path, name: str) -> str:
 
 def _destination(via: SshVia) -> str:
     """Where a login leads to by the user's configuration, which is read for it: nothing is connected to."""
-    login = [*(["-l", via.user] if via.user else []), *(["-p", str(via.port)] if via.port else [])]
-    try:
-        told = subprocess.run(
-            ["ssh", "-G", *login, "--", via.host],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_CONFIGURATION,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return f"{via.host} {via.port or ''}"
-    settings = dict(line.partition(" ")[::2] for line in reversed(told.stdout.splitlines()))
-    words = [settings.get(key, "") for key in ("hostname", "port", "proxyjump", "proxycommand")]
+    configured = settings(via)
+    words = [configured.get(key, "") for key in ("hostname", "port", "proxyjump", "proxycommand")]
     return " ".join([words[0].lower(), *words[1:]]) if words[0] else f"{via.host} {via.port or ''}"
