@@ -108,6 +108,59 @@ def test_ended_anywhere_after_its_report_it_is_completed(what: str, judged: tupl
     assert 2 == auditor("audit", "--resume", run, env=deaf.env).returncode
 
 
+def test_an_older_audit_that_goes_on_leaves_latest_to_a_newer_one(judged: tuple[Path, int], tmp_path: Path) -> None:
+    """And says so; its own reports are written."""
+    original, code = judged
+    reports = shutil.copytree(original, tmp_path / "reports", symlinks=True)
+    run = next(reports.iterdir())
+    newer = reports / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-loopback-ffffffff"
+    newer.mkdir()
+    for name in ("report.json", "report.html"):
+        (newer / name).touch()
+    (reports / "latest").symlink_to(newer.name)
+    ended = auditor("audit", "--resume", run, env=FakeNmap(tmp_path / "deaf").env)
+
+    assert (code, newer.name) == (ended.returncode, (reports / "latest").readlink().name)
+    assert f"auditor: `latest` stays at {newer.name}, which began later\n" in ended.stderr
+    assert (run / "report.html").exists()
+
+
+def test_the_report_of_an_earlier_attempt_is_not_the_last_one(judged: tuple[Path, int], tmp_path: Path) -> None:
+    """An attempt that was ended before its report goes on with what it asked; nor does a damaged report count."""
+    original, code = judged
+    deaf = FakeNmap(tmp_path / "deaf")
+    for harm in ("resumed since", "damaged", "another's"):
+        reports = shutil.copytree(original, tmp_path / harm, symlinks=True)
+        run = next(reports.iterdir())
+        auditor("audit", "--resume", run, env=deaf.env)
+        lines = (run / "journal.jsonl").read_text().splitlines(keepends=True)[:-1]
+        report = json.loads((run / "report.json").read_text())
+        if harm == "resumed since":
+            lines.append('{"resumed":"2026-01-01T02:00:00+00:00"}\n')
+        elif harm == "another's":
+            report["audit"]["id"] = "0" * 32
+        (run / "report.json").write_text("{" if harm == "damaged" else json.dumps(report))
+        (run / "journal.jsonl").write_text("".join(lines))
+        again = auditor("audit", "--resume", run, env=deaf.env)
+        whole = json.loads((run / "report.json").read_text())["audit"]
+
+        assert (code, []) == (again.returncode, deaf.started()), again.stderr
+        assert "is written now" not in again.stderr
+        assert (run.name[-8:], 3 if harm == "resumed since" else 2) == (whole["id"][:8], len(whole["resumed"]))
+
+
+def test_options_that_would_judge_otherwise_come_too_late(judged: tuple[Path, int], tmp_path: Path) -> None:
+    """The verdict was given, and is told as it was."""
+    original, code = judged
+    reports = shutil.copytree(original, tmp_path / "reports", symlinks=True)
+    run = next(reports.iterdir())
+    dying("KILL", 3, run)
+    ended = auditor("audit", "--resume", run, "--fail-on", "none", "--format", f"json={tmp_path}/copy.json")
+
+    assert (code, True) == (ended.returncode, (tmp_path / "copy.json").exists())
+    assert "--fail-on and --allow-unverified change nothing any more: the verdict was given" in ended.stderr
+
+
 @pytest.mark.parametrize(("resumed", "told"), [(-60, False), (0, False), (3600, True)])
 def test_a_clock_that_was_set_back_is_told(resumed: int, told: bool) -> None:
     """An audit that ended before it began, or went on, by its clock has no time that can be relied on: incomplete."""
