@@ -58,7 +58,7 @@ from auditor.scan import (
     searches,
     with_found,
 )
-from auditor.transport import Cluster, SystemTransport, Transport, engine
+from auditor.transport import Cluster, Hold, SystemTransport, Transport, engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Request:
     """What the user asked for. `options` goes into the report for the record, and so do the times it was `resumed`.
 
     `rotations` tell by viewpoint when which slice of the undeclared ports was swept. `max_duration` counts from when
-    the audit began, or was last resumed.
+    the audit began, or was last resumed. `wait` is whether it waits for others that are at workers of a cluster.
     """
 
     id: str
@@ -79,6 +79,7 @@ class Request:
     discover: bool = False
     max_duration: timedelta | None = None
     max_age: timedelta | None = None
+    wait: bool = False
     rotations: Mapping[str, Rotation] = field(default_factory=dict)
     options: Mapping[str, object] = field(default_factory=dict)
     resumed: tuple[datetime, ...] = ()
@@ -103,7 +104,8 @@ async def audit(
     def warn(message: str) -> None:
         context.emit(Event("scan", message, level="warning"))
 
-    async with engine(cluster, viewpoints, warn) as (transport, standing):
+    hold = Hold(inventory.name, request.wait, warn)
+    async with engine(cluster, viewpoints, warn, hold) as (transport, standing):
         wanted = await searches(transport, inventory, standing) if request.discover else []
         found = await discover(wanted, transport=transport, context=context, evidence=evidence, until=request.until)
         expected = expectations(inventory, standing, request, found)

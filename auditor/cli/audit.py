@@ -111,7 +111,7 @@ def command(
         else:
             rotations = asked.rotations
             resuming.tell(run, context.emit)
-        wanted = replace(request, discover=given["discover"], max_duration=max_duration, rotations=rotations)
+        wanted = replace(request, discover=given["discover"], max_duration=max_duration, wait=wait, rotations=rotations)
         return signals.run(pipeline.audit(declared, chosen, wanted, context, run, cluster=cluster))
 
     style: Style = given["style"]

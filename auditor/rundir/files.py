@@ -88,11 +88,16 @@ def locked(file: int, patience: float) -> bool | None:
 
 @contextmanager
 def in_turn(folder: Path, patience: float = 3.0) -> Iterator[bool]:
-    """Processes that do so change what is in the folder one after the other. Raises OSError.
+    """Processes that do so change what is in the folder one after the other.
 
-    False where there is no such turn: whoever else has locked the folder may keep it for as long as an audit lasts.
+    False where there is no such turn: whoever else has locked the folder may keep it for as long as an audit lasts, and
+    a folder that may only be written to cannot be locked.
     """
-    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        yield False
+        return
     try:
         yield bool(locked(file, patience))
     finally:

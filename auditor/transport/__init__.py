@@ -3,13 +3,14 @@
 from auditor.transport.alone import alone
 from auditor.transport.base import Captured, Process, Transport, capture
 from auditor.transport.by_hand import by_hand
-from auditor.transport.engine import Cluster, Tls, engine
+from auditor.transport.engine import Cluster, Hold, Tls, engine
 from auditor.transport.names import look_up
 from auditor.transport.system import SystemTransport
 
 __all__ = [
     "Captured",
     "Cluster",
+    "Hold",
     "Process",
     "SystemTransport",
     "Tls",

@@ -47,6 +47,13 @@ class Holder:
     inventory: str
     viewpoint: str
     since: str
+    token: str = ""  # of an audit that holds the places of several workers
+
+    @classmethod
+    def of(cls, inventory: str, viewpoint: str, token: str = "") -> Holder:
+        """This process, from now on."""
+        since = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        return cls(os.getpid(), _user(), socket.gethostname(), inventory, viewpoint, since, token)
 
     def __str__(self) -> str:
         return (
@@ -89,7 +96,7 @@ def alone(
             for file in held:
                 os.close(file)
         if not wait:
-            raise TransportError(f"{busy}. Two at a time would send more than is allowed; --wait waits for its end")
+            raise refusal(busy)
         if busy != waiting_for:
             tell(f"waiting: {busy}")
         waiting_for = busy
@@ -106,7 +113,7 @@ def _take(
     """Put the locks into `held`; or say who has one of them."""
     for where, (viewpoint, via) in sorted(wanted.items()):
         try:
-            file, holder = lock(folder, where, inventory, viewpoint)
+            file, holder = _lock(folder, where, Holder.of(inventory, viewpoint))
         except OSError as error:
             warn(
                 f"viewpoint {viewpoint}: cannot be held, so another audit from there at the same time goes unseen: "
@@ -114,12 +121,33 @@ def _take(
             )
             continue
         if file is None:
-            return f"viewpoint {viewpoint} is in use by another audit ({via}): {holder}"
+            return in_use(viewpoint, str(via), holder)
         held.append(file)
     return ""
 
 
-def lock(folder: Path, where: str, inventory: str, viewpoint: str) -> tuple[int | None, str]:
+def in_use(viewpoint: str, where: str, holder: object) -> str:
+    return f"viewpoint {viewpoint} is in use by another audit ({where}): {holder or 'it does not say which'}"
+
+
+def refusal(busy: str) -> TransportError:
+    """What is said where somebody else has a place, and nobody wants to wait."""
+    return TransportError(f"{busy}. Two at a time would send more than is allowed; --wait waits for its end")
+
+
+def lock_here(holder: Holder) -> tuple[int | None, Holder | None]:
+    """Hold the place where this process stands: the file, which holds it while it is open; or None, and who has it.
+
+    Raises OSError where it cannot be locked.
+    """
+    warned: list[str] = []
+    folder = _folder(_FOLDERS, warned.append)
+    if folder is None:
+        raise OSError("; ".join(warned))
+    return _lock(folder, place(LocalVia()), holder)
+
+
+def _lock(folder: Path, where: str, holder: Holder) -> tuple[int | None, Holder | None]:
     """The file that holds a place as long as it is open; or None, and who holds it. Raises OSError."""
     path = folder / f"auditor-{hashlib.sha256(where.encode()).hexdigest()[:32]}.lock"
     for _ in range(_TRIES):
@@ -130,15 +158,15 @@ def lock(folder: Path, where: str, inventory: str, viewpoint: str) -> tuple[int 
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = _read(file)
+            other = _parsed(file)
             os.close(file)
-            return None, holder
+            return None, other
         except BaseException:
             os.close(file)
             raise
         if _is_at(file, path):
-            _write(file, inventory, viewpoint)
-            return file, ""
+            _write(file, holder)
+            return file, None
         os.close(file)  # its owner has removed it, and somebody may hold the next one
     raise OSError(f"{path} cannot be opened, or is removed again and again")
 
@@ -172,29 +200,21 @@ def _is_at(file: int, path: Path) -> bool:
     return False
 
 
-def _write(file: int, inventory: str, viewpoint: str) -> None:
+def _write(file: int, holder: Holder) -> None:
     """Say who holds it. Never into a file that has another name somewhere, or is none of ours."""
-    holder = Holder(
-        os.getpid(), _user(), socket.gethostname(), inventory, viewpoint, f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
-    )
     with suppress(OSError):  # a full disk, or somebody else's file: then nobody is told
         if os.fstat(file).st_nlink == 1 and (_parsed(file) or not os.fstat(file).st_size):
             os.ftruncate(file, 0)
             os.pwrite(file, f"{json.dumps(asdict(holder))}\n".encode(), 0)
 
 
-def _read(file: int) -> str:
-    holder = _parsed(file)
-    return str(holder) if holder else "it does not say which"
-
-
 def _parsed(file: int) -> Holder | None:
     """What is in the file. Anybody may have written it."""
     try:
         said = json.loads(os.pread(file, _LONGEST, 0))
-        words = {key: " ".join(str(said[key])[:100].split()) for key in Holder.__slots__ if key != "pid"}
+        words = {key: " ".join(str(said.get(key, ""))[:100].split()) for key in Holder.__slots__ if key != "pid"}
         return Holder(pid=int(said["pid"]), **words)
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
 
 
