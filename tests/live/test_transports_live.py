@@ -219,7 +219,7 @@ def test_doctor_looks_there(far: Far, tmp_path: Path) -> None:
         (SshVia("gate", port=23), "nothing takes SSH connections at gate port 23"),
         (SshVia("no-such-name.invalid"), "the name no-such-name.invalid cannot be resolved"),
         (SshVia("astray"), "astray cannot be reached"),
-        (SshVia("shut"), "the jump host root@10.76.1.1:23 on the way to shut: nothing takes SSH connections at "),
+        (SshVia("shut"), "the jump host root@[10.76.1.1]:23 on the way to shut: nothing takes SSH connections at "),
         (
             SshVia("unknown-to-gate"),
             "the jump host nobody@gate on the way to unknown-to-gate: nobody@gate does not ",
