@@ -17,7 +17,7 @@ from auditor.transport import worker
 from auditor.transport.alone import in_use, refusal
 from auditor.transport.engine import Hold
 
-_HELD_FOR = 60.0  # seconds for which a worker holds its place where nobody says that the audit still runs
+_HELD_FOR = 20.0  # seconds for which a worker holds its place where nobody says that the audit still runs
 _LEAVING = 5.0  # seconds for letting go
 
 Ask = Callable[..., Awaitable[Any]]  # what a function says that is run on one worker, at once; raises TransportError
@@ -71,10 +71,8 @@ class _Places:
         return next(filter(None, said), "")
 
     async def keep(self) -> None:
-        """Say again and again that the audit still runs."""
-        while True:
-            await asyncio.sleep(_HELD_FOR / 4)
-            await asyncio.gather(*map(self._still, self._viewpoints))
+        """Say to each again and again that the audit still runs. One that is lost holds nobody up."""
+        await asyncio.gather(*map(self._keep, self._viewpoints))
 
     async def let_go(self) -> None:
         await asyncio.gather(*map(self._let_go, self._viewpoints))
@@ -89,9 +87,11 @@ class _Places:
             return ""
         return in_use(self._viewpoints[address], f"worker {address}", who) if who else ""
 
-    async def _still(self, address: str) -> None:
-        with suppress(TransportError):  # lost: whoever runs something there tells
-            await self._hold(address)
+    async def _keep(self, address: str) -> None:
+        while True:
+            await asyncio.sleep(_HELD_FOR / 4)
+            with suppress(TransportError):  # lost: whoever runs something there tells
+                await self._hold(address)
 
     async def _hold(self, address: str) -> Any:
         viewpoint = self._viewpoints[address]
