@@ -24,6 +24,7 @@ _PINGS = 16  # of one address, all kinds and tries
 _TALK = 60.0  # seconds with one port, where no time is given
 _GROUP = 64  # hosts that nmap has in work at a time, at least, where it may choose
 _TALKS = 8  # conversations at a time, at least, where it may choose
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}  # of nmap's times; seconds where there is none
 _QUEUE = 8.0  # times as long on a cluster, where a run may have to wait for a place
 
 
@@ -42,7 +43,7 @@ def longest(argv: Sequence[str], via: Via) -> float:
     waiting = ceil(hosts / group) * ports * tries * _delay(words)
     talking = 0.0
     if command.talks(argv):
-        each = float(words["--host-timeout"].removesuffix("s")) if "--host-timeout" in words else _TALK * ports
+        each = _seconds(words["--host-timeout"]) if "--host-timeout" in words else _TALK * ports
         talking = hosts * each / int(words.get("--max-parallelism", _TALKS))
     seconds = _LEAST + sending + 2 * (waiting + talking)
     return _QUEUE * seconds if isinstance(via, ClusterVia) else seconds
@@ -72,5 +73,10 @@ def _hosts(argv: Sequence[str]) -> int:
 def _delay(words: dict[str, str]) -> float:
     """Seconds between probes to one host."""
     if "--scan-delay" in words:
-        return float(words["--scan-delay"].removesuffix("ms")) / 1000
+        return _seconds(words["--scan-delay"])
     return _UDP_DELAY if "-sU" in words else 0.0
+
+
+def _seconds(time: str) -> float:
+    number = time.rstrip("msh")
+    return float(number) * _UNITS.get(time.removeprefix(number), 1.0)

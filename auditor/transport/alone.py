@@ -82,13 +82,20 @@ def alone(
     wanted: dict[str, tuple[str, Via]] = {}
     for viewpoint, via in vias.items():
         wanted.setdefault(place(via), (viewpoint, via))
+    warned: set[str] = set()
+
+    def warn_once(message: str) -> None:
+        if message not in warned:
+            warned.add(message)
+            warn(message)
+
     waiting_for = ""
     while True:
         held: list[int] = []
         busy = ""
         try:
             if folder is not None:
-                busy = _take(folder, wanted, inventory, held, warn)
+                busy = _take(folder, wanted, inventory, held, warn_once)
             if not busy:
                 yield
                 return

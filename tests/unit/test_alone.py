@@ -127,9 +127,12 @@ def test_waiting_holds_nothing_and_says_for_whom(folder: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 @pytest.mark.parametrize("umask", [0o022, 0o077])
-def test_all_users_share_the_places(umask: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_users_share_the_places(
+    umask: int, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
     """Either finds the other's lock, whoever made the file, and can have the place afterwards."""
     before = os.umask(umask)
+    request.addfinalizer(lambda: os.umask(before))
     with TemporaryDirectory(dir="/tmp") as name:  # pytest's own are root's alone
         folder = Path(name)
         folder.chmod(0o1777)
@@ -146,9 +149,28 @@ def test_all_users_share_the_places(umask: int, monkeypatch: pytest.MonkeyPatch)
             held()
         held().close()
         mode = stat.S_IMODE(lock_file(folder).stat().st_mode)
-    os.umask(before)
 
     assert 0o666 == mode
+
+
+def test_what_cannot_be_held_is_said_once_however_long_it_waits(folder: Path) -> None:
+    """And so is whom it waits for."""
+    warned: list[str] = []
+    with held(bad=DockerVia("bad")):
+        lock = lock_file(folder)
+    lock.unlink()
+    lock.mkdir()
+    with another() as (first, _):
+        pauses = iter([lambda: None, first.kill, first.wait])
+        both: dict[str, Via] = {"bad": DockerVia("bad"), "vp": HERE}
+
+        def pause(_seconds: float) -> None:
+            next(pauses)()
+
+        with alone(both, "estate", wait=True, tell=warned.append, warn=warned.append, pause=pause):
+            pass
+
+    assert [0, 1] == sorted(one.startswith("waiting: ") for one in warned)
 
 
 def test_what_lies_there_is_no_trap(folder: Path, tmp_path: Path) -> None:
