@@ -211,14 +211,15 @@ def _write(file: int, holder: Holder) -> None:
     """Say who holds it. Never into a file that has another name somewhere, or is none of ours."""
     with suppress(OSError):  # a full disk, or somebody else's file: then nobody is told
         if os.fstat(file).st_nlink == 1 and (_parsed(file) or not os.fstat(file).st_size):
-            os.ftruncate(file, 0)
-            os.pwrite(file, f"{json.dumps(asdict(holder))}\n".encode(), 0)
+            line = f"{json.dumps(asdict(holder))}\n".encode()
+            os.pwrite(file, line, 0)  # over what was there: whoever reads meanwhile finds a whole line
+            os.ftruncate(file, len(line))
 
 
 def _parsed(file: int) -> Holder | None:
     """What is in the file. Anybody may have written it."""
     try:
-        said = json.loads(os.pread(file, _LONGEST, 0))
+        said = json.loads(os.pread(file, _LONGEST, 0).partition(b"\n")[0])
         words = {key: " ".join(str(said.get(key, ""))[:100].split()) for key in Holder.__slots__ if key != "pid"}
         return Holder(pid=int(said["pid"]), **words)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):

@@ -14,7 +14,7 @@ from uuid import uuid4
 from auditor.errors import TransportError
 from auditor.model.inventory import ClusterVia
 from auditor.transport import worker
-from auditor.transport.alone import in_use, refusal
+from auditor.transport.alone import Holder, in_use, refusal
 from auditor.transport.engine import Hold
 
 _HELD_FOR = 20.0  # seconds for which a worker holds its place where nobody says that the audit still runs
@@ -60,22 +60,28 @@ class _Places:
     def __init__(self, ask: Ask, vias: Sequence[ClusterVia], inventory: str, warn: Callable[[str], None]) -> None:
         self._ask = ask
         self._warn = warn
-        self._inventory = inventory
         self._token = uuid4().hex
-        self._viewpoints: Mapping[str, str] = {address: via.viewpoint for via in vias for address in via.workers}
+        self._holders: Mapping[str, Holder] = {
+            address: Holder.of(inventory, via.viewpoint, self._token) for via in vias for address in via.workers
+        }
         self._told: set[str] = set()
 
     async def take(self) -> str:
-        """Have each worker hold its place; who has one of them, if anybody."""
-        said = await asyncio.gather(*map(self._take, self._viewpoints))
-        return next(filter(None, said), "")
+        """Have each worker hold its place; who has one of them, if anybody.
+
+        One after the other: of two at one place the second finds that the first holds it for the same audit.
+        """
+        for address in self._holders:
+            if busy := await self._take(address):
+                return busy
+        return ""
 
     async def keep(self) -> None:
         """Say to each again and again that the audit still runs. One that is lost holds nobody up."""
-        await asyncio.gather(*map(self._keep, self._viewpoints))
+        await asyncio.gather(*map(self._keep, self._holders))
 
     async def let_go(self) -> None:
-        await asyncio.gather(*map(self._let_go, self._viewpoints))
+        await asyncio.gather(*map(self._let_go, self._holders))
 
     async def _take(self, address: str) -> str:
         try:
@@ -85,7 +91,7 @@ class _Places:
                 self._told.add(address)
                 self._warn(f"{error}: its place is not held, so another audit from there goes unseen")
             return ""
-        return in_use(self._viewpoints[address], f"worker {address}", who) if who else ""
+        return in_use(self._holders[address].viewpoint, f"worker {address}", who) if who else ""
 
     async def _keep(self, address: str) -> None:
         while True:
@@ -94,8 +100,7 @@ class _Places:
                 await self._hold(address)
 
     async def _hold(self, address: str) -> Any:
-        viewpoint = self._viewpoints[address]
-        return await self._ask(address, worker.hold, self._token, self._inventory, viewpoint, _HELD_FOR)
+        return await self._ask(address, worker.hold, self._holders[address], _HELD_FOR)
 
     async def _let_go(self, address: str) -> None:
         with suppress(TransportError):

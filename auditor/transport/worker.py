@@ -53,16 +53,17 @@ def about() -> str:
     return __version__
 
 
-async def hold(token: str, inventory: str, viewpoint: str, seconds: float) -> str:
-    """Hold the place where this worker stands for the audit of that token, for so long from now. Empty, or who has it.
+async def hold(holder: Holder, seconds: float) -> str:
+    """Hold the place where this worker stands for an audit, for so long from now. Empty, or who else has it.
 
     Another worker that stands there may hold it for the same audit. Raises OSError where it cannot be locked.
     """
+    token = holder.token
     if (held := _HELD.get(token)) is not None:
         held.ends.cancel()
         file: int | None = held.file
     else:
-        file, other = lock_here(Holder.of(inventory, viewpoint, token))
+        file, other = lock_here(holder)
         if file is None:
             return "" if other and other.token == token else str(other or "it does not say which")
     if file is not None:

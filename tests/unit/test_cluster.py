@@ -16,6 +16,7 @@ from auditor import __version__
 from auditor.errors import TransportError
 from auditor.model.inventory import ClusterVia, LocalVia, Via, WorkerVia
 from auditor.transport import Captured, Cluster, Hold, alone, capture, worker
+from auditor.transport.alone import Holder
 from auditor.transport.cluster import ClusterTransport, connected
 
 SCHEDULER = "tcp://192.0.2.1:8786"
@@ -342,13 +343,14 @@ def test_a_worker_holds_its_place_for_nobody_who_has_gone() -> None:
     """An audit that was killed, or cut off, says no more that it is there."""
 
     async def outlive() -> list[str]:
-        first = await worker.hold("one", "estate", "public", 0.3)
-        again = await worker.hold("one", "estate", "public", 0.3)
-        early = await worker.hold("two", "shop", "public", 0.3)
+        one, two, three = (Holder.of("estate", "public", token) for token in ("one", "two", "three"))
+        first = await worker.hold(one, 0.3)
+        again = await worker.hold(one, 0.3)
+        early = await worker.hold(two, 0.3)
         await asyncio.sleep(0.5)
-        late = await worker.hold("two", "shop", "public", 0.3)
+        late = await worker.hold(two, 0.3)
         await worker.let_go("two")
-        third = await worker.hold("three", "shop", "public", 0.1)
+        third = await worker.hold(three, 0.1)
         await worker.let_go("three")
         return [first, again, early and early.partition(" ")[0], late, third]
 
