@@ -132,7 +132,8 @@ def times(document: Document) -> str:
     def later(time: datetime) -> str:
         return f"{time:%H:%M:%S}" if start.date() == time.date() else f"{time:%Y-%m-%d %H:%M:%S}"
 
-    whole = f"{start:%Y-%m-%d %H:%M:%S} to {later(end)} UTC, {_duration(int((end - start).total_seconds()))}"
+    lasted = _duration(int((end - start).total_seconds())) if start <= end else "by a clock that was set back"
+    whole = f"{start:%Y-%m-%d %H:%M:%S} to {later(end)} UTC, {lasted}"
     resumed = [later(datetime.fromisoformat(time)) for time in document["audit"].get("resumed", ())]
     more = (
         f" and {len(resumed) - 1} times before" if len(resumed) > 2 else " and once before" if len(resumed) > 1 else ""
