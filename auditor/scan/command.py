@@ -77,9 +77,11 @@ def _spelled(ports: PortSet) -> str:
     return text if len(text) <= _LONGEST_PORTS else str(PortSet.span(ports.first, ports.bits.bit_length() - 1))
 
 
-def ping(technique: Technique, targets: Sequence[ProbeTarget], *, link: bool, rate: float) -> tuple[str, ...]:
-    """Signs of life, by nmap's usual pings. With `link`, ARP and neighbour discovery count too: life, but no path."""
-    options = ["-sn", "--max-rate", f"{rate:.10g}"]
+def ping(
+    technique: Technique, targets: Sequence[ProbeTarget], *, link: bool, rate: float, pings: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """Signs of life, by nmap's usual pings, or by some. With `link`, ARP and neighbour discovery count: no path."""
+    options = ["-sn", "--max-rate", f"{rate:.10g}", *pings]
     return _command(technique, targets, *options, *([] if link else ["--disable-arp-ping"]))
 
 

@@ -236,7 +236,7 @@ class _Searching:
             if record.label is not None and record.label.mac:
                 self._labels.add(Label(record.address, mac=record.label.mac))
             if record.reply is not None and self._search.meant(record.address):
-                self._found.add(Reply(record.address, record.reply))
+                self._found.add(Reply(record.address, record.reply, record.reply_ttl or None))
                 lived.add(record.address)
         return lived
 

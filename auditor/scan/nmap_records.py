@@ -89,8 +89,8 @@ class HostRecord:
     """One finished `host` element. `why_not` is set where the host as a whole was not scanned to its end, and `down`
     where nmap's own ping, or ARP, is why.
 
-    `reply` is nmap's reason for holding the host to be up, where that is evidence from the network. `label` has the
-    names and the hardware address of it, where there is any.
+    `reply` is nmap's reason for holding the host to be up, where that is evidence from the network, and `reply_ttl` the
+    TTL of that reply. `label` has the names and the hardware address of it, where there is any.
     """
 
     address: Address
@@ -101,6 +101,7 @@ class HostRecord:
     why_not: str | None = None
     down: bool = False
     label: Label | None = None
+    reply_ttl: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

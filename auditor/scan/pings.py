@@ -43,6 +43,8 @@ class Pings:
                 yield f"{what} to {_joined(ports)}"
 
 
+STATELESS = ("-PE", "-PP", "-PS443")  # none that whoever does not know the connection resets
+
 # What finds hosts behind packet filters: an echo and a timestamp, usual ports, stray ACKs that only a stateful filter
 # drops, and a UDP port that nobody uses, which is refused (https://nmap.org/book/host-discovery-strategies.html).
 _SEVERAL = (
