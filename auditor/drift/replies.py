@@ -77,7 +77,7 @@ class Replies:
         return address in self._prohibited
 
     def _source(self, observation: Observation) -> Address | None:
-        """Who sent the deciding reply; None where there was none, nmap does not say who, or a device sends it for all."""
+        """Who sent the deciding reply; None where none came, nmap tells no sender, or a device answers for all."""
         if observation.state in _ANSWERED:
             return observation.address if observation.ports - self._alike.answered(observation) else None
         if observation.reason not in ICMP_ERRORS or self.made_here(observation):

@@ -16,7 +16,7 @@ from auditor.model.words import Address, Family, Network, PortState, Protocol, T
 from auditor.scan import command
 from auditor.scan.confirm import spread
 from auditor.scan.merge import ANSWERS, Board
-from auditor.scan.pings import STATELESS
+from auditor.scan.pings import pings
 from auditor.scan.plan import Job, Plan, Purpose
 from auditor.scan.run import Run, silent_if_absent
 from auditor.scan.runner import Runner
@@ -27,7 +27,9 @@ from auditor.transport import Transport
 _SIDE_BY_SIDE = 4
 # Ports that are asked, of those that an address has answered on: more are asked of nobody for what a few tell as well.
 _OF_ONE = {PortState.OPEN: 40, PortState.CLOSED: 20}
-_IN_ALL = {Protocol.TCP: 256, Protocol.UDP: 24}  # of one neighbourhood; each costs two packets a control
+_IN_ALL = {Protocol.TCP: 256, Protocol.UDP: 24}  # of one neighbourhood
+MOST = sum(_IN_ALL.values())
+TRIES = 2  # packets to a port that stays silent
 _ALIKE = 5  # controls that answer, before it is asked what they say; and to pings, before others are tried
 _TALKED_TO = 3  # of them
 _SUBJECTS = 16  # ports of one neighbourhood on which that is asked
@@ -166,7 +168,8 @@ class Controlling:
             resets = [one for one in members if any(r.reason == "reset" for r in self._seen.replies_of(one))]
             if len(resets) >= _ALIKE and self.plan.abilities.technique is Technique.SYN:
                 doubtful = [one for one in self._looked[near] if self._only_pinged(one, {"reset"})]
-                await self._pings(doubtful, rate, self.board, STATELESS)
+                kinds = pings(Technique.SYN, self.plan.viewpoint.limits.host_rate).stateless
+                await self._pings(doubtful, rate, self.board, kinds)
 
     def _only_pinged(self, address: Address, reasons: Collection[str] = ()) -> bool:
         """Whether the address answered pings alone, with these reasons alone where any are given."""
@@ -175,13 +178,13 @@ class Controlling:
         return bool(said) and not on_port and (not reasons or said <= set(reasons))
 
     async def _pings(
-        self, addresses: Iterable[Address], rate: float, board: Board, pings: tuple[str, ...] = ()
+        self, addresses: Iterable[Address], rate: float, board: Board, kinds: tuple[str, ...] = ()
     ) -> list[Address]:
         """Those of the addresses that were pinged; what they answered is on the board."""
         told: list[Address] = []
         for chunk in command.chunks(addresses):
             targets = [probe_target(address, self.plan.scope) for address in chunk]
-            argv = command.ping(self.plan.abilities.technique, targets, link=False, rate=rate, pings=pings)
+            argv = command.ping(self.plan.abilities.technique, targets, link=False, rate=rate, pings=kinds)
             run = await self.runner.run(f"{Purpose.CONTROLS}-{Family.of(targets[0].address)}", argv)
             for record in run.records:
                 board.add(record)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from auditor.model.words import Technique
 
@@ -25,6 +25,11 @@ class Pings:
         return (*self.icmp, *(f"{option}{_joined(ports, ',')}" for option, ports in asked if ports))
 
     @property
+    def stateless(self) -> tuple[str, ...]:
+        """Those without the stray ACKs that a router may reset in place of whoever is asked."""
+        return replace(self, ack=(), syn=self.syn or (443,)).options
+
+    @property
     def each(self) -> int:
         """Probes of one address that stays silent, the second try included."""
         return _TRIES * (len(self.icmp) + len(self.syn) + len(self.ack) + len(self.udp))
@@ -42,8 +47,6 @@ class Pings:
             if ports:
                 yield f"{what} to {_joined(ports)}"
 
-
-STATELESS = ("-PE", "-PP", "-PS443")  # none that whoever does not know the connection resets
 
 # What finds hosts behind packet filters: an echo and a timestamp, usual ports, stray ACKs that only a stateful filter
 # drops, and a UDP port that nobody uses, which is refused (https://nmap.org/book/host-discovery-strategies.html).

@@ -151,7 +151,7 @@ def _of_crowd(
 
 
 def talkative(board: Board, address: Address, asked: PortSet) -> bool:
-    """Whether something says what it is on most of the ports asked, none of them declared: no host is so many things."""
+    """Whether something says what it is on most of the ports asked, none of them declared: no host is all of that."""
     return 2 * len(board.recognised(address, Protocol.TCP) & asked) > len(asked)
 
 
