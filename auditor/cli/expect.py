@@ -81,8 +81,8 @@ def _controls(expected: Expectations) -> str:
     named = ", ".join(map(str, expected.controls[:_NAMED]))
     more = len(expected.controls) - _NAMED
     return (
-        f"controls: {named}{f' and {more} more' if more > 0 else ''}: nobody declares them, so whatever answers there as "
-        "it does elsewhere is a device on the way"
+        f"controls: {named}{f' and {more} more' if more > 0 else ''}: nobody declares them, so what answers there "
+        "as it does elsewhere is a device on the way"
     )
 
 

@@ -142,7 +142,7 @@ class Alike:
         """
         if self._whole(place[0], {address for address, mine in answering.items() if mine & ports}):
             return True
-        here = [one for one in self.scan.observations if self._where.of(one.address) == place[0] and _distance(one.ttl)]
+        here = [one for one in self.scan.observations if one.ttl and self._where.of(one.address) == place[0]]
         there = {
             one.address
             for one in here

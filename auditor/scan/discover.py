@@ -29,9 +29,9 @@ from auditor.scan.source import check_sources
 from auditor.scan.together import together
 from auditor.transport import Transport
 
-_MOST_FEW = 5  # resets from one network, and no fewer, may be a router's own
+_FEW = 5  # resets from one network, and no fewer, may be a router's own
 _NEARLY_ALL = 0.85  # of the addresses asked there
-_HEARD = 4096  # IPv6 addresses: whoever is on the link can answer for as many as it likes
+_MOST_HEARD = 4096  # IPv6 addresses: whoever is on the link can answer for as many as it likes
 _HEARD = re.compile(r"^\s*IP: ([0-9A-Fa-f:]{2,39})\s", re.MULTILINE)  # in what nmap's multicast scripts say
 _ASKED_NEIGHBOURS = "multicast to all neighbours, then neighbour discovery of each that was heard of"
 _KNOWN_NEIGHBOURS = "neighbour discovery of those that the viewpoint's system knows"
