@@ -21,7 +21,7 @@ def test_verdict_first() -> None:
     """The first line is the verdict with its figures; the next names profile, inventory, viewpoints and times."""
     lines = text(BUSY, width=300).splitlines()
 
-    assert lines[0].startswith("DRIFT  16 findings: 4 direct-compromise, 1 control-bypass, ")
+    assert lines[0].startswith("DRIFT  17 findings: 4 direct-compromise, 1 control-bypass, ")
     assert ", 7 operational-drift; 3 waived. The audit" in lines[0]
     assert (
         "The audit is incomplete: 197,003 endpoints could not be verified and 1 error came up on the way." in lines[0]
