@@ -26,6 +26,7 @@ _SHARE = 0.85
 _MANY = 20
 _INITIAL_TTLS = (32, 64, 128, 255)  # of the systems in use
 _CLAIMED = frozenset({PortState.OPEN, PortState.CLOSED})  # what a device says in an address's own name
+_ECHOES = frozenset({"echo-reply", "timestamp-reply", "addressmask-reply"})
 # A host that lives says so by more than a reset: whoever is searched for is asked by other pings too.
 _REMARKED = frozenset({"reset", "conn-refused"})
 
@@ -127,30 +128,54 @@ class Alike:
                 same = [one for one in seen if _same(ttl, one.ttl)]
                 answering = _by_address(same)
                 ports = in_most(answering.values(), least)
-                if ports and saved and not self._sure(place, ttl, ports, answering):
+                if ports and not self._sure(place, ttl, ports, answering, controls if not saved else None):
                     continue
                 if ports and not saved:
                     ports = _extended(ports, PortSet.union(of.values()))
                 if ports:
                     self._devices[place].append(_Device(ports, ttl, _heard(same)))
 
-    def _sure(self, place: _Place, ttl: int | None, ports: PortSet, answering: Mapping[Address, PortSet]) -> bool:
-        """Whether what undeclared addresses of saved evidence answer alike is a device's.
+    def _sure(
+        self,
+        place: _Place,
+        ttl: int | None,
+        ports: PortSet,
+        answering: Mapping[Address, PortSet],
+        controls: Controls | None,
+    ) -> bool:
+        """Whether what addresses that nobody is known to have answer alike is a device's, and not hosts'.
 
-        They may be in it because they live: then all of them are hosts, and they may well be alike. It is a device's if
-        nearly all of the network answers, or if one address answers there from nearer than it does elsewhere.
+        A network may be full of hosts that nobody declared, such as an office's, and they may well be alike. Controls
+        were chosen whoever lives there: enough that answer no echo are dead. Of saved evidence (`controls` is None) it
+        is not known whether addresses are in it because they live: nearly all of the network has to answer. Else it is
+        a device's if one address answers there from nearer than it does elsewhere.
         """
-        if self._whole(place[0], {address for address, mine in answering.items() if mine & ports}):
-            return True
+        same = {address for address, mine in answering.items() if mine & ports}
+        if controls is None:
+            enough = self._whole(place[0], same)
+        else:
+            enough = len(same - {one.address for one in controls.replies if one.reason in _ECHOES}) >= _LEAST
+        return enough or self._nearer(place, ttl, ports)
+
+    def _nearer(self, place: _Place, ttl: int | None, ports: PortSet) -> bool:
+        """Whether some address answers on one of the ports from nearer than it does elsewhere."""
+        near = _distance(ttl)
+        if near is None:
+            return False
         here = [one for one in self.scan.observations if one.ttl and self._where.of(one.address) == place[0]]
         there = {
             one.address
             for one in here
             if (one.protocol, one.state) == place[1:] and _same(ttl, one.ttl) and one.ports & ports
         }
+        return any(one.address in there and one.state in _CLAIMED and (_distance(one.ttl) or 0) > near for one in here)
+
+    def _further(self, network: Network, ttl: int | None) -> bool:
+        """Whether something in the network answers from further away."""
         near = _distance(ttl)
         return near is not None and any(
-            one.address in there and one.state in _CLAIMED and (_distance(one.ttl) or 0) > near for one in here
+            (_distance(one.ttl) or 0) > near and one.state in _CLAIMED and self._where.of(one.address) == network
+            for one in self.scan.observations
         )
 
     def _whole(self, near: Network, answering: Collection[Address]) -> bool:
@@ -173,7 +198,9 @@ class Alike:
         for near, by_kind in replies.items():
             least = max(_LEAST, int(len(pinged[near]) * _SHARE) + 1)
             for kind, answering in by_kind.items():
-                if self._whole(near, answering) if saved else len(answering) >= least:
+                nearly_all = self._whole(near, answering) if saved else len(answering) >= least
+                # Who answers an echo lives as a rule, so it takes more than that all do.
+                if nearly_all and (kind[0] not in _ECHOES or self._further(near, kind[1])):
                     self._pinged[near].add(kind)
 
     def _told(self) -> Iterator[str]:

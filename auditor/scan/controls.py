@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -45,6 +45,7 @@ class Controlling:
     board: Board
     talk: Callable[[str, tuple[str, ...]], Awaitable[Run]]
     _seen: Board = field(default_factory=Board)
+    _macs: dict[Address, str] = field(default_factory=dict)
     _pinged: set[Address] = field(default_factory=set)
     _asked: dict[tuple[Network, Protocol], PortSet] = field(default_factory=dict)
     _talked: dict[tuple[Network, Protocol], PortSet] = field(default_factory=dict)
@@ -70,9 +71,14 @@ class Controlling:
         await self._ping(rate)
 
     def result(self, now: datetime) -> Controls:
-        """What the controls answered."""
-        pinged = tuple(sorted(self._pinged, key=by_address))
-        return Controls(self._seen.observations(now), self._seen.replies(), pinged)
+        """What the controls answered. On the own link, one with a hardware address to itself is somebody's."""
+        count = Counter(self._macs.values())
+        own = {address for address, mac in self._macs.items() if count[mac] == 1}
+        return Controls(
+            tuple(one for one in self._seen.observations(now) if one.address not in own),
+            tuple(one for one in self._seen.replies() if one.address not in own),
+            tuple(sorted(self._pinged - own, key=by_address)),
+        )
 
     async def _sort(self) -> None:
         """Group controls and what is looked at, once; leave out those that the viewpoint has no way to."""
@@ -128,6 +134,8 @@ class Controlling:
     def _take(self, run: Run) -> None:
         for record in run.records:
             self._seen.add(record)
+            if record.label is not None and record.label.mac:
+                self._macs[record.address] = record.label.mac
 
     async def _identify(self, rate: float) -> None:
         """What answers on a port of most controls says of itself; a host that says something else is itself."""
@@ -158,11 +166,12 @@ class Controlling:
         )
 
     async def _ping(self, rate: float) -> None:
-        """Ping controls where a ping is all that shows that an address lives."""
+        """Ping controls where a ping is all that shows that an address lives; and those that answer: do they live?"""
         found = {*self.plan.expectations.undeclared, *(one.address for one in self.plan.expectations.carried)}
         for near, members in (self._members or {}).items():
             new = [one for one in members if one not in self._pinged]
-            if not new or not any(one in found or self._only_pinged(one) for one in self._looked[near]):
+            answering = any(self._seen.answered(one) for one in members)
+            if not new or not (answering or any(one in found or self._only_pinged(one) for one in self._looked[near])):
                 continue
             self._pinged |= set(await self._pings(new, rate, self._seen))
             resets = [one for one in members if any(r.reason == "reset" for r in self._seen.replies_of(one))]

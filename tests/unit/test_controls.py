@@ -134,7 +134,7 @@ def test_where_they_answer_they_are_asked_what_they_are() -> None:
     transport = FakeTransport(lambda argv: network(argv, relayed="7"))
     carried_out(transport, wanting())
 
-    assert [("ports", "7"), ("-sV", "7")] == asked_of_controls(transport)
+    assert [("ports", "7"), ("-sV", "7"), ("-sn", "")] == asked_of_controls(transport)
 
 
 def test_pings_are_asked_where_a_ping_is_all_that_shows_life() -> None:

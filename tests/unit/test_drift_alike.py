@@ -253,6 +253,15 @@ def test_addresses_that_fill_their_network_are_a_devices() -> None:
     assert 200 == kinds(saved(everybody[:200], FAR)).count(Kind.UNKNOWN_HOST)
 
 
+def test_a_network_full_of_hosts_is_no_device() -> None:
+    """Whoever answers an echo from as far away as on the port lives: eight of them may be an office."""
+    echoes = Controls(tuple(answered(25, 8, ttl=FAR)), tuple(Reply(one, "echo-reply", FAR) for one in CONTROLS), ())
+    nearer = Controls(tuple(answered(25, 8)), tuple(Reply(one, "echo-reply", NEAR) for one in CONTROLS), ())
+
+    assert [Kind.UNDECLARED_PORT] == kinds(judged(WEB_EXPECTED, [seen(WEB, 443), seen(WEB, 25)], asked=echoes))
+    assert [Kind.ANSWERS_FOR_OTHERS] == kinds(judged(WEB_EXPECTED, WEB_LIVES, asked=nearer))
+
+
 def test_a_banner_on_every_port_is_no_service() -> None:
     """Nor are those of a sample, where only that was asked; what is declared there still counts by what it says."""
     ports = PortSet.span(1000, 1059)
