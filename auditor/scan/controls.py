@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -168,17 +168,19 @@ class Controlling:
     async def _ping(self, rate: float) -> None:
         """Ping controls where a ping is all that shows that an address lives; and those that answer: do they live?"""
         found = {*self.plan.expectations.undeclared, *(one.address for one in self.plan.expectations.carried)}
+        due, doubtful = list[Address](), list[Address]()
         for near, members in (self._members or {}).items():
-            new = [one for one in members if one not in self._pinged]
             answering = any(self._seen.answered(one) for one in members)
-            if not new or not (answering or any(one in found or self._only_pinged(one) for one in self._looked[near])):
-                continue
-            self._pinged |= set(await self._pings(new, rate, self._seen))
+            if answering or any(one in found or self._only_pinged(one) for one in self._looked[near]):
+                due += (one for one in members if one not in self._pinged)
+        self._pinged |= set(await self._pings(due, rate, self._seen))
+        for near, members in (self._members or {}).items():
             resets = [one for one in members if any(r.reason == "reset" for r in self._seen.replies_of(one))]
-            if len(resets) >= _ALIKE and self.plan.abilities.technique is Technique.SYN:
-                doubtful = [one for one in self._looked[near] if self._only_pinged(one, {"reset"})]
-                kinds = pings(Technique.SYN, self.plan.viewpoint.limits.host_rate).stateless
-                await self._pings(doubtful, rate, self.board, kinds)
+            if len(resets) >= _ALIKE and not set(members).isdisjoint(due):
+                doubtful += (one for one in self._looked[near] if self._only_pinged(one, {"reset"}))
+        if self.plan.abilities.technique is Technique.SYN:
+            kinds = pings(Technique.SYN, self.plan.viewpoint.limits.host_rate).stateless
+            await self._pings(doubtful, rate, self.board, kinds)
 
     def _only_pinged(self, address: Address, reasons: Collection[str] = ()) -> bool:
         """Whether the address answered pings alone, with these reasons alone where any are given."""
@@ -187,11 +189,12 @@ class Controlling:
         return bool(said) and not on_port and (not reasons or said <= set(reasons))
 
     async def _pings(
-        self, addresses: Iterable[Address], rate: float, board: Board, kinds: tuple[str, ...] = ()
+        self, addresses: Collection[Address], rate: float, board: Board, kinds: tuple[str, ...] = ()
     ) -> list[Address]:
         """Those of the addresses that were pinged; what they answered is on the board."""
         told: list[Address] = []
-        for chunk in command.chunks(addresses):
+        by_family = [[one for one in addresses if Family.of(one) is family] for family in Family]
+        for chunk in (chunk for members in by_family for chunk in command.chunks(members)):
             targets = [probe_target(address, self.plan.scope) for address in chunk]
             argv = command.ping(self.plan.abilities.technique, targets, link=False, rate=rate, pings=kinds)
             run = await self.runner.run(f"{Purpose.CONTROLS}-{Family.of(targets[0].address)}", argv)
