@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from auditor.addresses import Neighbourhoods, by_address, probe_target
@@ -26,7 +26,12 @@ from auditor.transport import Transport
 
 _SIDE_BY_SIDE = 4
 # Ports that are asked, of those that an address has answered on: more are asked of nobody for what a few tell as well.
-_OF_ONE = {PortState.OPEN: 40, PortState.CLOSED: 20}
+_OF_ONE = {
+    (Protocol.TCP, PortState.OPEN): 40,
+    (Protocol.TCP, PortState.CLOSED): 20,
+    (Protocol.UDP, PortState.OPEN): 16,
+    (Protocol.UDP, PortState.CLOSED): 2,
+}
 _IN_ALL = {Protocol.TCP: 256, Protocol.UDP: 24}  # of one neighbourhood
 MOST = sum(_IN_ALL.values())
 TRIES = 2  # packets to a port that stays silent
@@ -64,7 +69,7 @@ class Controlling:
 
         async def one(job: Job) -> None:
             async with gate:
-                self._take(silent_if_absent(await self._run(job), job))
+                await self._run(job)
 
         await together(*(one(job) for job in jobs))
         await self._identify(rate)
@@ -118,18 +123,26 @@ class Controlling:
         """The ports that some address answered on; of one that answers on many, and of the network, some."""
         found = PortSet.union(
             spread(self.board.ports(address, protocol, state), most)
-            for state, most in _OF_ONE.items()
+            for (over, state), most in _OF_ONE.items()
             for address in addresses
+            if over is protocol
         )
         return spread(found, _IN_ALL[protocol])
 
-    async def _run(self, job: Job) -> Run:
-        """UDP ports that nmap's port scan has nothing to say to are asked in the words of its version probes."""
-        reticent = job.ports - (usual_ports(Protocol.UDP) - RETICENT_PORTS)
-        if job.protocol is Protocol.UDP and reticent:
-            argv = command.versions(job.technique, job.protocol, job.ports, job.targets, rate=job.rate)
-            return await self.talk(f"{job.purpose}-{job.family}", argv)
-        return await self.runner.run(f"{job.purpose}-{job.family}", job.argv)
+    async def _run(self, job: Job) -> None:
+        """Open UDP ports that nmap's port scan has nothing to say to are asked in the words of its version probes."""
+        spoken = PortSet()
+        if job.protocol is Protocol.UDP:
+            looked = (address for every in self._looked.values() for address in every)
+            opened = PortSet.union(self.board.ports(address, Protocol.UDP, PortState.OPEN) for address in looked)
+            spoken = job.ports & opened - (usual_ports(Protocol.UDP) - RETICENT_PORTS)
+        name = f"{job.purpose}-{job.family}"
+        if spoken:
+            argv = command.versions(job.technique, job.protocol, spoken, job.targets, rate=job.rate, own=True)
+            self._take(await self.talk(name, argv))
+        if rest := job.ports - spoken:
+            job = replace(job, ports=rest)
+            self._take(silent_if_absent(await self.runner.run(name, job.argv), job))
 
     def _take(self, run: Run) -> None:
         for record in run.records:
