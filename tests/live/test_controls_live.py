@@ -38,10 +38,15 @@ table inet filter {
   SPECIAL
   tcp dport 22 ip daddr { 10.83.2.10, 10.83.2.11, 10.83.2.20 } accept
  }
- chain pre { type nat hook prerouting priority -100; REDIRECT }
+ chain pre { type nat hook prerouting priority -100; REDIRECT; }
 }
 """
 RESETS = "iifname eth0 tcp flags & (fin | syn | rst | ack) == ack ct state new reject with tcp reset"
+BANNERS = """
+table ip nat {
+ chain pre { type nat hook prerouting priority -100; tcp dport != 22 redirect to :22; }
+}
+"""
 FOR_OTHERS = ("answers-for-others", "10.83.2.0/27")
 OFF = ("host-unreachable", "off")
 FOUND = ("unknown-host", STRANGER)
@@ -66,7 +71,7 @@ def estate() -> Iterator[Estate]:
         yield built
 
 
-def seen(estate: Estate, folder: Path, *options: str, special: str = "", redirect: str = "") -> Audited:
+def seen(estate: Estate, folder: Path, *options: str, special: str = "", redirect: str = "accept") -> Audited:
     """One audit with these rules at the router."""
     estate.firewall("ctl-router", ROUTER.replace("SPECIAL", special).replace("REDIRECT", redirect))
     path = folder / "inventory.yaml"
@@ -104,9 +109,7 @@ def test_a_relay(estate: Estate, tmp_path: Path, rule: str) -> None:
 
 def test_a_banner_on_every_port(estate: Estate, tmp_path: Path) -> None:
     """One finding for the address, of which no more than a sample of ports was asked what answers."""
-    estate.firewall(
-        "ctl-two", "table ip n { chain p { type nat hook prerouting priority -100; tcp dport != 22 redirect to :22 } }"
-    )
+    estate.firewall("ctl-two", BANNERS)
     audited = seen(estate, tmp_path, special="ip daddr 10.83.2.11 meta l4proto tcp accept")
     versions = [one for one in audited.report["audit"]["viewpoints"][0]["commands"] if "--version-intensity 2" in one]
 
