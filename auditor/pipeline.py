@@ -214,8 +214,18 @@ async def checks(
     return [*checks, *(Check("cluster", warning, passed=False) for warning in warnings)]
 
 
-def gate(base: tuple[str, Written], head: tuple[str, Written], fail_on: Sequence[str], today: date) -> Gate:
-    """Judge what the step from BASE to HEAD, each with its path as given, does to exposure. Looks at nothing else."""
+def gate(
+    base: tuple[str, Written],
+    head: tuple[str, Written],
+    fail_on: Sequence[str],
+    today: date,
+    *,
+    asked: str | None = None,
+) -> Gate:
+    """Judge what the step from BASE to HEAD, each with its path, does to exposure. Looks at nothing else.
+
+    `asked` is where BASE was looked for, if it was found elsewhere.
+    """
     before, after = base[1].inventory, head[1].inventory
     policy = united(before.policy, after.policy)
     with no_cycles():
@@ -225,7 +235,7 @@ def gate(base: tuple[str, Written], head: tuple[str, Written], fail_on: Sequence
     return Gate(
         auditor_version=__version__,
         date=today,
-        base=Side(base[0], before),
+        base=Side(base[0], before, asked),
         head=Side(head[0], after),
         findings=graded.findings,
         waived=graded.waived,

@@ -14,6 +14,7 @@ from collections.abc import Collection
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
+from xml.etree.ElementTree import fromstring
 
 import jsonschema
 import pytest
@@ -22,6 +23,7 @@ from auditor.cli import options
 from auditor.cli.main import NO_VERDICT, run
 from auditor.inventory.names import Lookup
 from auditor.model.words import Address, Kind, Result
+from auditor.report.junit import junit
 from auditor.resources import schema_text
 
 CASES = sorted(Path(__file__).parent.joinpath("cases").glob("*.exit*"))
@@ -65,7 +67,10 @@ def resolver(case: Path) -> Lookup:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_case(case: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The exit code is the one in the folder's name, and the report is valid and as expected."""
+    """The exit code is the one in the folder's name, and the report is valid and as expected.
+
+    No two cases of JUnit have one class and name, by which alone services tell them apart.
+    """
     monkeypatch.setattr(options, "look_up", resolver(case))
     code = run(arguments(case, tmp_path))
     told = capsys.readouterr().err.replace(str(case), "CASE")
@@ -77,6 +82,8 @@ def test_case(case: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], mo
         return
     report = json.loads((tmp_path / "latest" / "report.json").read_text())
     jsonschema.validate(report, json.loads(schema_text("report")))
+    named = [(each.get("classname"), each.get("name")) for each in fromstring(junit(report)).iter("testcase")]
+    assert len(set(named)) == len(named)
     actual = json.dumps(scrub(report), indent=1, ensure_ascii=False).replace(str(case), "CASE") + "\n"
     assert golden(case / "expected.json", actual) == actual
 

@@ -21,7 +21,7 @@ from auditor.model.context import Context, Event
 from auditor.model.rotation import Rotation
 from auditor.model.words import Profile
 from auditor.pipeline import Request
-from auditor.rundir import RunDir
+from auditor.rundir import Borne, RunDir, remember
 from auditor.sweeps import Sweeps
 from auditor.transport import Cluster
 
@@ -101,7 +101,11 @@ def command(
             rotations = asked.rotations
             resuming.tell(run, context.emit)
         wanted = replace(request, discover=given["discover"], max_duration=max_duration, rotations=rotations)
-        return signals.run(pipeline.audit(declared, chosen, wanted, context, run, cluster=cluster))
+        audit = signals.run(pipeline.audit(declared, chosen, wanted, context, run, cluster=cluster))
+        tried = [(one.viewpoint, one.scan.bears) for one in audit.comparisons]
+        at = context.now().isoformat(timespec="minutes")
+        remember({str(one.via): Borne(borne, one.rate, at) for one, borne in tried if borne is not None})
+        return audit
 
     return judge(
         declared,

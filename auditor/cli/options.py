@@ -14,11 +14,12 @@ from typing import Any
 import click
 
 from auditor.cli.output import Style, clean
+from auditor.cli.rooted import from_root
 from auditor.errors import UsageError
 from auditor.inventory import denying, expect, load
 from auditor.model.inventory import Inventory, Viewpoint
 from auditor.model.words import Profile, Severity
-from auditor.report import FORMATS, GATE_FORMATS, is_gate, relative
+from auditor.report import FORMATS, GATE_FORMATS, is_gate, sarif_lacks
 from auditor.rundir import write_anywhere
 from auditor.sweeps import Sweeps
 from auditor.transport import Cluster, Tls, look_up
@@ -334,16 +335,18 @@ _AS_GIVEN = frozenset({"json", "html", "text"})
 def write_formats(document: dict[str, Any], wanted: dict[str, Path | None]) -> None:
     """Write every format that was asked for. Raises RunError.
 
-    Formats for CI name files from here, as its repositories do; the report keeps the names that were given.
+    Formats for CI name files from the repository's root; the report keeps the names that were given.
     """
     formats = GATE_FORMATS if is_gate(document) else FORMATS
-    here = document if _AS_GIVEN.issuperset(wanted) else relative(document, Path.cwd())
+    rooted = document if _AS_GIVEN.issuperset(wanted) else from_root(document)
     for name, path in wanted.items():
-        text = formats[name](document if name in _AS_GIVEN else here)
+        text = formats[name](document if name in _AS_GIVEN else rooted)
         if path is None:
             to_stdout(text if text.endswith("\n") else f"{text}\n")
         else:
             write_anywhere(path, text)
+    if "sarif" in wanted and (lacks := sarif_lacks(document)):
+        click.echo(f"auditor: sarif: {lacks}", err=True)
 
 
 def to_stdout(text: str) -> None:

@@ -17,6 +17,7 @@ from auditor.model.context import Event
 from auditor.report import gate_text, is_gate, text
 
 _MOST_CHANGES = 200  # that a person would read; the document has all
+_MOST_FINDINGS = 1_000  # the same of an audit, whose worst come first; laying out a line takes a millisecond
 _LEVELS = ("warning", "info", "debug")
 
 
@@ -65,7 +66,7 @@ def summary(document: dict[str, Any], style: Style) -> str:
     color = console.color_system is not None if forced is None else forced  # a dumb terminal has none
     if is_gate(document):
         return gate_text(document, color=color, width=console.width, limit=_MOST_CHANGES)
-    return text(document, color=color, width=console.width)
+    return text(document, color=color, width=console.width, limit=_MOST_FINDINGS)
 
 
 class Log:

@@ -13,6 +13,7 @@ from auditor.cli.output import Style, clean
 from auditor.inventory import NOT_LOOKED_FOR
 from auditor.model.expectation import Expectations
 from auditor.model.inventory import Inventory
+from auditor.rundir import Borne, remembered
 from auditor.scan import Plan, Search, estimate
 
 
@@ -33,8 +34,10 @@ def command(*, declared: Inventory, expected: list[Expectations], discover: bool
     """
     brief, now = style.verbosity < 0, datetime.now(UTC)
     searches = signals.run(pipeline.searching(declared, [one.viewpoint for one in expected])) if discover else []
+    rates = remembered()
     for plan in signals.run(pipeline.planning(declared, expected)):
-        for line in _lines(plan, now, discover=discover, brief=brief):
+        borne = rates.get(str(plan.viewpoint.via))
+        for line in _lines(plan, now, borne, discover=discover, brief=brief):
             click.echo(clean(line))
         for search in (one for one in searches if one.viewpoint is plan.viewpoint):
             for line in _search_lines(search, brief=brief):
@@ -44,12 +47,17 @@ def command(*, declared: Inventory, expected: list[Expectations], discover: bool
     return 0
 
 
-def _lines(plan: Plan, now: datetime, *, discover: bool, brief: bool) -> Iterator[str]:
+def _lines(plan: Plan, now: datetime, borne: Borne | None, *, discover: bool, brief: bool) -> Iterator[str]:
     viewpoint = plan.viewpoint
     yield f"viewpoint {viewpoint.name} ({viewpoint.via}): {plan.expectations.profile}"
     if plan.problem:
         yield f"  cannot scan: {plan.problem}"
     yield from (f"  {line}" for line in estimate(plan, now))
+    if borne is not None:
+        yield (
+            f"  nmap could read {borne.rate:,} replies a second there when that was last tried, of {borne.tried:,} "
+            f"({borne.at}); an audit tries again and sweeps no faster"
+        )
     for reason in sorted({failure.reason for failure in plan.refused}):
         addresses = [str(failure.address) for failure in plan.refused if failure.reason == reason]
         yield f"  not asked: {reason}: {', '.join(addresses)}"

@@ -9,6 +9,7 @@ from auditor.inventory.drafting import Draft, Wanted, draft
 from auditor.inventory.expecting import expect
 from auditor.inventory.lint import lint, sight
 from auditor.inventory.loading import absent, load, load_with_places
+from auditor.inventory.moving import earlier
 from auditor.inventory.policy import breaches
 from auditor.inventory.revisions import copied, revision
 
@@ -23,6 +24,7 @@ __all__ = [
     "copied",
     "denying",
     "draft",
+    "earlier",
     "expect",
     "fit_name",
     "lint",

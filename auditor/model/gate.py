@@ -11,10 +11,14 @@ from auditor.model.inventory import Inventory
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """BASE or HEAD. `path` is as the user gave it: a path, or `git:REV:PATH`."""
+    """BASE or HEAD. `path` is as the user gave it, a path or `git:REV:PATH`, unless the change moved the inventory.
+
+    Then it is where that was, and `asked` is as the user gave it.
+    """
 
     path: str
     inventory: Inventory
+    asked: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,8 +146,9 @@ class Scan:
     was found out about the network on the way, such as a lossy path or a device that answers in place of hosts. `found`
     are signs of life from the search for undeclared addresses: they prove no path, since that came before the scan, and
     whoever asked so much may have been shut out since. `swept` tells where it searched. `controls` is None where none
-    were asked. `talkative` are addresses where something speaks on whatever port it is asked, as a sample has shown. An
-    empty `nmap_version` means that no nmap was found.
+    were asked. `talkative` are addresses where something speaks on whatever port it is asked, as a sample has shown.
+    `bears` is how many packets a second the viewpoint's machine bore before the sweeps, of the rate that it may use,
+    where that was tried. An empty `nmap_version` means that no nmap was found.
     """
 
     viewpoint: str
@@ -168,3 +169,4 @@ class Scan:
     swept: tuple[Swept, ...] = ()
     controls: Controls | None = None
     talkative: tuple[Address, ...] = ()
+    bears: int | None = None

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from auditor.report.document import document
 from auditor.report.expected import EXPECT_FORMATS, expected_document, expected_rows
-from auditor.report.facts import is_gate, relative
+from auditor.report.facts import files, is_gate, relative, within
 from auditor.report.gate import gate_document
 from auditor.report.gate_text import gate_text
 from auditor.report.github import github
@@ -12,7 +12,7 @@ from auditor.report.html import html
 from auditor.report.junit import junit
 from auditor.report.markdown import markdown
 from auditor.report.plain import Document
-from auditor.report.sarif import sarif
+from auditor.report.sarif import sarif, sarif_lacks
 from auditor.report.stored import read, to_json
 from auditor.report.summary import text
 
@@ -40,12 +40,15 @@ __all__ = [
     "document",
     "expected_document",
     "expected_rows",
+    "files",
     "gate_document",
     "gate_text",
     "html",
     "is_gate",
     "read",
     "relative",
+    "sarif_lacks",
     "text",
     "to_json",
+    "within",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
@@ -47,6 +48,14 @@ def files(document: Document) -> list[str]:
     return [str(sides[0].get("path", ""))]
 
 
+def of_base(document: Document) -> str:
+    """What is to be said of a gate's BASE beside its path: that it was moved, or that there was none; mostly empty."""
+    base = document["gate"]["base"]
+    if "asked" in base:
+        return f"The inventory was moved: at {base['asked']} there is none."
+    return "" if base["files"] else f"The inventory is new: at {base['path']} there is none."
+
+
 def anchor(entry: Mapping[str, Any], document: Document) -> tuple[str, int]:
     """The file and the line that the finding is about; the inventory's first line where there is none."""
     return _declared_at(entry) or (within(files(document)[0]), 1)
@@ -70,24 +79,31 @@ def within(name: str) -> str:
     return name.removeprefix("git:").partition(":")[2] or name
 
 
-def relative(document: Any, root: PurePath) -> Any:
-    """A copy of the document in which the names of files below `root` are relative to it, as repositories name them."""
+def relative(document: Any, root: PurePath, here: PurePath | None = None) -> Any:
+    """A copy of the document in which the names of files below `root` are relative to it, as repositories name them.
+
+    Names that are relative already are taken from `here`, the root by default; those that lead out of it become whole.
+    """
+    start = here or root
     match document:
         case {"file": str(name), **rest} if "line" in rest:
-            return {"file": _below(name, root), **rest}
+            return {"file": _below(name, root, start), **rest}
         case {"path": str(name), **rest} if "sha256" in rest:
-            return {"path": _below(name, root), **rest}
+            return {"path": _below(name, root, start), **rest}
         case dict():
-            return {key: relative(value, root) for key, value in document.items()}
+            return {key: relative(value, root, here) for key, value in document.items()}
         case list():
-            return [relative(value, root) for value in document]
+            return [relative(value, root, here) for value in document]
         case _:
             return document
 
 
-def _below(name: str, root: PurePath) -> str:
-    path = PurePath(name)
-    return str(path.relative_to(root)) if path.is_absolute() and path.is_relative_to(root) else name
+def _below(name: str, root: PurePath, here: PurePath) -> str:
+    inside = within(name)
+    path = PurePath(posixpath.normpath(here / inside))
+    if path.is_relative_to(root):
+        return f"{name.removesuffix(inside)}{path.relative_to(root)}"
+    return name if inside != name else str(path)
 
 
 def whose(entry: Mapping[str, Any]) -> str:

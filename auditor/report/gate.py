@@ -52,6 +52,7 @@ def gate_document(gate: Gate) -> Document:
 def _side(side: Side) -> Document:
     return present(
         path=side.path,
+        asked=side.asked,
         name=side.inventory.name or None,
         files=[{"path": file.path, "sha256": file.sha256} for file in side.inventory.files],
     )

@@ -32,6 +32,8 @@ def _parts(document: Document, limit: int | None) -> Iterator[RenderableType]:
         f"  {_sentence(document)}", style="default"
     )
     yield _plain(f"{gate['base']['path']} → {gate['head']['path']} · fails on {', '.join(verdict['fail_on'])}")
+    if told := facts.of_base(document):
+        yield _plain(told)
     findings = document["findings"] if limit is None else document["findings"][:limit]
     for (rank, severity), group in groupby(findings, lambda entry: (entry["rank"], entry["severity"])):
         members = list(group)

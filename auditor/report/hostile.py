@@ -37,9 +37,12 @@ def visible_document(value: Any) -> Any:
     """A copy of plain data in which every text, keys included, is visible; line ends stay, and nothing is shortened."""
     match value:
         case str():
-            return visible(value, keep="\n", longest=len(value))
+            return value if value.isprintable() else visible(value, keep="\n", longest=len(value))
         case dict():
-            return {visible_document(key): visible_document(each) for key, each in value.items()}
+            return {
+                key if key.isprintable() else visible_document(key): visible_document(each)
+                for key, each in value.items()
+            }
         case list():
             return [visible_document(each) for each in value]
         case _:

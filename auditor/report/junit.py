@@ -35,21 +35,45 @@ def _suites(doc: Document) -> dict[str, list[Element]]:
     suites: dict[str, list[Element]] = defaultdict(list)
     if not is_gate(doc):
         suites |= {view["name"]: [] for view in doc["audit"]["viewpoints"]}
-    found = [*doc["findings"], *doc["waived"]]
-    names = Counter((_suite_of(entry, doc), headline(entry)) for entry in found)
-    for entry in found:
-        suite = _suite_of(entry, doc)
-        twice = names[suite, headline(entry)] > 1  # test results are told apart by their names alone
-        name = f"{headline(entry)} {entry['fingerprint']}" if twice else headline(entry)
-        suites[suite].append(_case(entry, name, doc))
+    prints: dict[Element, str] = {}
+    for entry in (*doc["findings"], *doc["waived"]):
+        case = _case(entry, doc)
+        suites[_suite_of(entry, doc)].append(case)
+        prints[case] = str(entry["fingerprint"])
     if is_gate(doc):
-        if not found:
-            suites["gate"].append(Element("testcase", classname="gate", name="no change of exposure"))
-        return suites
+        if not suites:
+            suites["gate"].append(_named("gate", "no change of exposure"))
+        return _told_apart(suites, prints)
     for suite, case in (*_unverified(doc), *_untroubled(doc)):
         suites[suite].append(case)
     errors = list(_failed(doc))
-    return suites | ({"audit": errors} if errors else {})
+    return _told_apart(suites | ({"audit": errors} if errors else {}), prints)
+
+
+def _told_apart(suites: dict[str, list[Element]], prints: Mapping[Element, str]) -> dict[str, list[Element]]:
+    """The same with no two cases of one class and name: services tell them apart by these alone, whatever the suite."""
+    cases = [case for members in suites.values() for case in members]
+    shared = {pair for pair, number in Counter(map(_pair, cases)).items() if number > 1}
+    for case in cases:
+        if _pair(case) in shared and case in prints:
+            case.set("name", f"{case.get('name')} {prints[case]}")
+    taken: set[tuple[str, str]] = set()
+    for case in cases:
+        name, number = _pair(case)[1], 1
+        while _pair(case) in taken:
+            number += 1
+            case.set("name", f"{name} ({number})")
+        taken.add(_pair(case))
+    return suites
+
+
+def _pair(case: Element) -> tuple[str, str]:
+    return case.get("classname", ""), case.get("name", "")
+
+
+def _named(classname: str, name: str, viewpoint: str | None = None) -> Element:
+    """A case. The viewpoint is in its name: services show no suite, and tell findings of two viewpoints for one."""
+    return Element("testcase", classname=classname, name=f"{name} from {viewpoint}" if viewpoint else name)
 
 
 def _suite_of(entry: Document, doc: Document) -> str:
@@ -68,8 +92,8 @@ def _suite(name: str, cases: list[Element], doc: Document) -> Element:
 _COUNTED = (("failures", "failure"), ("errors", "error"), ("skipped", "skipped"))
 
 
-def _case(entry: Document, name: str, doc: Document) -> Element:
-    case = Element("testcase", classname=entry.get("host", _INVENTORY), name=name)
+def _case(entry: Document, doc: Document) -> Element:
+    case = _named(entry.get("host", _INVENTORY), headline(entry), entry.get("viewpoint"))
     details = _lines(facts(entry, doc))
     why = visible(entry["why"])
     if "waiver" in entry:
@@ -95,7 +119,7 @@ def _unverified(doc: Document) -> Iterator[tuple[str, Element]]:
     for (viewpoint, host), members in sorted(rows.items()):
         endpoints = views.count(sum(map(views.ports_in, members)), "endpoint")
         reasons = views.some(sorted({row["reason"] for row in members}))
-        case = Element("testcase", classname=host, name="unverified")
+        case = _named(host, "unverified", viewpoint)
         told = SubElement(case, outcome, message=visible(f"{endpoints} could not be verified: {reasons}"))
         told.set("type", "unverified")
         told.text = _endpoints(members)
@@ -113,7 +137,7 @@ def _untroubled(doc: Document) -> Iterator[tuple[str, Element]]:
         for cell in cells:
             if cell.state not in _SAID:
                 continue
-            case = Element("testcase", classname=host, name="as declared")
+            case = _named(host, "as declared", cell.viewpoint)
             if cell.state == "silent":
                 SubElement(case, "skipped", message=_SAID[cell.state])
             elif _SAID[cell.state]:
@@ -134,6 +158,6 @@ def _failed(doc: Document) -> Iterator[Element]:
     for error in doc["errors"]:
         stages[error["stage"]].append(error["message"])
     for stage, messages in sorted(stages.items()):
-        case = Element("testcase", classname=stage, name="complete")
+        case = _named(stage, "complete")
         SubElement(case, "error", message=visible(messages[0]), type="failed").text = "\n".join(map(visible, messages))
         yield case

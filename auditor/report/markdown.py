@@ -9,7 +9,7 @@ from typing import Any
 
 from auditor.model.words import CLOSES, ChangeKind
 from auditor.report import views
-from auditor.report.facts import CIDRS, declared_at, fails, is_gate, is_notice, sources, waiver, whose, why
+from auditor.report.facts import CIDRS, declared_at, fails, is_gate, is_notice, of_base, sources, waiver, whose, why
 from auditor.report.hostile import visible, visible_document
 from auditor.report.plain import Document
 
@@ -37,6 +37,9 @@ def markdown(document: Document) -> str:
     page.line(f"### {_heading(doc)}")
     page.line("")
     page.line(_verdict(doc))
+    if is_gate(doc) and (told := of_base(doc)):
+        page.line("")
+        page.line(inert(told))
     (_gate if is_gate(doc) else _audit)(doc, page)
     return page.text
 

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import quote
 
+from auditor.model.words import Severity
 from auditor.report import views
 from auditor.report.facts import anchor, facts, files, is_gate, sentence, waiver, whose, within
 from auditor.report.hostile import visible, visible_document
@@ -21,15 +22,23 @@ _NAME = "exposure-drift-auditor"
 _LEVELS = {1: "error", 2: "error", 3: "error", 4: "warning", 5: "warning", 6: "note"}
 # GitHub's bands: over 9.0 critical, from 7.0 high, from 4.0 medium, above 0 low
 _SECURITY = {1: "9.5", 2: "8.5", 3: "8.0", 4: "6.0", 5: "5.0", 6: "2.0"}
+# GitHub refuses the file of a run with more than 25,000 results, and of fewer it shows the 5,000 most severe, as it
+# grades them: by their rule. These are the most severe as the findings are graded, and a file that fits its 10 MB.
+# https://docs.github.com/en/code-security/code-scanning/troubleshooting-sarif-uploads/results-exceed-limit
+MOST_RESULTS = 5_000
+_UNREAD = ("matrix", "silent", "listeners", "hosts")  # by far the most of a large document
 _LINK = re.compile(r"\[(?=[^\[\]]*\]\()")  # what a message would show as a link
 
 
 def sarif(document: Document) -> str:
     """The document as one run. Paths are as the document has them: relative ones are taken from the repository's root.
 
-    What could not be told is a notification of the tool, since a result would need a line.
+    What could not be told is a notification of the tool, since a result would need a line; so is how many results are
+    left out, the least severe and of these the waived ones first, where there are too many.
     """
-    doc = visible_document(document)
+    findings, waived = _most_severe(document)
+    kept = {key: value for key, value in document.items() if key not in _UNREAD}
+    doc = visible_document({**kept, "findings": findings, "waived": waived})
     entries = [*doc["findings"], *doc["waived"]]
     rules = _rules(entries, doc)
     index = {rule["id"]: number for number, rule in enumerate(rules)}
@@ -37,12 +46,35 @@ def sarif(document: Document) -> str:
     run = {
         "tool": {"driver": driver},
         "automationDetails": {"id": f"{_NAME}/{'gate' if is_gate(doc) else 'audit'}/"},
-        "invocations": [_invocation(doc)],
+        "invocations": [_invocation(doc, sarif_lacks(document))],
         "artifacts": [{"location": _artifact(name)} for name in dict.fromkeys(map(within, files(doc)))],
         "results": list(_results(entries, doc, index)),
         "columnKind": "unicodeCodePoints",
     }
     return to_json({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]})
+
+
+def sarif_lacks(document: Document) -> str:
+    """What to say where results are left out: how many, and of which severities; mostly empty."""
+    every = Counter(entry["severity"] for entry in (*document["findings"], *document["waived"]))
+    kept = Counter(entry["severity"] for entries in _most_severe(document) for entry in entries)
+    left = every - kept
+    if not left:
+        return ""
+    by_severity = ", ".join(f"{left[severity]:,} {severity}" for severity in Severity if left[severity])
+    return (
+        f"{left.total():,} of {every.total():,} results are left out, the least severe ({by_severity}): "
+        f"code scanning takes {MOST_RESULTS:,} of a run; --format json has all"
+    )
+
+
+def _most_severe(document: Document) -> tuple[list[Document], list[Document]]:
+    """The findings and the waived ones that are told, in their order."""
+    findings, waived = document["findings"], document["waived"]
+    if len(findings) + len(waived) <= MOST_RESULTS:
+        return findings, waived
+    found = sorted(findings, key=lambda entry: int(entry["rank"]))[:MOST_RESULTS]
+    return found, sorted(waived, key=lambda entry: int(entry["rank"]))[: MOST_RESULTS - len(found)]
 
 
 def _version(doc: Document) -> str:
@@ -142,6 +174,12 @@ _NOTIFICATIONS = [
             "This is never a pass. The reason says what was missing: mend it and audit again.",
         ),
         (
+            "left-out",
+            "Left out",
+            "There are more results than code scanning takes; the least severe are not in this file.",
+            "The exit code and the JSON report are of all of them. Mend what is worst, or audit in parts.",
+        ),
+        (
             "failed",
             "Failed in part",
             "A stage of the audit did not come to its end.",
@@ -151,9 +189,10 @@ _NOTIFICATIONS = [
 ]
 
 
-def _invocation(doc: Document) -> Document:
+def _invocation(doc: Document, lacks: str) -> Document:
     times = {} if is_gate(doc) else doc["audit"]
-    notifications = [] if is_gate(doc) else [*_failed(doc), *_unverified(doc)]
+    notifications = [_notification("left-out", "warning", lacks)] if lacks else []
+    notifications += [] if is_gate(doc) else [*_failed(doc), *_unverified(doc)]
     return present(
         executionSuccessful=bool(doc["verdict"].get("complete", True)),
         exitCode=doc["verdict"]["exit_code"],

@@ -7,5 +7,6 @@ for, from the start, and `journal.jsonl`, a line for each finished run of nmap a
 from auditor.rundir.files import write_anywhere, write_new, write_whole
 from auditor.rundir.folder import RunDir
 from auditor.rundir.journal import Shard
+from auditor.rundir.rates import Borne, remember, remembered
 
-__all__ = ["RunDir", "Shard", "write_anywhere", "write_new", "write_whole"]
+__all__ = ["Borne", "RunDir", "Shard", "remember", "remembered", "write_anywhere", "write_new", "write_whole"]

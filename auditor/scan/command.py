@@ -77,6 +77,16 @@ def _spelled(ports: PortSet) -> str:
     return text if len(text) <= _LONGEST_PORTS else str(PortSet.span(ports.first, ports.bits.bit_length() - 1))
 
 
+def loopback(ports: PortSet, *, rate: float) -> tuple[str, ...]:
+    """A scan, at exactly that rate and without repeats, of the loopback interface of a namespace made for it alone.
+
+    No packet of it leaves the machine, or reaches anything on it.
+    """
+    fast = ("--max-rate", f"{rate:.10g}", "--min-rate", f"{rate:.10g}", "--max-retries", "0", "-p", str(ports))
+    scan = _argv(Technique.SYN, Family.IPV4, ("127.0.0.1",), _SCAN[Technique.SYN, Protocol.TCP], *_ASK_ANYWAY, *fast)
+    return "unshare", "--net", "--", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", *scan
+
+
 def ping(
     technique: Technique, targets: Sequence[ProbeTarget], *, link: bool, rate: float, pings: Sequence[str] = ()
 ) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Whether a viewpoint can do what an audit needs of it. Sends no probe."""
+"""Whether a viewpoint can do what an audit needs of it. Sends no probe to any network."""
 
 from __future__ import annotations
 
@@ -21,9 +21,11 @@ from auditor.model.inventory import (
 )
 from auditor.model.words import Address, Family
 from auditor.scan.abilities import Abilities, probe_abilities
+from auditor.scan.bears import bears
 from auditor.scan.source import check_sources
 from auditor.transport import Transport, capture
 
+_RATE = 5000  # packets a second, which viewpoints have unless they say otherwise
 _PATIENCE = 20.0  # seconds; `ip addr` asks the kernel, nothing else
 
 
@@ -51,6 +53,8 @@ async def examine(
     checks.append(_privileges(where, abilities, via))
     if viewpoint is None or viewpoint.address_of(Family.IPV6) is not None:
         checks += [await _ipv6(where, transport, place) for place in places(via)]
+    if abilities.raw:
+        checks += await _bears(where, transport, via, viewpoint.rate if viewpoint else _RATE)
     if viewpoint is not None:
         checks += await _sources(transport, viewpoint, addresses)
     return tuple(checks)
@@ -80,6 +84,19 @@ def _how_to_get_raw(via: Via) -> str:
             return "start the workers as root or grant them CAP_NET_RAW"
         case _:
             assert_never(via)
+
+
+async def _bears(where: str, transport: Transport, via: Via, rate: int) -> list[Check]:
+    """No failure: an audit finds out by itself, and slows down."""
+    found = await bears(transport, via, float(rate))
+    if found is None:
+        return [
+            Check(where, "what rate this machine bears cannot be tried there: an audit relies on samples", passed=True)
+        ]
+    if found < rate:
+        what = f"busy: nmap can read about {found:,.0f} replies a second now, not {rate:,}; an audit slows down to that"
+        return [Check(where, what, passed=True)]
+    return [Check(where, f"nmap can read {rate:,} replies a second", passed=True)]
 
 
 async def _ipv6(where: str, transport: Transport, via: Via) -> Check:

@@ -1,79 +1,166 @@
-"""Hosts that limit how often they refuse: what is closed there looks filtered to a sweep."""
+"""Whether the silence of a host that refuses elsewhere is one: some of its silent ports are asked slowly.
+
+Where none answers, something drops what is sent there. Where some do, replies were lost, or the host limits how often
+it refuses. A limit touches refusals alone. So it takes for one that open ports on the same path answered all along the
+sweep, that the scanner's kernel got no more replies than nmap told, and that a burst of questions is refused in part
+only, as the sweep's were. Without all of that replies were lost, open ports' too.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from enum import Enum
+from random import Random
 
-from auditor.addresses import ProbeTarget, by_address, probe_target
+from auditor.addresses import by_address, probe_target
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, Basis, Boundary, Family, PortState, Protocol
 from auditor.scan import command
-from auditor.scan.confirm import spread
+from auditor.scan.kernel import Kernel
 from auditor.scan.merge import Board
 from auditor.scan.plan import Plan, Purpose
+from auditor.scan.pulse import Pulse
 from auditor.scan.runner import Runner
 from auditor.scan.together import together
 
-_SAMPLE = 10  # silent ports of one host
+_SAMPLE = 30  # silent ports of one host
 _PER_HOST = 20  # packets a second to each
 _SIDE_BY_SIDE = 4
+_BURST = 0.5  # seconds, at the rate of the sweep
+_FEW = 200  # silent ports; asking so few slowly takes no longer than finding out why they were silent
+_PART = 0.5  # of a burst; a host that refuses more of it limits nothing that a sweep would meet
+_SURELY = 1e-3  # chance that a path which lost the refusals let through all that open ports answered
+_TRIES = 2  # probes that a sweep sends to a port that stays silent
+
+
+class Silence(Enum):
+    """What the silence of an address is."""
+
+    DROPPED = "its silent ports stay silent when asked slowly"
+    LIMITED = "the host limits how often it refuses"
+    LOST = "replies were lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`told` says of an address what was seen; of so many silent ports replies are `missing`, about."""
+
+    silence: Silence
+    told: str = ""
+    missing: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Limited:
-    """Looks for such hosts among those which refused some ports and were silent on others. `rate` is for all runs."""
+    """Looks at hosts which refused some ports and were silent on others. `rate` is for all runs."""
 
     plan: Plan
     runner: Runner
     board: Board
+    pulse: Pulse
+    kernel: Kernel
+    random: Random
     rate: float
 
-    async def check(self, addresses: Collection[Address]) -> None:
-        """Ask some silent ports slowly. Where refusals are limited, and that matters, no sweep's silence is trusted."""
-        groups: dict[tuple[int, PortSet], list[ProbeTarget]] = {}
+    async def check(
+        self, addresses: Collection[Address], swept_at: Callable[[Address], float]
+    ) -> dict[Address, Verdict]:
+        """Ask a new sample of each that refuses: what its silence is. `swept_at` gives rates, in packets a second."""
+        groups: dict[tuple[Family, PortSet], list[Address]] = {}  # hosts that are silent on the same ports share a run
         for address in sorted(addresses, key=by_address):
             silent = self.board.silence(address, Protocol.TCP)
             if silent and self.board.ports(address, Protocol.TCP, PortState.CLOSED):
-                target = probe_target(address, self.plan.scope)
-                groups.setdefault((address.version, spread(silent, _SAMPLE)), []).append(target)
+                groups.setdefault((Family.of(address), silent), []).append(address)
         gate = asyncio.Semaphore(_SIDE_BY_SIDE)
 
-        async def ask(ports: PortSet, targets: Sequence[ProbeTarget]) -> None:
-            rate = min(self.rate / _SIDE_BY_SIDE, float(_PER_HOST * len(targets)))
-            technique = self.plan.abilities.technique
-            argv = command.probe(technique, Protocol.TCP, ports, targets, rate=rate, retries=1)
+        async def ask(sample: PortSet, members: Sequence[Address]) -> list[tuple[Address, PortSet, Board]]:
+            rate = min(self.rate / _SIDE_BY_SIDE, float(_PER_HOST * len(members)))
             async with gate:
-                run = await self.runner.run(f"{Purpose.REFUSALS}-{Family.of(targets[0].address)}", argv)
-            asked = Board()
-            for record in run.records:
-                asked.add(record)
-                self.board.add(record)
-            for target in targets:
-                self._judge(target.address, len(ports), asked)
+                seen = await self._run(sample, members, rate=rate, retries=1)
+            return [(one, sample, seen) for one in members]
 
-        await together(
-            *(ask(ports, chunk) for (_, ports), targets in groups.items() for chunk in command.chunks(targets))
-        )
+        samples = [(self._sample(silent), c) for (_, silent), m in groups.items() for c in command.chunks(m)]
+        asked = [one for some in await together(*(ask(*one) for one in samples)) for one in some]
+        return {address: await self._judge(address, sample, seen, swept_at(address)) for address, sample, seen in asked}
 
-    def _judge(self, address: Address, number: int, asked: Board) -> None:
-        if opened := asked.ports(address, Protocol.TCP, PortState.OPEN):
-            reason = f"the sweep missed {address}:{opened.first}/tcp, which was open when asked slowly"
-            self.runner.note(f"{reason}: no silence of this address is trusted")
-            self.board.distrust_silence(address, f"{reason}: its silence tells nothing", (Protocol.TCP,))
-        refused = asked.ports(address, Protocol.TCP, PortState.CLOSED)
-        if not refused:
-            return
-        told = (
-            f"{address} limits how often it refuses, or its refusals were lost: {len(refused)} of {number} silent "
-            "ports refused when asked slowly"
-        )
+    def trust(self, address: Address, told: str) -> None:
+        """Take a limit for one, and say so: closed and filtered look alike there, which may be what matters."""
         self.runner.note(told)
         if self.plan.viewpoint.boundary is Boundary.FILTERED:
             reason = f"{told}, so closed and filtered look the same there"
             swept = self.board.silence(address, Protocol.TCP) - self._declared(address)
             self.board.take_out(address, Protocol.TCP, swept, reason)
+
+    def _sample(self, silent: PortSet) -> PortSet:
+        ports = list(silent)
+        return silent if len(ports) <= _SAMPLE else PortSet.of(*self.random.sample(ports, _SAMPLE))
+
+    async def _run(
+        self,
+        ports: PortSet,
+        addresses: Sequence[Address],
+        *,
+        rate: float,
+        retries: int,
+        least_rate: float | None = None,
+    ) -> Board:
+        targets = [probe_target(one, self.plan.scope) for one in addresses]
+        argv = command.probe(
+            self.plan.abilities.technique,
+            Protocol.TCP,
+            ports,
+            targets,
+            rate=rate,
+            least_rate=least_rate,
+            retries=retries,
+        )
+        run = await self.runner.run(f"{Purpose.REFUSALS}-{Family.of(targets[0].address)}", argv)
+        seen = Board()
+        for record in run.records:
+            seen.add(record)
+            self.board.add(record)
+        return seen
+
+    async def _judge(self, address: Address, sample: PortSet, seen: Board, rate: float) -> Verdict:
+        opened = seen.ports(address, Protocol.TCP, PortState.OPEN) & sample
+        refused = seen.ports(address, Protocol.TCP, PortState.CLOSED) & sample
+        silent = len(self.board.silence(address, Protocol.TCP))
+        missing = silent * (len(opened) + len(refused)) // len(sample)
+        if opened:
+            told = f"the sweep missed {address}:{opened.first}/tcp, which was open when asked slowly"
+            return Verdict(Silence.LOST, told, missing)
+        if not refused:
+            return Verdict(Silence.DROPPED)
+        told = f"{len(refused)} of {len(sample)} silent ports refused when asked slowly"
+        if await self._is_limit(address, missing, rate):
+            return Verdict(Silence.LIMITED, f"{address} limits how often it refuses: {told}")
+        return Verdict(Silence.LOST, f"replies of {address} were lost: {told}", missing)
+
+    async def _is_limit(self, address: Address, missing: int, rate: float) -> bool:
+        """Whether refusals alone were held back, and no other reply."""
+        silent = self.board.silence(address, Protocol.TCP)
+        closed = len(self.board.ports(address, Protocol.TCP, PortState.CLOSED))
+        surplus = self.kernel.of(address)
+        if missing <= _FEW or surplus is None or surplus.replies is None or surplus.replies > missing / 2:
+            return False
+        lost = (missing / (missing + closed)) ** (1 / _TRIES)  # of single probes, had a path lost them
+        beats = self.pulse.loss_of_open(address, surplus.start, surplus.end)
+        if beats.share > lost / 5 or (1 - lost) ** beats.asked > _SURELY:
+            return False
+        return await self._refuses_in_part(address, silent, rate)
+
+    async def _refuses_in_part(self, address: Address, silent: PortSet, rate: float) -> bool:
+        """Whether a burst of questions at the sweep's rate is refused in part only, and nothing of that was lost."""
+        ports = list(silent)
+        burst = PortSet.of(*self.random.sample(ports, min(len(ports), max(_FEW, int(rate * _BURST)))))
+        async with self.kernel.watching((address,), len(burst) / rate + 1):
+            seen = await self._run(burst, (address,), rate=rate, retries=0, least_rate=rate)
+        refused = len(seen.ports(address, Protocol.TCP, PortState.CLOSED) & burst)
+        surplus = self.kernel.of(address)
+        told = surplus is not None and surplus.replies is not None and surplus.replies <= len(burst) / 10
+        return told and refused <= len(burst) * _PART
 
     def _declared(self, address: Address) -> PortSet:
         """What was asked at leisure, before any sweep: it got its refusal if there was one."""

@@ -241,6 +241,17 @@ class Pulse:
         counted = [one for one in on_path if not self.only_refuses(one)] or on_path
         return of_the_path([Loss(asked[one], asked[one] - answered[one]) for one in counted])
 
+    def loss_of_open(self, address: Address, since: float, until: float) -> Loss:
+        """What was lost between two times of what open ports on the paths to an address were asked; no refusals."""
+        asked = lost = 0
+        for beat in self.beats:
+            if since <= beat.at <= until:
+                for one in beat.asked:
+                    if not self.only_refuses(one) and self._same_path(one, address) and not self.gone(one):
+                        asked += beat.asked[one]
+                        lost += beat.asked[one] - beat.answered[one]
+        return Loss(asked, lost)
+
     def only_refuses(self, address: Address) -> bool:
         return not any(board.ports(address, Protocol.TCP, PortState.OPEN) for board in self.boards)
 

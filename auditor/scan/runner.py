@@ -40,7 +40,10 @@ class Runner:
         *,
         limits: Mapping[Address, HostLimits],
         until: datetime | None,
+        told: Callable[[Run], None] = lambda _: None,
     ) -> None:
+        """`told` is given every run that has ended, of those that earlier attempts made none."""
+        self._told = told
         self._viewpoint = viewpoint
         self._transport = transport
         self._context = context
@@ -116,6 +119,7 @@ class Runner:
         self.tell(f"{name}: {shlex.join(argv)}", "debug")
         end = None if turn.seconds is None else End(turn.seconds, turn.reason)
         run = await run_nmap(self._transport, self._viewpoint.via, argv, sink, progress, end=end)
+        self._told(run)
         seconds = run.span[1] - run.span[0]
         self.tell(f"{name}: ended after {seconds:.1f} s", "debug")
         if self._evidence is not None:
@@ -161,6 +165,7 @@ class Runner:
                 self.tell(f"asking what has answered whether it still does: {shlex.join(part)}", "debug")
             end = None if turn.seconds is None else End(turn.seconds, turn.reason)
             runs.append(await run_nmap(self._transport, self._viewpoint.via, part, end=end))
+            self._told(runs[-1])
         return runs[0] if len(runs) == 1 else _united(argv, runs)
 
     def doubt(self, addresses: Collection[Address]) -> None:
@@ -176,6 +181,11 @@ class Runner:
         """
         if addresses and not self._earlier.done and self._evidence is not None:
             self._evidence.doubt(self._viewpoint.name, addresses)
+
+    @property
+    def over(self) -> bool:
+        """Whether an earlier attempt had come to its end, so that nothing is left to be sent but pings."""
+        return self._earlier.done
 
     def limited(self, address: Address) -> bool:
         """Whether the address has limits of its own, so that nothing can be asked of it beside another run."""

@@ -16,9 +16,12 @@ from auditor.model.observation import Failure, Scan
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, Family, PortState, Protocol, Technique
 from auditor.scan import again, command
+from auditor.scan.bears import bears
 from auditor.scan.confirm import Confirmation
 from auditor.scan.controls import Controlling
+from auditor.scan.kernel import Kernel
 from auditor.scan.limited import Limited
+from auditor.scan.lost import Lost
 from auditor.scan.merge import SILENCE, Board, reply_order
 from auditor.scan.plan import Job, Lane, Plan, Purpose
 from auditor.scan.progress import Progress
@@ -28,16 +31,16 @@ from auditor.scan.run import EvidenceStore, Run, reconcile, silent_if_absent
 from auditor.scan.runner import Runner
 from auditor.scan.source import check_sources, unresolved
 from auditor.scan.sweep import Sweeps
-from auditor.scan.together import Room, beside, crew, together
+from auditor.scan.together import Crowd, Room, beside, crew, together
 from auditor.scan.versions import VersionJob, talkative, version_jobs, wants
 from auditor.transport import Transport
 
-_VERSIONS_SIDE_BY_SIDE = 24  # nmap runs, all viewpoints together; each takes 40 MB and 0.3 s of CPU, then mostly waits
 _AGAIN_SIDE_BY_SIDE = 4
 _UDP_AGAIN_SIDE_BY_SIDE = 8
 _UDP_LOOKS = 3  # after the first, as long as each brings refusals
 _ANY_PORT = PortSet.of(80)  # for a packet that has the kernel look for a neighbour; what it says is not used
 _LATE_SHARE = 0.5  # of the rate for pings and last looks, while version probes run beside them
+_LONG_SWEEPS = 10.0  # seconds, as planned
 _PINGED = 4096  # addresses in one ping run
 _FRUITLESS = 2  # rounds of looking for neighbours without finding one; a link may limit how many answer at a time
 _TOO_LATE = "the address, or its network, stopped answering before it was asked what answers there"
@@ -65,9 +68,20 @@ async def scan(
     `disputed` gives the endpoints of a scan that are to be asked once more before anybody relies on them. Whatever
     fails on the way is in the scans; only errors of the evidence store (RunError) are raised.
     """
-    gate = asyncio.Semaphore(_VERSIONS_SIDE_BY_SIDE)
+    crowd = Crowd()
+    kernels = {plan.viewpoint.via: Kernel(transport, plan.viewpoint.via) for plan in plans}
     scans = (
-        _Viewpoint(plan, transport, context, evidence, gate, until=until, disputed=disputed).scan() for plan in plans
+        _Viewpoint(
+            plan,
+            transport,
+            context,
+            evidence,
+            crowd,
+            kernel=kernels[plan.viewpoint.via],
+            until=until,
+            disputed=disputed,
+        ).scan()
+        for plan in plans
     )
     return tuple(await together(*scans))
 
@@ -81,8 +95,9 @@ class _Viewpoint:
         transport: Transport,
         context: Context,
         evidence: EvidenceStore | None,
-        version_gate: asyncio.Semaphore,
+        crowd: Crowd,
         *,
+        kernel: Kernel,
         until: datetime | None,
         disputed: Disputes,
     ) -> None:
@@ -90,10 +105,17 @@ class _Viewpoint:
         self._transport = transport
         self._context = context
         self._runner = Runner(
-            plan.viewpoint, transport, context, evidence, limits=plan.expectations.limits, until=until
+            plan.viewpoint,
+            transport,
+            context,
+            evidence,
+            limits=plan.expectations.limits,
+            until=until,
+            told=kernel.tell,
         )
         self._disputed = disputed
-        self._version_gate = version_gate
+        self._crowd = crowd
+        self._kernel = kernel
         self._version_room = Room(plan.talking)
         self._udp_gate = asyncio.Semaphore(_UDP_AGAIN_SIDE_BY_SIDE)
         self._technique: Technique = plan.abilities.technique
@@ -106,7 +128,7 @@ class _Viewpoint:
         self._pulse = Pulse(
             plan.viewpoint, plan.scope, self._technique, self._runner, boards, context.now, self._runner.limited
         )
-        self._sweeps = Sweeps(self._runner, self._board, self._pulse, self._job)
+        self._sweeps = Sweeps(self._runner, self._board, self._pulse, self._job, kernel)
         self._controls = Controlling(plan, transport, self._runner, self._board, self._talk)
         self._probe_failures: list[Failure] = []
         self._mute: list[Failure] = []
@@ -114,6 +136,7 @@ class _Viewpoint:
         self._pinged: set[Address] = set()  # that have answered pings after the sweep, and nothing before
         self._absent: frozenset[Address] = frozenset()  # neighbours that the viewpoint's kernel does not find
         self._sampled: set[Address] = set()  # crowded addresses: a few of their ports have been asked what answers
+        self._bears: float | None = None  # packets a second
         self._versioned: dict[tuple[Address, Protocol], PortSet] = {}
         self._progress = Progress(context, plan.viewpoint.name, "probes")
         self._version_progress = Progress(context, plan.viewpoint.name, "versions")
@@ -144,6 +167,7 @@ class _Viewpoint:
         self._runner.tell("probing declared ports")
         await self._lane(first)
         await self._find([address for address in neighbours if not self._board.answered(address)])
+        await self._slow_down()
         self._runner.tell("probing the rest of the coverage")
         async with crew() as asking:
             await self._rest(lanes, lost, lambda: asking.create_task(self._versions()))
@@ -153,16 +177,40 @@ class _Viewpoint:
         await self._once_more()
         self._not_versioned()
 
+    async def _slow_down(self) -> None:
+        """Sweep no faster than this machine's nmap can read replies now; short sweeps are not worth finding out."""
+        swept = sum(job.seconds for job in self._plan.jobs if job.purpose is Purpose.SWEEP)
+        rate = float(self._plan.viewpoint.rate)
+        if swept < _LONG_SWEEPS or not self._plan.abilities.raw or self._runner.over:
+            return
+        self._bears = await bears(self._transport, self._plan.viewpoint.via, rate)
+        if self._bears is None:
+            self._runner.tell("what rate the machine of this viewpoint bears cannot be tried there", "debug")
+        elif self._bears < rate:
+            self._sweeps.bears(self._bears / rate)
+            self._runner.note(
+                f"the machine of this viewpoint is busy: its nmap can read about {self._bears:,.0f} replies a second "
+                f"now, not {rate:,.0f}; sweeps are slowed down to that"
+            )
+
     async def _rest(self, lanes: Sequence[Lane], lost: frozenset[Address], found: Callable[[], object]) -> None:
         """`found` is called whenever there may be more to ask what it is."""
         found()
         async with beside(self._pulse.run()):
             await together(*(self._lane(lane, found) for lane in lanes))
             await self._sweeps.finish()
+            await self._asking_again().settle(self._addresses)
         await self._version_room.widen(self._plan.talking_of(1 - _LATE_SHARE))
         found()
-        await Limited(self._plan, self._runner, self._board, self._late_rate).check(self._addresses)
         self._pinged = await self._pings(lost)
+
+    def _asking_again(self) -> Lost:
+        """What asks again where replies were lost."""
+        limited = Limited(
+            self._plan, self._runner, self._board, self._pulse, self._kernel, self._context.random, self._late_rate
+        )
+        sweeps = [job for job in self._plan.jobs if job.purpose is Purpose.SWEEP]
+        return Lost(self._runner, self._board, self._sweeps, limited, self._kernel, sweeps, self._crowd.alone)
 
     @property
     def _late_rate(self) -> float:
@@ -212,7 +260,8 @@ class _Viewpoint:
                     if part is None:
                         continue
                     if part.purpose is Purpose.SWEEP:
-                        await self._sweeps.sweep(part)
+                        async with self._crowd.sweep():
+                            await self._sweeps.sweep(part)
                     else:
                         await self._job(part)
             if job.purpose is Purpose.UDP:
@@ -377,7 +426,7 @@ class _Viewpoint:
             self._version_progress.add(1)
             return
         job = left
-        rate = self._plan.viewpoint.rate / _VERSIONS_SIDE_BY_SIDE
+        rate = self._plan.viewpoint.rate / self._crowd.talking
         family = Family.of(job.targets[0].address)
         argv = self._talking_slowly(job.argv(rate))
         run = await self._runner.run(f"{Purpose.VERSIONS}-{family}", argv, gate=self._talking)
@@ -401,7 +450,7 @@ class _Viewpoint:
     @asynccontextmanager
     async def _talking(self, hosts: int) -> AsyncIterator[None]:
         """A place to talk to so many hosts."""
-        async with self._version_room.take(hosts), self._version_gate:
+        async with self._version_room.take(hosts), self._crowd.talk():
             yield
 
     def _take_version(self, job: VersionJob, run: Run, address: Address) -> None:
@@ -451,6 +500,7 @@ class _Viewpoint:
             notes=self._runner.notes,
             controls=self._controls.result(now),
             talkative=tuple(sorted(filter(self._talks, self._sampled), key=by_address)),
+            bears=None if self._bears is None else round(self._bears),
         )
 
     def _talks(self, address: Address) -> bool:

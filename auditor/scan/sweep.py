@@ -11,6 +11,7 @@ from math import inf
 from auditor.addresses import any_in, by_address, contains
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, PortState, Protocol
+from auditor.scan.kernel import Kernel
 from auditor.scan.merge import ANSWERS, Board
 from auditor.scan.plan import Job
 from auditor.scan.pulse import ENOUGH, Gap, Pulse
@@ -26,6 +27,7 @@ _USE = 0.7  # of the loss; where more is left after slowing down, that was not t
 _ROUNDS = 6  # repeats; a path is found too narrow by the first, and what it bears by some more
 _SLOWEST = 50.0  # packets a second
 _STEP = 8  # a repeat is no slower than one in so many: an nmap without processor time drops nearly all that comes back
+_STARVED = 4  # times slower, where the scanner's own machine has lost replies, or came far too late with a sweep
 _CANARIES = 64  # endpoints of one address that a repeat asks once more
 _NAMED = 3
 _FLAPS = "it did not answer for a time in every repeat of the sweep: its silence tells nothing"
@@ -52,6 +54,7 @@ class Sweeps:
     board: Board
     pulse: Pulse
     ask: Callable[[Job], Awaitable[Run]]
+    kernel: Kernel
     speed: float = 1.0  # that the path bears, of the planned rate
     _too_fast: float = inf  # the least that it did not bear
     _in_vain: bool = False
@@ -66,6 +69,19 @@ class Sweeps:
         """Carry out a sweep, and repeat it where its silence cannot be trusted; where that does not help, say so."""
         self._planned |= dict.fromkeys(job.addresses, job.rate)
         await self._until_trusted(self._slowed(job))
+
+    def bears(self, share: float) -> None:
+        """The scanner's machine bears that share of the planned rate, and no more."""
+        self.speed, self._too_fast = min(self.speed, share), min(self._too_fast, share * 2)
+
+    async def again(self, job: Job) -> None:
+        """Carry out a sweep of what an earlier one left in doubt, at the rate that the job has."""
+        await self._until_trusted(job, first=False)
+
+    def rate(self, address: Address) -> float:
+        """The rate at which the address is swept now, in packets a second."""
+        planned = self._planned[address]
+        return max(min(planned, _SLOWEST), planned * self.speed)
 
     async def finish(self) -> None:
         """Judge the sweeps that were too short for the pulse to tell of them alone: by what it tells of all of them."""
@@ -89,8 +105,11 @@ class Sweeps:
                 check = _Check({}, 0, loss.share, loss.lost, frozenset(doubted - gone))
                 await self._until_trusted(job, check)
 
-    async def _until_trusted(self, job: Job, check: _Check | None = None) -> None:
-        """Carry out a job, unless there is a check of it, and repeat what it leaves in doubt."""
+    async def _until_trusted(self, job: Job, check: _Check | None = None, *, first: bool = True) -> None:
+        """Carry out a job, unless there is a check of it, and repeat what it leaves in doubt.
+
+        `first` is whether these ports are swept for the first time.
+        """
         left: Job | None = job
         since, tries, slowed_for = time.monotonic(), 0 if check is None else _TRIES, 0.0
         for number in range(_ROUNDS + 1):
@@ -98,7 +117,10 @@ class Sweeps:
             if left is None:
                 return
             if check is None:
-                check, tries = await self._round(left, since, tries, first=number == 0)
+                check, tries = await self._round(left, since, tries, first=first and number == 0)
+            starved = self._starved(left)
+            if starved:  # the next sweeps are not to meet the same
+                self.speed = min(self.speed, left.rate / self._planned[left.addresses[0]] / _STARVED)
             if not check.doubted:
                 return
             self.runner.repeat(check.doubted)
@@ -106,7 +128,7 @@ class Sweeps:
                 self._give_up(check, tries)
                 return
             self._in_vain = self._in_vain or (slowed_for > 0 and check.share > slowed_for * _USE)
-            rate = self._slower(left.rate, check)
+            rate = max(min(left.rate, _SLOWEST), left.rate / _STARVED) if starved else self._slower(left.rate, check)
             self._tell(left, check, rate)
             if rate < left.rate:
                 slowed_for = check.share
@@ -133,7 +155,8 @@ class Sweeps:
         start = time.monotonic()
         self.pulse.sweeping |= set(job.addresses)
         self._sent.append((job.rate, start, inf))
-        run = await self._watched(job)
+        async with self.kernel.watching(job.addresses, job.seconds, min(job.group, len(job.targets))):
+            run = await self._watched(job)
         self.pulse.sweeping -= set(job.addresses)
         end = time.monotonic()
         self._sent[self._sent.index((job.rate, start, inf))] = job.rate, start, end
@@ -202,6 +225,11 @@ class Sweeps:
     def _known(self, address: Address) -> PortSet:
         """The open ports of an address. Closed ones are no canaries: systems limit how often they refuse."""
         return self.board.ports(address, Protocol.TCP, PortState.OPEN)
+
+    def _starved(self, job: Job) -> bool:
+        """Whether the scanner's machine was short of processor time when the job was last carried out."""
+        surplus = self.kernel.of(job.addresses[0])
+        return surplus is not None and (surplus.slow or surplus.doubtful)
 
     def _without_gone(self, job: Job) -> Job | None:
         gone = self.pulse.behind_lost_path(job.addresses)
@@ -283,8 +311,8 @@ class Sweeps:
         """The job again, of what stayed silent and some of what answers, as canaries. The silence so far is undone."""
         silent = {one: self.board.silence(one, Protocol.TCP) & job.ports for one in job.addresses if one in doubted}
         silent = {one: ports for one, ports in silent.items() if ports}
-        for address in silent:
-            self.board.distrust_silence(address, _PENDING, (Protocol.TCP,))
+        for address, ports in silent.items():
+            self.board.take_out(address, Protocol.TCP, ports, _PENDING)
         targets = tuple(target for target in job.targets if target.address in silent)
         if not targets:
             return None

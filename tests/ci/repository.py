@@ -55,6 +55,12 @@ CHANGES: dict[str, dict[str, str]] = {
     "adds-a-site": {"hosts/web.yaml": SITE},
     "is-broken": {"hosts/db.yaml": DATABASE.replace("5432/tcp", "5432/sctp")},
 }
+# What no base has: another inventory, and the one that there is under another name.
+SECOND = {
+    "second/estate.yaml": ESTATE.replace("name: shop", "name: second"),
+    "second/ranges.yaml": RANGES,
+    "second/db.yaml": DATABASE.replace("db-1", "db-2").replace("[office]", "[internet]"),
+}
 OPENED_LINE = 1 + DATABASE.splitlines().index("        from: [office]")
 
 
@@ -95,6 +101,16 @@ class Origin:
             self.merges[name] = git(self.path, "rev-parse", "HEAD")
             git(self.path, "update-ref", f"refs/pull/{name}/merge", self.merges[name])
         git(self.path, "switch", "--quiet", "main")
+
+    def branch(self, name: str, *commands: list[str], files: Mapping[str, str] = {}) -> str:
+        """Another branch off main on which these git commands were run and these files written; its commit."""
+        git(self.path, "switch", "--quiet", "--create", name, "main")
+        for command in commands:
+            git(self.path, *command)
+        self._write(files, "")
+        found = self._commit(name)
+        git(self.path, "switch", "--quiet", "main")
+        return found
 
     def _write(self, files: Mapping[str, str], below: str) -> None:
         for name, text in files.items():

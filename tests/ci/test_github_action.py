@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.ci.repository import ESTATE, OPENED_LINE, ROOT, Origin, git, run, shipped, told
+from tests.ci.repository import CHANGES, ESTATE, OPENED_LINE, ROOT, SECOND, Origin, git, run, shipped, told
 
 pytestmark = pytest.mark.ci
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text())
@@ -166,6 +166,83 @@ def test_overruled(runner: Runner, origin: Origin, tmp_path: Path) -> None:
     assert ("pass", "out.sarif", "") == (outputs["result"], outputs["sarif"], summary)
     assert (tmp_path / "workspace" / "out.sarif").exists()
     assert "::warning" not in done.stdout
+
+
+def pushed(
+    runner: Runner, origin: Origin, commit: str, folder: Path, *, inventory: str, before: str, branch: str
+) -> tuple[subprocess.CompletedProcess[str], dict[str, str], dict[str, Any]]:
+    """The push of a commit to a branch, and the gate's document where there is a verdict."""
+    workspace = origin.checkout(folder / "workspace", commit)
+    event = {"before": before, "repository.default_branch": "main"}
+    done, outputs, _ = runner.step(GATE, workspace, {"inventory": inventory}, event, f"refs/heads/{branch}")
+    return done, outputs, json.loads(Path(outputs["json"]).read_text()) if "json" in outputs else {}
+
+
+def test_first_push(runner: Runner, origin: Origin, tmp_path: Path) -> None:
+    """Before the first push of the default branch there was nothing: it is not compared with itself."""
+    done, outputs, doc = pushed(
+        runner, origin, origin.base, tmp_path, inventory="inventory", before="0" * 40, branch="main"
+    )
+
+    assert done.returncode == 0, told(done)
+    assert ("pass", ["added"]) == (outputs["result"], [finding["kind"] for finding in doc["findings"]])
+    assert [] == doc["gate"]["base"]["files"]
+
+
+def test_no_commit_to_compare_with(runner: Runner, origin: Origin, tmp_path: Path) -> None:
+    """An event such as a schedule, which no commit comes before, gives no verdict on the default branch."""
+    done, outputs, _ = pushed(runner, origin, origin.base, tmp_path, inventory="inventory", before="", branch="main")
+
+    assert (2, {"result": "error"}) == (done.returncode, outputs)
+    assert "::error title=auditor::this event names no commit to compare the default branch with" in done.stdout
+
+
+def test_the_base_checked_out(runner: Runner, origin: Origin, tmp_path: Path) -> None:
+    """The base compared with itself would pass for ever, as with the checkout of `pull_request_target`."""
+    workspace = origin.checkout(tmp_path / "workspace", origin.base)
+    event = {"pull_request.number": "7", "pull_request.base.sha": origin.base, "repository.default_branch": "main"}
+    done, outputs, _ = runner.step(GATE, workspace, {"inventory": "inventory"}, event, "refs/heads/main")
+
+    assert (2, {"result": "error"}) == (done.returncode, outputs)
+    assert "::error title=auditor::what is checked out is the base itself" in done.stdout
+
+
+def test_a_new_inventory(runner: Runner, origin: Origin, tmp_path: Path) -> None:
+    """A change that brings a first inventory, or one more, is told what it opens."""
+    commit = origin.branch("second", files=SECOND)
+    done, outputs, doc = pushed(
+        runner, origin, commit, tmp_path, inventory="second", before=origin.base, branch="second"
+    )
+
+    assert done.returncode == 1, told(done)
+    assert ("fail", ["added"]) == (outputs["result"], [finding["kind"] for finding in doc["findings"]])
+    assert {"path": f"git:{origin.base}:second", "files": []} == doc["gate"]["base"]
+
+
+def test_a_moved_inventory(runner: Runner, origin: Origin, tmp_path: Path) -> None:
+    """One that moves the inventory is compared with what that was, though the checkout has no history."""
+    opened = {f"estates/{name}": text for name, text in CHANGES["opens-postgres"].items()}
+    commit = origin.branch("moved", ["mv", "inventory", "estates"], files=opened)
+    done, outputs, doc = pushed(
+        runner, origin, commit, tmp_path, inventory="estates", before=origin.base, branch="moved"
+    )
+
+    assert done.returncode == 1, told(done)
+    assert ("fail", ["widened"]) == (outputs["result"], [finding["kind"] for finding in doc["findings"]])
+    assert f"git:{origin.base}:inventory" == doc["gate"]["base"]["path"]
+
+
+def test_a_replaced_inventory(runner: Runner, origin: Origin, tmp_path: Path) -> None:
+    """Where the inventory went and another came, nothing tells whether it was moved: no verdict, and no pass."""
+    hosts = "hosts: {x: {interfaces: {lan: [10.0.0.1]}}}"
+    other = {"second.yaml": f"version: 1\nname: second\nscope: {{allow: [10.0.0.1]}}\n{hosts}\n"}
+    commit = origin.branch("replaced", ["rm", "-r", "--quiet", "inventory"], files=other)
+    done, outputs, _ = pushed(
+        runner, origin, commit, tmp_path, inventory="second.yaml", before=origin.base, branch="replaced"
+    )
+
+    assert (2, {"result": "error"}) == (done.returncode, outputs), told(done)
+    assert f"gone since are git:{origin.base}:inventory (`shop`)" in done.stderr
 
 
 @pytest.mark.parametrize("before", ["base", "0" * 40])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 from xml.etree.ElementTree import fromstring
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from auditor.model.words import Severity
 from auditor.report import GATE_FORMATS, read
 from auditor.report.facts import anchor, fails, sentence
-from tests.gates import WAIVED, change, gate
+from tests.gates import FILE, WAIVED, change, gate
 from tests.test_gate_cases import CASES, gated
 
 JUDGED = [case for case in CASES if not case.name.endswith("exit2")]
@@ -33,6 +34,8 @@ def test_the_same_verdict(case: Path, tmp_path: Path, capsys: pytest.CaptureFixt
         "markdown": told["markdown"].count("| ❌ |"),
     }
     assert len(doc["findings"]) + len(doc["waived"]) == len(results)
+    named = [(each.get("classname"), each.get("name")) for each in fromstring(told["junit"]).iter("testcase")]
+    assert len(set(named)) == len(named)
 
 
 @pytest.mark.parametrize("case", JUDGED, ids=lambda case: case.name)
@@ -72,3 +75,27 @@ def test_a_key_is_told_once() -> None:
 
     assert f"weakened {key}: was filtered, is any." == sentence(doc["findings"][0])
     assert f"| `{key}` | was filtered, is any. |" in GATE_FORMATS["markdown"](doc)
+
+
+@pytest.mark.parametrize(
+    ("base", "text", "markdown"),
+    [
+        (
+            {"path": "git:main:old", "asked": "git:main:inv", "name": "a", "files": [FILE]},
+            "The inventory was moved: at git:main:inv there is none.",
+            "The inventory was moved: at git:main:inv there is none.",
+        ),
+        (
+            {"path": "git:main:_inv", "files": []},
+            "The inventory is new: at git:main:_inv there is none.",
+            "The inventory is new: at git:main:&#95;inv there is none.",
+        ),
+    ],
+)
+def test_no_base(base: dict[str, Any], text: str, markdown: str) -> None:
+    """Whoever reads a verdict is told where BASE was found, or that there was none."""
+    doc = gate()
+    doc["gate"] = {**doc["gate"], "base": base}
+
+    assert text in GATE_FORMATS["text"](doc).splitlines()
+    assert markdown in GATE_FORMATS["markdown"](doc).splitlines()

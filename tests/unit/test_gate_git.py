@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -130,14 +131,79 @@ def test_from_a_folder_below(repository: Repository, monkeypatch: pytest.MonkeyP
     assert (1, 1) == (here, absolute)
 
 
-def test_absent_base(repository: Repository) -> None:
-    """A new inventory: everything is added, and nothing can have been weakened."""
-    repository.git("mv", "inv", "new")
+@pytest.mark.parametrize(("here", "inventory"), [(".", "inv"), ("inv", "."), ("docs", "../inv"), ("docs", "{}/inv")])
+@pytest.mark.parametrize("head", ["{}", "git:HEAD:{}"])
+def test_places_from_the_root(
+    here: str, inventory: str, head: str, repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Annotations and SARIF name files from the repository's root."""
+    (repository.path / "docs").mkdir()
+    repository.git("rm", "--quiet", "inv/hosts.yaml")
+    repository.write(inv__web_yaml=OPEN.replace("db-1", "web-1").replace(".12", ".13"))
     repository.commit()
-    code, document = repository.gate("git:main:new", "new")
+    monkeypatch.chdir(repository.path / here)
+    given = inventory.format(repository.path)
+    annotations, log = repository.path / "annotations", repository.path / "log.sarif"
+    run(["gate", f"git:main:{given}", head.format(given), f"--format=github={annotations}", f"--format=sarif={log}"])
+    results = json.loads(log.read_text())["runs"][0]["results"]
+    named = {each["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for each in results}
+
+    assert named == set(re.findall(r"^::\w+ file=(.*?),", annotations.read_text(), re.MULTILINE))
+    assert {"inv/web.yaml"} == named
+
+
+def test_a_new_inventory(repository: Repository, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where --new says that there was none, everything is added, and nothing can have been weakened."""
+    repository.write(new__estate_yaml=ESTATE.replace("shop", "other"), new__hosts_yaml=OPEN)
+    repository.commit()
+    told = refused(capsys, "git:main:new", "new")
+    code, document = repository.gate("git:main:new", "new", "--new")
+
+    assert "auditor: git:main:new: there is no inventory; is the path right? Where it is new, say so by --new" in told
+    assert (1, ["added"]) == (code, [finding["kind"] for finding in document["findings"]])
+    assert {"path": "git:main:new", "files": []} == document["gate"]["base"]
+    assert "\nThe inventory is new: at git:main:new there is none.\n" in capsys.readouterr().out
+
+
+def test_new_and_there(repository: Repository) -> None:
+    """--new takes nothing away from a BASE that is there, so that a hook may always say it."""
+    assert repository.gate("git:main:inv", "inv") == repository.gate("git:main:inv", "inv", "--new")
+
+
+def test_new_beside_other_files(repository: Repository, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder that had no inventory yet has none to compare with."""
+    repository.write(docs__read_me="nothing")
+    repository.commit()
+    assert "holds no .yaml, .yml or .json file" in refused(capsys, "git:HEAD:docs", "inv")
+
+    repository.write(docs__estate_yaml=ESTATE.replace("shop", "other"), docs__hosts_yaml=OPEN)
+    code, document = repository.gate("git:HEAD:docs", "docs", "--new")
+
+    assert (1, []) == (code, document["gate"]["base"]["files"])
+    assert "holds no .yaml, .yml or .json file" in refused(capsys, "git:HEAD:docs", "docs")
+
+
+@pytest.mark.parametrize("new", [(), ("--new",)])
+def test_a_wrong_path(new: tuple[str, ...], repository: Repository, capsys: pytest.CaptureFixture[str]) -> None:
+    """A BASE that is spelled wrong would pass for ever; what is there at HEAD's path was meant, --new or not."""
+    told = "there is no inventory, and git:main:inv is there; is the path right?"
+
+    assert f"auditor: git:main:inventroy: {told}" in refused(capsys, "git:main:inventroy", "inv", *new)
+    assert f"auditor: git:main:inventroy: {told}" in refused(capsys, "git:main:inventroy", "git:HEAD:inv", *new)
+
+
+def test_new_in_files(repository: Repository, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two paths are as two revisions: what is not there is an error, or new."""
+    code, document = repository.gate("old", "inv", "--new")
 
     assert (1, ["added"]) == (code, [finding["kind"] for finding in document["findings"]])
-    assert "name" not in document["gate"]["base"]
+    assert "old: cannot be read: No such file" in refused(capsys, "old", "inv")
+    assert "inv2: cannot be read: No such file" in refused(capsys, "git:main:inv", "inv2", "--new")
+
+
+def test_absent_on_both_sides_is_not_new(repository: Repository, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is compared with nothing, whatever is said."""
+    assert "there is nothing to compare" in refused(capsys, "git:main:x", "git:HEAD:x", "--new")
 
 
 def test_absent_head(repository: Repository) -> None:
@@ -172,10 +238,11 @@ def test_first_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
     repository = Repository(tmp_path / "new")
     repository.write(inv__estate_yaml=ESTATE, inv__hosts_yaml=OPEN)
     monkeypatch.chdir(repository.path)
-    code, document = repository.gate("git:HEAD:inv", "inv")
+    code, document = repository.gate("git:HEAD:inv", "inv", "--new")
 
     assert (1, ["added"]) == (code, [finding["kind"] for finding in document["findings"]])
-    assert "no revision main" in refused(capsys, "git:main:inv", "inv")
+    assert "git:HEAD:inv: there is no inventory; is the path right?" in refused(capsys, "git:HEAD:inv", "inv")
+    assert "no revision main" in refused(capsys, "git:main:inv", "inv", "--new")
 
 
 @pytest.mark.parametrize("rev", ["HEAD~9", "main@{9}", "main...HEAD", "main^2"])
@@ -258,6 +325,22 @@ def test_submodules_are_refused(repository: Repository, tmp_path: Path, capsys: 
     repository.commit()
 
     assert "git:HEAD:inv/other: is a submodule" in refused(capsys, "git:HEAD:inv", "inv")
+
+
+@pytest.mark.parametrize("new", [(), ("--new",)])
+def test_behind_a_submodule(
+    new: tuple[str, ...], repository: Repository, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """git looks into no submodule and through no link: what is behind one is there, and cannot be told."""
+    other = Repository(tmp_path / "other")
+    other.write(inv__estate_yaml=ESTATE, inv__hosts_yaml=HOSTS)
+    other.commit()
+    repository.git("submodule", "--quiet", "add", str(other.path), "other")
+    (repository.path / "link").symlink_to("inv")
+    repository.commit()
+
+    assert "git:HEAD:other: is a submodule" in refused(capsys, "git:HEAD:other/inv", "other/inv", *new)
+    assert "git:HEAD:link: is a link; name what it leads to" in refused(capsys, "git:HEAD:link/x", "inv", *new)
 
 
 def test_names_with_spaces_and_globs(repository: Repository) -> None:

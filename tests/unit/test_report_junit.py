@@ -10,6 +10,8 @@ from xml.etree.ElementTree import Element, fromstring
 
 import pytest
 import xmlschema
+from hypothesis import given
+from hypothesis import strategies as st
 
 from auditor.report import document
 from auditor.report.junit import junit
@@ -31,6 +33,11 @@ def suites(doc: dict[str, Any]) -> dict[str, Element]:
     assert root.get("failures") == str(len(root.findall(".//failure")))
     assert root.get("errors") == str(len(root.findall(".//error")))
     return {suite.get("name", ""): suite for suite in root}
+
+
+def pairs(text: str) -> list[tuple[str | None, str | None]]:
+    """Class and name of each case."""
+    return [(case.get("classname"), case.get("name")) for case in fromstring(text).iter("testcase")]
 
 
 def outcomes(suite: Element) -> dict[str, str]:
@@ -97,22 +104,22 @@ def test_an_audit() -> None:
     public = outcomes(found["public"])
 
     assert ["public", "vpn", "inventory", "audit"] == list(found)
-    assert "failure" == public["db-1: wrong-interface db-1.cache 203.0.113.12:6379/tcp"]
-    assert "error" == public["mail-1: unverified"]
-    assert "skipped" == public["vpn-1: as declared"]  # nothing of it answered
+    assert "failure" == public["db-1: wrong-interface db-1.cache 203.0.113.12:6379/tcp from public"]
+    assert "error" == public["mail-1: unverified from public"]
+    assert "skipped" == public["vpn-1: as declared from public"]  # nothing of it answered
     assert {"scan: complete": "error"} == outcomes(found["audit"])
 
 
 def test_clean() -> None:
     """A clean audit has a case that passes for each host and viewpoint."""
-    assert {"web-1: as declared": "passed"} == outcomes(suites(document(clean_audit()))["public"])
+    assert {"web-1: as declared from public": "passed"} == outcomes(suites(document(clean_audit()))["public"])
 
 
 def test_allowed_unverified() -> None:
     """Where unverified endpoints are allowed they fail nothing, and still do not pass."""
     audit = replace(blind_audit(), options={"allow_unverified": True})
 
-    assert "skipped" == outcomes(suites(document(audit))["public"])["web-1: unverified"]
+    assert "skipped" == outcomes(suites(document(audit))["public"])["web-1: unverified from public"]
 
 
 def test_below_fail_on() -> None:
@@ -124,11 +131,45 @@ def test_below_fail_on() -> None:
 
 
 @pytest.mark.parametrize(
-    "doc", [document(big_audit(300)), hostile_gate(), gate(OPENED, {**OPENED, "fingerprint": "v1:0"})]
+    "doc",
+    [
+        *(document(made()) for made in (busy_audit, hostile_audit, clean_audit, blind_audit)),
+        document(big_audit(300)),
+        hostile_gate(),
+        gate(OPENED, {**OPENED, "fingerprint": "v1:0"}),
+        gate(OPENED, OPENED, OPENED, waived=[OPENED]),
+    ],
 )
 def test_names_are_unique(doc: dict[str, Any]) -> None:
-    """Jenkins and GitLab follow a case by its names alone: no two cases share them."""
-    named = [(case.get("classname"), case.get("name")) for suite in suites(doc).values() for case in suite]
+    """Jenkins and GitLab follow a case by its names alone, whatever its suite: no two cases share them."""
+    named = pairs(junit(doc))
+
+    assert len(set(named)) == len(named)
+
+
+def test_two_viewpoints() -> None:
+    """What two viewpoints see of one endpoint are two cases, each named by its viewpoint alone."""
+    named = [
+        case.get("name", "") for suite in suites(document(busy_audit())).values() for case in suite.iter("testcase")
+    ]
+
+    assert {"unverified from public", "unverified from vpn"} <= set(named)
+    assert [] == [name for name in named if " v1:" in name]
+
+
+_WORDS = st.sampled_from(["a", "b", "a from b", "a from b from a", "a (2)", "scan", "inventory", "x" * 300, "x" * 301])
+
+
+@given(st.lists(st.tuples(_WORDS, _WORDS, _WORDS, st.sampled_from(["v1:0", "v1:1"])), max_size=12))
+def test_no_names_can_be_told_for_each_other(found: list[tuple[str, str, str, str]]) -> None:
+    """Whatever hosts, services and viewpoints are called, each finding is a case of its own."""
+    doc = document(busy_audit())
+    first = doc["findings"][0]
+    doc["findings"] = [
+        {**first, "viewpoint": viewpoint, "host": host, "service": service, "fingerprint": fingerprint}
+        for viewpoint, host, service, fingerprint in found
+    ]
+    named = pairs(junit(doc))
 
     assert len(set(named)) == len(named)
 

@@ -12,7 +12,7 @@ import pytest
 
 from auditor.model.words import Severity
 from auditor.report import document
-from auditor.report.sarif import sarif
+from auditor.report.sarif import MOST_RESULTS, sarif, sarif_lacks
 from tests import gates
 from tests.builders import clean_audit
 from tests.estates import blind_audit, busy_audit, hostile_audit
@@ -179,6 +179,47 @@ def test_what_could_not_be_told() -> None:
     assert not invocation["executionSuccessful"]
     assert [("failed", "error"), *[("unverified", "warning")] * 4] == told
     assert run(document(clean_audit()))["invocations"][0]["executionSuccessful"]
+
+
+def many(severity: Severity, number: int) -> list[dict[str, Any]]:
+    return [change("added", severity, service=f"{severity}-{each}") for each in range(number)]
+
+
+def test_too_many_results() -> None:
+    """Code scanning refuses a file of too many results: the least severe are left out, which a notification says."""
+    low, high = many(Severity.INTERNAL_RECON, MOST_RESULTS), many(Severity.DIRECT_COMPROMISE, 3)
+    doc = gate(*low, *high, change("narrowed"), waived=[WAIVED])
+    only = run(doc)
+    (told,) = only["invocations"][0]["toolExecutionNotifications"]
+    levels = [result["level"] for result in only["results"]]
+
+    assert ["error"] * 3 + ["warning"] * (MOST_RESULTS - 3) == levels
+    assert ["added"] == [rule["id"] for rule in only["tool"]["driver"]["rules"]]
+    assert ("left-out", "warning") == (told["descriptor"]["id"], told["level"])
+    assert sarif_lacks(doc) == told["message"]["text"]
+    assert (
+        "5 of 5,005 results are left out, the least severe "
+        "(1 control-bypass, 3 internal-recon, 1 operational-drift): "
+        "code scanning takes 5,000 of a run; --format json has all"
+    ) == sarif_lacks(doc)
+
+
+def test_waived_results_go_first() -> None:
+    """Where there is room left beside the findings, the waived ones have it, the most severe first."""
+    waived = [{**each, "waiver": WAIVED["waiver"]} for each in many(Severity.OPERATIONAL_DRIFT, MOST_RESULTS)]
+    only = run(gate(OPENED, waived=[*waived, WAIVED]))
+
+    assert [[], *[1] * (MOST_RESULTS - 1)] == [each["suppressions"] and 1 for each in only["results"]]
+    assert 1 == sum(each["ruleId"] == "widened" for each in only["results"])
+
+
+def test_as_many_results_as_there_may_be() -> None:
+    """Up to the limit all are there, in the order of the findings, and nothing is said."""
+    doc = gate(*many(Severity.INTERNAL_RECON, MOST_RESULTS - 1), waived=[WAIVED])
+    only = run(doc)
+
+    assert MOST_RESULTS == len(only["results"])
+    assert ([], "") == (only["invocations"][0]["toolExecutionNotifications"], sarif_lacks(doc))
 
 
 @pytest.mark.parametrize("text", gates.HOSTILE)

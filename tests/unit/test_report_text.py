@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from rich.cells import cell_len
 
+from auditor.cli.output import Style, summary
 from auditor.model.drift import Outcome
 from auditor.model.words import Result
 from auditor.report import document, text
@@ -129,6 +130,14 @@ def test_limit() -> None:
 
     assert "… and 50 more findings in the report" in summary
     assert 10 == summary.count("undeclared-port")
+
+
+def test_what_a_terminal_gets() -> None:
+    """A person gets a thousand findings, the worst, and is told of the rest."""
+    shown = summary(document(big_audit(1_005)), Style(0, "never"))
+
+    assert "… and 5 more findings in the report" in shown
+    assert 1_000 == shown.count("undeclared-port")
 
 
 def test_what_came_up_about_the_network() -> None:
