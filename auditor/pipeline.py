@@ -13,11 +13,12 @@ from auditor.addresses import by_address
 from auditor.change import changes, new_breaches, readings, united
 from auditor.drift import compare, disputed
 from auditor.errors import TransportError
-from auditor.evidence import read_listeners
+from auditor.evidence import read_addresses, read_listeners
 from auditor.grade import exposed, gate_verdict, grade, grade_changes
 from auditor.grade.verdict import verdict
 from auditor.inventory import (
     Draft,
+    Outlook,
     Wanted,
     breaches,
     carrying,
@@ -46,6 +47,7 @@ from auditor.model.rotation import Rotation
 from auditor.model.words import Profile, ViewpointKind
 from auditor.scan import (
     Check,
+    Evidence,
     EvidenceStore,
     Plan,
     Search,
@@ -130,7 +132,10 @@ def compare_evidence(
     saved = {viewpoint: read_evidence(paths, freshness) for viewpoint, paths in files.items()}
     carried = carrying(inventory, ((one.alive, one.labels) for one in saved.values()))
     narrow = partial(expect, inventory, profile=Profile.COMPARE, hosts=request.hosts, tags=request.tags)
-    expected = [narrow(viewpoint=v, asked=evidence.asked, carried=carried) for v, evidence in saved.items()]
+    expected = [
+        narrow(viewpoint=v, asked=one.asked, carried=carried, unasked=one.unasked, left_out=one.left_out)
+        for v, one in saved.items()
+    ]
     return _judge(inventory, expected, [e.scan(v.name) for v, e in saved.items()], request, context)
 
 
@@ -152,19 +157,42 @@ def validate(path: Path, today: date) -> Validation:
     )
 
 
-def first_inventory(scans: Sequence[Path], listeners: Mapping[str, Sequence[Path]], wanted: Wanted) -> Draft:
-    """Draft an inventory from saved nmap XML and, by host, listeners. Raises AuditorError where nothing can be had."""
-    saved = read_evidence(scans)
-    heard = {host: [one for path in paths for one in read_listeners(path)] for host, paths in listeners.items()}
-    severities = partial(exposed, untrusted=wanted.kind is ViewpointKind.PUBLIC)
+def first_inventory(
+    scans: Mapping[str, Sequence[Path]],
+    listeners: Mapping[str, Sequence[Path]],
+    addresses: Mapping[str, Sequence[Path]],
+    wanted: Wanted,
+    further: Iterable[Wanted] = (),
+) -> Draft:
+    """Draft an inventory from saved nmap XML by viewpoint and, by host, from listeners and addresses.
+
+    `further` is what is wanted of viewpoints beside the first. Raises AuditorError where nothing can be had.
+    """
+    saved = {viewpoint: read_evidence(paths) for viewpoint, paths in scans.items()}
+    first, *others = [_outlook(one, saved.get(one.viewpoint) or read_evidence(())) for one in (wanted, *further)]
     return draft(
         wanted,
-        saved.scan(wanted.viewpoint),
+        first.scan,
+        asked=first.asked,
+        labels=first.labels,
+        sources=first.sources,
+        listeners={host: [one for path in paths for one in read_listeners(path)] for host, paths in listeners.items()},
+        severities=first.severities,
+        said={host: [one for path in paths for one in read_addresses(path)] for host, paths in addresses.items()},
+        others=others,
+    )
+
+
+def _outlook(wanted: Wanted, saved: Evidence) -> Outlook:
+    return Outlook(
+        viewpoint=wanted.viewpoint,
+        kind=wanted.kind,
+        scan=saved.scan(wanted.viewpoint),
+        severities=partial(exposed, untrusted=wanted.kind is ViewpointKind.PUBLIC),
         asked={address for address, _ in saved.asked},
         labels=saved.labels,
         sources=saved.sources,
-        listeners=heard,
-        severities=severities,
+        addresses=wanted.addresses,
     )
 
 

@@ -6,9 +6,14 @@ from importlib.resources import files
 from pathlib import Path
 
 
+def schema_path(name: str) -> Path:
+    """The file of a JSON schema."""
+    return _schemas() / f"{name}.schema.json"
+
+
 def schema_text(name: str) -> str:
     """The text of a JSON schema, `inventory`, `report` or `expect`."""
-    return _schemas().joinpath(f"{name}.schema.json").read_text(encoding="utf-8")
+    return schema_path(name).read_text(encoding="utf-8")
 
 
 def _schemas() -> Path:

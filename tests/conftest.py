@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """What audits remember of this machine is not this user's. The tests of what is shipped need pip's own cache."""
+    if config.getoption("markexpr") != "ci":
+        folder = tempfile.mkdtemp(prefix="auditor-cache-")
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+        os.environ["XDG_CACHE_HOME"] = folder
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="also run the tests marked `long`")
 
@@ -41,6 +51,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
     items.sort(key=lambda item: (bool(item.get_closest_marker("browser")), not item.get_closest_marker("live")))
+
+
+@pytest.fixture(scope="session")
+def newer_nmap() -> Path:
+    """A newer nmap than the installed one; the test fails where there is none, and needs the marker `newer`."""
+    path = ROOT / ".cache" / "newer-nmap" / "bin" / "nmap"
+    if not path.exists():
+        pytest.fail("there is no newer nmap here; script/newer-nmap gets it", pytrace=False)
+    return path
+
+
+@pytest.fixture
+def newer_nmap_first(newer_nmap: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same, first in the PATH."""
+    monkeypatch.setenv("PATH", f"{newer_nmap.parent}{os.pathsep}{os.environ['PATH']}")
+    return newer_nmap
 
 
 @pytest.fixture(scope="session")

@@ -28,7 +28,7 @@ def command(*, inventory_path: Path | None, viewpoints: tuple[str, ...], cluster
     viewpoint's transport and source address. Without an inventory, this machine is checked. Sends no probe: what nmap
     can read is tried on the loopback interface of a namespace made for it.
 
-    Exit codes: 0 all well, 3 a check failed, 2 bad usage or a bad inventory.
+    Exit codes: 0 all well or only warnings, 3 a check failed, 2 bad usage or a bad inventory.
 
     \b
     Examples:
@@ -42,6 +42,8 @@ def command(*, inventory_path: Path | None, viewpoints: tuple[str, ...], cluster
     checks = signals.run(pipeline.checks(declared, chosen, cluster))
     console = style.console()
     for check in checks:
-        mark = Text("ok    ", "green") if check.passed else Text("FAILED", "bold red")
+        mark = Text("FAILED", "bold red")
+        if check.passed:
+            mark = Text("warn  ", "yellow") if check.doubtful else Text("ok    ", "green")
         console.print(Text.assemble(mark, "  ", clean(f"{check.where}: {check.what}")), soft_wrap=True)
     return 0 if all(check.passed for check in checks) else INCOMPLETE

@@ -5,7 +5,7 @@ from auditor.inventory.coverage import NOT_LOOKED_FOR, choose
 from auditor.inventory.cycles import no_cycles
 from auditor.inventory.denying import denying
 from auditor.inventory.draft_hosts import fit_name, usable
-from auditor.inventory.drafting import Draft, Wanted, draft
+from auditor.inventory.drafting import Draft, Outlook, Wanted, draft
 from auditor.inventory.expecting import expect
 from auditor.inventory.lint import lint, sight
 from auditor.inventory.loading import absent, load, load_with_places
@@ -16,6 +16,7 @@ from auditor.inventory.revisions import copied, revision
 __all__ = [
     "NOT_LOOKED_FOR",
     "Draft",
+    "Outlook",
     "Wanted",
     "absent",
     "breaches",

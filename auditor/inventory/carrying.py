@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from auditor.addresses import contains
+from auditor.inventory.hardware import Names, identifies, names_of
 from auditor.model.expectation import Carried
 from auditor.model.inventory import Interface, Inventory
 from auditor.model.observation import Label
@@ -23,15 +24,16 @@ def carrying(
     `views` are the addresses and the hardware addresses that each viewpoint tells of.
 
     A host carries an address that has the hardware address of one of its declared addresses, as seen from the same
-    viewpoint, and that of no other host: one that several have is a router's, which answers for them. Else it carries
-    an address in a `dynamic` prefix that no other host has, unless their hardware addresses are known to differ.
-    What viewpoints tell differently is not told.
+    viewpoint, and that of no other host: one that several have, or many, is a router's, which answers for them. Else
+    it carries an address in a `dynamic` prefix that no other host has, unless their hardware addresses are known to
+    differ. What viewpoints tell differently is not told.
     """
     found: dict[Address, set[Carried]] = defaultdict(set)
     attached = _Attached(inventory)
     for addresses, labels in views:
-        macs = _macs(labels)
-        owners = attached.owners(macs)
+        told = tuple(labels)
+        macs = _macs(told)
+        owners = attached.owners(macs, names_of(told))
         for address in {*macs, *addresses}:
             if address not in attached.places and (one := attached.of(address, macs, owners)):
                 found[address].add(one)
@@ -60,13 +62,17 @@ class _Attached:
         self.places = {address: place for place in every for address in place.interface.addresses}
         self._dynamic = [place for place in every if place.interface.dynamic]
 
-    def owners(self, macs: _Macs) -> Mapping[str, list[_Place]]:
-        """By hardware address, the places that have it; none where it is that of several hosts."""
-        found: dict[str, list[_Place]] = defaultdict(list)
+    def owners(self, macs: _Macs, names: Names) -> Mapping[str, list[_Place]]:
+        """By hardware address, the places that have it; none where it is that of several hosts, or identifies none."""
+        sharing: dict[str, list[Address]] = defaultdict(list)
         for address, here in macs.items():
-            if place := self.places.get(address):
-                for mac in here:
-                    found[mac].append(place)
+            for mac in here:
+                sharing[mac].append(address)
+        found = {
+            mac: [place for address in those if (place := self.places.get(address))]
+            for mac, those in sharing.items()
+            if identifies(those, self.places.keys(), names)
+        }
         return {mac: places for mac, places in found.items() if len({place.host for place in places}) == 1}
 
     def of(self, address: Address, macs: _Macs, owners: Mapping[str, list[_Place]]) -> Carried | None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from ipaddress import ip_network
 
 from auditor import addresses, catalogue
 from auditor.errors import UsageError
 from auditor.inventory.text import clean, suggest
-from auditor.model.expectation import Carried, LeftOut
+from auditor.model.expectation import BEYOND, Carried, LeftOut, Unasked
 from auditor.model.inventory import Host, Inventory, Viewpoint
 from auditor.model.ports import ALL_PORTS, PortSet
 from auditor.model.rotation import Rotation, slices
@@ -27,6 +28,7 @@ _LEFT_OUT_PORTS = {
     (Profile.COMPARE, Protocol.UDP): "UDP ports that the evidence did not ask about, other than declared ones",
 }
 
+_MOST_NAMED = 16  # networks of one line
 NOT_LOOKED_FOR = "not looked for; --discover does"
 
 Asked = Mapping[tuple[Address, Protocol], PortSet]
@@ -217,7 +219,20 @@ def _ports_left_out(profile: Profile) -> Iterator[LeftOut]:
     for (one, _), what in _LEFT_OUT_PORTS.items():
         if one is profile:
             yield LeftOut(what, f"outside {why}")
-    yield LeftOut("protocols other than TCP and UDP", f"outside {why}")
+    yield LeftOut(BEYOND, f"outside {why}")
+
+
+def unasked_left_out(inventory: Inventory, unasked: Iterable[Unasked]) -> Iterator[LeftOut]:
+    """A line for each reason, of the addresses that no host declares; of a declared one it is unverified."""
+    declared = {place.address for host in inventory.hosts.values() for place in _places(host)}
+    for one in unasked:
+        rest = one.addresses - declared
+        if rest:
+            networks = addresses.difference(map(ip_network, rest))
+            named = [str(n.network_address if n.num_addresses == 1 else n) for n in networks[:_MOST_NAMED]]
+            more = ", …" if len(networks) > _MOST_NAMED else ""
+            count = f"{len(rest):,} addresses" if len(rest) > 1 else "1 address"
+            yield LeftOut(f"{count} that no host declares: {', '.join(named)}{more}", one.reason)
 
 
 class _Others:

@@ -9,16 +9,17 @@ from ipaddress import IPv6Address, ip_address
 
 from auditor.addresses import PRIVATE, by_address, contains
 from auditor.errors import UsageError
+from auditor.inventory.hardware import folded, identifies, names_of
 from auditor.inventory.literals import is_literal
 from auditor.model.listener import Listener
 from auditor.model.observation import ICMP_ERRORS, Label, Observation, Scan
-from auditor.model.ports import PortSet
-from auditor.model.words import Address, Family, PortState, Protocol
+from auditor.model.words import Address, Family, PortState
 
 _ANSWERS = frozenset({PortState.OPEN, PortState.CLOSED, PortState.UNFILTERED})
 _BROADCAST = ip_address("255.255.255.255")
 _UNFIT = re.compile(r"[^A-Za-z0-9._-]+")
 _LONGEST_NAME = 63
+_MOST_TOLD = 8  # addresses of a host that it has and nobody has seen
 _PLACEHOLDERS = {Family.IPV4: ip_address("192.0.2.10"), Family.IPV6: ip_address("2001:db8::10")}  # RFC 5737, RFC 3849
 
 Listeners = Mapping[str, Sequence[Listener]]  # by the host that a file is about
@@ -78,72 +79,110 @@ def _answered(one: Observation) -> bool:
 
 
 def draft_hosts(
-    scan: Scan,
     alive: set[Address],
     labels: Iterable[Label],
     listeners: Listeners,
     known: Mapping[str, Sequence[Address]],
+    said: Mapping[str, Sequence[Address]],
 ) -> list[DraftHost]:
-    """The hosts, sorted by name. `known` has addresses that the user gives for the hosts of listeners files.
+    """The hosts, sorted by name. Addresses become one host's by what identifies it, and by nothing else.
 
-    Raises UsageError where those contradict one another.
+    That is a name, a hardware address of that host alone, and what is known of the host: the addresses that the user
+    gives for it (`known`), that it tells of itself (`said`), and that its processes are bound to. Raises UsageError
+    where the user's contradict one another.
     """
-    groups = _by_label(alive, [label for label in labels if label.address in alive])
-    claims = _claims(listeners, known)
-    for host, (own, notes) in claims.items():
-        _hear(groups, host, own, notes)
+    claims = _claims(listeners, known, said)
+    owners = {address: host for host, claim in claims.items() for address in claim.own | claim.said}
+    groups = _by_label(alive, [label for label in labels if label.address in alive], owners)
+    for host, claim in claims.items():
+        _hear(groups, host, claim)
     for group in groups:
-        group.given = group.heard is not None and bool(known.get(group.heard) or is_literal(group.heard))
-    _by_elimination(groups, listeners, _open_tcp(scan))
+        host = group.heard or ""
+        group.given = bool(known.get(host) or said.get(host) or is_literal(host))
     _note_doubts(groups, listeners)
     return _named(groups, listeners)
 
 
-def _by_label(alive: set[Address], labels: Sequence[Label]) -> list[_Group]:
-    """One group for the addresses that share a name or a hardware address."""
+def _by_label(alive: set[Address], labels: Sequence[Label], owners: Mapping[Address, str]) -> list[_Group]:
+    """One group for the addresses that share a name, or a hardware address that identifies."""
     group_of = {address: _Group({address}) for address in alive}
-    holders: dict[tuple[str, str], Address] = {}
-    for label in sorted(labels, key=lambda label: by_address(label.address)):
+    holders: dict[str, Address] = {}
+    sharing: dict[str, dict[Address, None]] = {}
+    labels = sorted(labels, key=lambda label: by_address(label.address))
+    for label in labels:
         group = group_of[label.address]
         group.names += [name for name in label.names if name not in group.names]
-        group.macs |= {label.mac} - {""}
-        keys = [("name", _folded(name)) for name in label.names] + [("mac", label.mac)] * bool(label.mac)
-        for key in keys:
-            first = group_of[holders.setdefault(key, label.address)]
-            if first is not group:
-                first.addresses |= group.addresses
-                first.names += [name for name in group.names if name not in first.names]
-                first.macs |= group.macs
-                group_of.update(dict.fromkeys(group.addresses, first))
-                group = first
+        for name in label.names:
+            _join(group_of, holders.setdefault(folded(name), label.address), label.address)
+        if label.mac:
+            sharing.setdefault(label.mac, {})[label.address] = None
+    names = names_of(labels)
+    for mac, addresses in sorted(sharing.items()):
+        owned = {address for address in addresses if address in owners}
+        if len({owners[address] for address in owned}) > 1 or not identifies(addresses, owned, names):
+            note = f"hardware address {mac} answers for {len(addresses)} addresses, and is not held to be one host's"
+            for group in {id(group_of[address]): group_of[address] for address in addresses}.values():
+                group.notes.append(note)
+            continue
+        first = next(iter(addresses))
+        group_of[first].macs.add(mac)
+        for address in addresses:
+            _join(group_of, first, address)
     return list({id(group): group for _, group in sorted(group_of.items(), key=lambda p: by_address(p[0]))}.values())
 
 
-def _folded(name: str) -> str:
-    return name.casefold().rstrip(".")
+def _join(group_of: dict[Address, _Group], one: Address, other: Address) -> None:
+    first, group = group_of[one], group_of[other]
+    if first is not group:
+        first.addresses |= group.addresses
+        first.names += [name for name in group.names if name not in first.names]
+        first.macs |= group.macs
+        first.notes += [note for note in group.notes if note not in first.notes]
+        group_of.update(dict.fromkeys(group.addresses, first))
 
 
-def _claims(listeners: Listeners, known: Mapping[str, Sequence[Address]]) -> dict[str, tuple[set[Address], list[str]]]:
-    """The addresses that each listeners file's host has: those given, and those that its processes are bound to.
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """The addresses of a host that evidence or the user tells of: `own` for sure, `said` by the host itself."""
 
-    An address that processes of two hosts are bound to, such as that of a bridge for containers, is neither's.
+    own: set[Address]
+    said: set[Address]
+    notes: list[str]
+
+
+def _claims(
+    listeners: Listeners, known: Mapping[str, Sequence[Address]], said: Mapping[str, Sequence[Address]]
+) -> dict[str, _Claim]:
+    """By host, the addresses given for it, those that its processes are bound to, and those that it tells.
+
+    An address that two hosts have, such as that of a bridge for containers, is neither's.
     """
-    strangers = sorted(set(known) - set(listeners))
+    hosts = sorted(listeners.keys() | said.keys())
+    strangers = sorted(known.keys() - hosts)
     if strangers:
-        raise UsageError(f"--host-address {strangers[0]}=…: no --listeners file is about a host of that name")
+        raise UsageError(
+            f"--host-address {strangers[0]}=…: no --listeners file is about a host of that name, nor --addresses"
+        )
     given: dict[Address, str] = {}
-    for host in sorted(listeners):
+    for host in hosts:
         for address in (*known.get(host, ()), *_literal(host)):
             if given.setdefault(address, host) != host:
                 raise UsageError(f"{address} is given to two hosts, {given[address]} and {host}; it belongs to one")
-    bound = {host: _bound(listeners[host]) for host in sorted(listeners)}
-    claims: dict[str, tuple[set[Address], list[str]]] = {}
-    for host, addresses in bound.items():
-        others = set(given) | {a for other, theirs in bound.items() if other != host for a in theirs}
+    bound = {host: _bound(listeners.get(host, ())) for host in hosts}
+    told = {host: {address for address in said.get(host, ()) if usable(address)} for host in hosts}
+    claims: dict[str, _Claim] = {}
+    for host in hosts:
+        others = {a for other in hosts if other != host for a in bound[other] | told[other]} | set(given)
         own = {address for address, owner in given.items() if owner == host}
-        shared = sorted(addresses & others - own, key=by_address)
-        notes = [f"processes here and on another host are bound to {address}; it is left out" for address in shared]
-        claims[host] = own | (addresses - others), notes
+        notes = [
+            f"{what} {address}; it is left out"
+            for what, these in (
+                ("processes here and on another host are bound to", bound[host]),
+                ("this host and another have the address", told[host] - bound[host]),
+            )
+            for address in sorted(these & others - own, key=by_address)
+        ]
+        claims[host] = _Claim(own | (bound[host] - others), told[host] - others - own, notes)
     return claims
 
 
@@ -161,69 +200,33 @@ def _bound(listeners: Iterable[Listener]) -> set[Address]:
     return {bind for bind in binds if bind is not None and usable(bind) and not bind.is_link_local}
 
 
-def _hear(groups: list[_Group], host: str, own: set[Address], notes: list[str]) -> None:
-    """Give the host of a listeners file its group: all that hold an address or the name of it, as one."""
-    short = _folded(host)
+def _hear(groups: list[_Group], host: str, claim: _Claim) -> None:
+    """Give a host that is known of its group: all that hold an address or the name of it, as one.
+
+    What it says of itself beyond them is only noted where a scan has seen the host: a draft allows to probe what is in
+    it, and a private address may well be another machine's where the scan was made.
+    """
+    short, own = folded(host), claim.own | claim.said
     mine = [
         group
         for group in groups
         if group.heard is None
-        and (group.addresses & own or any(short in (_folded(n), _folded(n).partition(".")[0]) for n in group.names))
+        and (group.addresses & own or any(short in (folded(n), folded(n).partition(".")[0]) for n in group.names))
     ]
     taken = {address: group.heard for group in groups if group not in mine for address in group.addresses}
     lost = [f"TODO {one} is left out: it went to {taken[one]}" for one in sorted(own & taken.keys(), key=by_address)]
-    merged = _Group(own - taken.keys(), heard=host, scanned=bool(mine), notes=[*notes, *lost])
+    found = {address for group in mine for address in group.addresses}
+    rest = sorted(claim.said - claim.own - found - taken.keys(), key=by_address) if mine else []
+    if rest:
+        lost.append(f"it has {', '.join(map(str, rest[:_MOST_TOLD]))} too, of which the scan saw no sign of life")
+    merged = _Group(own - taken.keys() - set(rest), heard=host, scanned=bool(mine), notes=[*claim.notes, *lost])
     for group in mine:
         groups.remove(group)
         merged.addresses |= group.addresses
         merged.names += group.names
         merged.macs |= group.macs
+        merged.notes += group.notes
     groups.append(merged)
-
-
-def _open_tcp(scan: Scan) -> dict[Address, PortSet]:
-    found: dict[Address, PortSet] = {}
-    for one in scan.observations:
-        if one.protocol is Protocol.TCP and one.state is PortState.OPEN:
-            found[one.address] = found.get(one.address, PortSet()) | one.ports
-    return found
-
-
-def _by_elimination(groups: list[_Group], listeners: Listeners, opened: Mapping[Address, PortSet]) -> None:
-    """Join a file about a host that the scan does not know with the scanned one whose open ports it explains.
-
-    That may be two groups, one of each family. Nothing is joined where there is a choice.
-    """
-    pairs = []
-    for group in groups:
-        if group.heard is None or group.scanned or group.given:
-            continue
-        tcp = PortSet.of(*(one.port for one in listeners[group.heard] if _reachable_tcp(one)))
-        fits = [other for other in groups if other.heard is None and _explained(other, opened, tcp)]
-        families = [family for other in fits for family in {Family.of(address) for address in other.addresses}]
-        if len(families) == len(set(families)):
-            pairs.append((group, fits))
-    for group, fits in pairs:
-        if any(one in theirs for other, theirs in pairs if other is not group for one in fits):
-            continue
-        for one in fits:
-            group.addresses |= one.addresses
-            group.names += one.names
-            group.macs |= one.macs
-            groups.remove(one)
-        if fits:
-            group.scanned = True
-            group.notes.append(f"TODO the listeners explain every open port here, so this is held to be {group.heard}")
-
-
-def _explained(group: _Group, opened: Mapping[Address, PortSet], tcp: PortSet) -> bool:
-    """Whether something is open at the group, and nothing but those ports."""
-    ports = PortSet.union(opened.get(address, PortSet()) for address in group.addresses)
-    return bool(ports) and not ports - tcp
-
-
-def _reachable_tcp(one: Listener) -> bool:
-    return one.protocol is Protocol.TCP and not one.loopback
 
 
 def _note_doubts(groups: Sequence[_Group], listeners: Listeners) -> None:
@@ -233,8 +236,9 @@ def _note_doubts(groups: Sequence[_Group], listeners: Listeners) -> None:
         if group.heard is None or group.scanned or group.given:
             continue
         if scanned:
-            group.notes.append("TODO no host of the scan is known to be this one; --host-address NAME=ADDRESS tells it")
-        if group.addresses and any(one.wildcard and not one.loopback for one in listeners[group.heard]):
+            how = "--addresses HOST=FILE or --host-address HOST=ADDRESS"
+            group.notes.append(f"TODO no host of the scan is known to be this one; {how} tells it")
+        if group.addresses and any(one.wildcard and not one.loopback for one in listeners.get(group.heard, ())):
             group.notes.append("TODO it listens on all its addresses, and only those below are known; add the others")
 
 
@@ -243,7 +247,7 @@ def _named(groups: list[_Group], listeners: Listeners) -> list[DraftHost]:
     used = {address for group in groups for address in group.addresses}
     hosts = []
     for group in sorted(groups, key=lambda group: (group.heard is None, _first(group), group.heard or "")):
-        heard = listeners[group.heard] if group.heard is not None else None
+        heard = listeners.get(group.heard or "")
         placeholder = not group.addresses
         if placeholder:
             group.addresses |= _placeholders(heard or (), used)

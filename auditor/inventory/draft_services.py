@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from itertools import product
 
 from auditor.catalogue import Classification, classify, contradiction
 from auditor.inventory.draft_hosts import DraftHost
@@ -54,6 +55,16 @@ class Entry:
     reason: str
     declared_class: ServiceClass | None = None
     protocol: str | None = None
+    views: tuple[str, ...] = ()  # the viewpoints that saw it open
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What was seen from one viewpoint, and how bad it is that something is reachable from there."""
+
+    viewpoint: str
+    seen: Seen
+    severities: Severities
 
 
 @dataclass(slots=True)
@@ -69,29 +80,34 @@ class _Sighting:
     address: Address
     identity: Identity | None
     at: datetime
+    view: View
 
 
-def draft_services(host: DraftHost, seen: Seen, severities: Severities) -> DraftServices:
+def draft_services(host: DraftHost, views: Sequence[View]) -> DraftServices:
     """The services of a host: declared ones first, then those to decide, the worst first, then those unseen."""
     drafted = DraftServices()
-    opened = _opened(host, seen)
+    opened = _opened(host, views)
     heard: dict[Endpoint, list[Listener]] = {}
     for listener in host.listeners or ():
         heard.setdefault((listener.protocol, listener.port), []).append(listener)
-    swallowed = set(_answered_for(host, seen, opened, severities))
-    for address, protocol in sorted(swallowed, key=str):
+    swallowed = {(one.viewpoint, *place) for one in views for place in _answered_for(host, one, opened)}
+    for address, protocol in sorted({(address, protocol) for _, address, protocol in swallowed}, key=str):
         drafted.notes.append(
             f"TODO nearly every {protocol} port of {address} looks open: something answers in place of the host, and "
             "what did not say what it is cannot be told; compare reports all-ports-open"
         )
     entries: list[Entry] = []
     for endpoint in sorted(opened.keys() | heard.keys()):
-        told = [one for one in opened.get(endpoint, ()) if _probed(one) or (one.address, endpoint[0]) not in swallowed]
-        case = _Case(host, endpoint, told, heard.get(endpoint, []), severities)
+        told = [
+            one
+            for one in opened.get(endpoint, ())
+            if _probed(one) or (one.view.viewpoint, one.address, endpoint[0]) not in swallowed
+        ]
+        case = _Case(host, endpoint, told, heard.get(endpoint, []), views)
         if told:
             entries += case.open()
         elif case.listeners:
-            entries += case.listening(seen, drafted.notes)
+            entries += case.listening(drafted.notes)
     drafted.entries = _with_unique_names(_merged(sorted(entries, key=_order)))
     return drafted
 
@@ -100,19 +116,18 @@ def _probed(one: _Sighting) -> bool:
     return one.identity is not None and one.identity.probed
 
 
-def _opened(host: DraftHost, seen: Seen) -> dict[Endpoint, list[_Sighting]]:
+def _opened(host: DraftHost, views: Iterable[View]) -> dict[Endpoint, list[_Sighting]]:
     found: dict[Endpoint, list[_Sighting]] = {}
-    for address in host.addresses:
-        for protocol in Protocol:
-            for one in seen.get((address, protocol), ()):
-                if one.state is PortState.OPEN:
-                    for port in one.ports:
-                        found.setdefault((protocol, port), []).append(_Sighting(address, one.identity, one.at))
+    for view, address, protocol in product(views, host.addresses, Protocol):
+        for one in view.seen.get((address, protocol), ()):
+            if one.state is PortState.OPEN:
+                for port in one.ports:
+                    found.setdefault((protocol, port), []).append(_Sighting(address, one.identity, one.at, view))
     return found
 
 
 def _answered_for(
-    host: DraftHost, seen: Seen, opened: Mapping[Endpoint, Sequence[_Sighting]], severities: Severities
+    host: DraftHost, view: View, opened: Mapping[Endpoint, Sequence[_Sighting]]
 ) -> Iterator[tuple[Address, Protocol]]:
     """Where `compare` will hold that a device answers in place of the host: its rule, with all that this draft may
     declare there taken as declared, which is what said what it is and is safe.
@@ -122,12 +137,12 @@ def _answered_for(
     declared = {
         endpoint
         for endpoint, sightings in opened.items()
-        if all(map(_probed, sightings)) and _Case(host, endpoint, sightings, [], severities).safe
+        if all(map(_probed, sightings)) and _Case(host, endpoint, sightings, [], [view]).safe
     }
     for address in host.addresses:
         for protocol in Protocol:
             known = PortSet.of(*(port for over, port in declared if over is protocol))
-            rest = [(one.ports - known, one.state) for one in seen.get((address, protocol), ())]
+            rest = [(one.ports - known, one.state) for one in view.seen.get((address, protocol), ())]
             asked = sum(len(ports) for ports, _ in rest)
             is_open = sum(len(ports) for ports, state in rest if state is PortState.OPEN)
             if asked >= 50 and is_open > 0.9 * asked:
@@ -143,9 +158,10 @@ class _Case:
         endpoint: Endpoint,
         sightings: Sequence[_Sighting],
         listeners: Sequence[Listener],
-        severities: Severities,
+        views: Sequence[View],
     ) -> None:
         self._host = host
+        self._views = views
         self._protocol, self._port = endpoint
         self._sightings = sightings
         self.listeners = listeners
@@ -159,9 +175,10 @@ class _Case:
             for process in processes
         ]
         # The worst of them gives class and severity; of equals, the one that says most.
-        ways.sort(key=lambda way: (severities(way[0])[0].rank, -len(_label(*way)), _label(*way)))
+        whence = list({one.view.viewpoint: one.view for one in sightings}.values()) or views
+        ways.sort(key=lambda way: (_severity(way[0], whence).rank, -len(_label(*way)), _label(*way)))
         self._found, self._identity, self._process = ways[0]
-        self._severity = severities(self._found)[0]
+        self._severity = _severity(self._found, whence)
         self.safe = self._port > 0 and all(_is_safe(found) for found, _, _ in ways)
 
     def open(self) -> Iterator[Entry]:
@@ -169,10 +186,18 @@ class _Case:
         day = max(one.at for one in self._sightings)
         when = f" on {day:%Y-%m-%d}" if day.timestamp() > 0 else ""
         standing = Standing.DECLARED if self.safe else Standing.TODO
-        addresses = [one.address for one in self._sightings]
-        yield from self._entries(standing, addresses, "is reachable", f"found by nmap{when}", local=self._local)
+        seen_from: dict[Address, dict[str, None]] = {}
+        for one in self._sightings:
+            seen_from.setdefault(one.address, {})[one.view.viewpoint] = None
+        alike: dict[tuple[str, ...], list[Address]] = {}
+        for address, views in seen_from.items():
+            alike.setdefault(tuple(sorted(views)), []).append(address)
+        for index, (whence, addresses) in enumerate(sorted(alike.items())):
+            local = self._local and index == 0
+            for entry in self._entries(standing, addresses, "is reachable", f"found by nmap{when}", local=local):
+                yield replace(entry, views=whence)
 
-    def listening(self, seen: Seen, notes: list[str]) -> Iterator[Entry]:
+    def listening(self, notes: list[str]) -> Iterator[Entry]:
         """What listens, and nmap did not see open."""
         reason = "found listening"
         if not self._outward:
@@ -184,7 +209,7 @@ class _Case:
             what = _label(self._found, self._identity, self._process) or "something unidentified"
             notes.append(f"{self._port}/{self._protocol} {where}, which is no address of this host here: {what}")
         elif self._host.scanned:
-            where = f"{where}, and nmap {self._fate(addresses, seen)}"
+            where = f"{where}, and nmap {self._fate(addresses)}"
             yield from self._entries(Standing.UNSEEN, addresses, where, reason, local=self._local)
         else:
             # Over UDP many a client listens too, and nobody has seen it answer.
@@ -192,12 +217,12 @@ class _Case:
             standing = Standing.DECLARED if safe else Standing.TODO
             yield from self._entries(standing, addresses, where, reason, local=self._local)
 
-    def _fate(self, addresses: Sequence[Address], seen: Seen) -> str:
+    def _fate(self, addresses: Sequence[Address]) -> str:
         states = sorted(
             {
                 one.state
-                for address in addresses
-                for one in seen.get((address, self._protocol), ())
+                for view, address in product(self._views, addresses)
+                for one in view.seen.get((address, self._protocol), ())
                 if self._port in one.ports
             }
         )
@@ -238,6 +263,11 @@ class _Case:
             declared_class=declared if fits else None,
             protocol=word if speaks else None,
         )
+
+
+def _severity(found: Classification, views: Iterable[View]) -> Severity:
+    """The worst of what it is from the viewpoints."""
+    return min((view.severities(found)[0] for view in views), key=lambda severity: severity.rank)
 
 
 def _is_safe(found: Classification) -> bool:
@@ -296,7 +326,7 @@ def _base_name(found: Classification, identity: Identity | None, process: str, p
 
 def _order(entry: Entry) -> tuple[object, ...]:
     rank = entry.severity.rank if entry.standing is Standing.TODO else 0
-    return list(Standing).index(entry.standing), rank, entry.ports, entry.families, entry.interfaces
+    return list(Standing).index(entry.standing), rank, entry.ports, entry.families, entry.interfaces, entry.views
 
 
 def _merged(entries: Iterable[Entry]) -> Iterator[Entry]:

@@ -8,10 +8,20 @@ from types import MappingProxyType
 
 from auditor.addresses import by_address
 from auditor.inventory.controls import controls
-from auditor.inventory.coverage import SWEEPING, Asked, Place, choose, cover, ports_asked, ports_of, slices_left_out
+from auditor.inventory.coverage import (
+    SWEEPING,
+    Asked,
+    Place,
+    choose,
+    cover,
+    ports_asked,
+    ports_of,
+    slices_left_out,
+    unasked_left_out,
+)
 from auditor.inventory.cycles import no_cycles
 from auditor.model.discovery import Discovery
-from auditor.model.expectation import Carried, Expectation, Expectations, HostLimits, host_limits
+from auditor.model.expectation import Carried, Expectation, Expectations, HostLimits, LeftOut, Unasked, host_limits
 from auditor.model.inventory import Host, Inventory, Service, SourceRange, Viewpoint
 from auditor.model.limits import NO_LIMITS
 from auditor.model.ports import PortSet, partition
@@ -33,11 +43,15 @@ def expect(
     rotation: Rotation | None = None,
     found: Discovery | None = None,
     carried: Mapping[Address, Carried] = _NOTHING,
+    unasked: Sequence[Unasked] = (),
+    left_out: Sequence[LeftOut] = (),
 ) -> Expectations:
     """What every endpoint of the coverage should be from the viewpoint.
 
     With `asked`, what saved evidence asked about, the coverage is that and every declared endpoint, and the profile is
     `compare` whatever was given. With `found`, what a search for undeclared addresses found, those are looked at too.
+    `unasked` are addresses that the evidence names and did not ask: left out where no host declares them. `left_out` is
+    what else it leaves out, in place of what would be said of the same without it.
     `carried` tells which undeclared addresses a declared host carries. `hosts` and `tags` narrow the coverage to the
     hosts that have one of them. `rotation` tells which slice of the undeclared ports is due, where the viewpoint sweeps
     them in slices. Raises UsageError for a host or tag that matches nothing.
@@ -50,7 +64,12 @@ def expect(
     if found is not None and others is not None:
         others |= found.addresses
     most = _MOST_OTHERS if asked is None else None
+    if others is not None:
+        others -= {address for one in unasked for address in one.addresses}
     coverage = cover(inventory, viewpoint, profile, chosen, others, carried=carried, narrowed=narrowed, most=most)
+    known = {one.what for one in left_out}
+    coverage.left_out = {one for one in coverage.left_out if one.what not in known}
+    coverage.left_out.update(left_out, unasked_left_out(inventory, unasked))
     coverage.left_out.update(found.left_out if found else ())
     if rotation:
         coverage.left_out.update(slices_left_out(rotation))

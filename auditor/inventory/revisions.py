@@ -139,8 +139,10 @@ def _git(asked: Revision, *arguments: str) -> bytes:
     done = _run(*arguments)
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().removeprefix("fatal: ")
-        first = clean(said.splitlines()[0] if said else f"{arguments[0]} failed", 300)
-        raise UsageError(f"{asked}: git says: {first}; run this inside the repository, or give two paths")
+        lines = [clean(line.strip(), 300) for line in said.splitlines()] or [f"{arguments[0]} failed"]
+        trust = next((line for line in lines if "safe.directory" in line), None)  # git's own advice, in any language
+        advice = f"if you trust it: `{trust}`" if trust else "run this inside the repository, or give two paths"
+        raise UsageError(f"{asked}: git says: {lines[0]}; {advice}")
     return done.stdout
 
 

@@ -43,6 +43,17 @@ class LeftOut:
     reason: str
 
 
+BEYOND = "protocols other than TCP and UDP"
+
+
+@dataclass(frozen=True, slots=True)
+class Unasked:
+    """Addresses that the scans of saved evidence were given, and whose ports they did not ask, and why."""
+
+    addresses: frozenset[Address]
+    reason: str
+
+
 @dataclass(frozen=True, slots=True)
 class HostLimits:
     """How hard and when a host may be probed: packets a second to all of its addresses together."""

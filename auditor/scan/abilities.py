@@ -17,6 +17,8 @@ from auditor.scan.nmap_records import bounded
 from auditor.transport import Transport, capture
 
 _OLDEST = (7, 92)  # the first whose XML says which ports it collapsed
+_NEWEST_TRIED = (7, 95)
+_FAULTY = (7, 991)
 _CAP_NET_RAW = 1 << 13  # linux/capability.h
 _PATIENCE = 20.0  # seconds for a command that only prints
 _PATIENCE_TO_CONNECT = 200.0  # and for the first one elsewhere: a transport knows itself when to give up
@@ -84,8 +86,25 @@ async def _find_there(transport: Transport, via: Via) -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
+def fault_after_syn(version: str) -> str | None:
+    """What is wrong with what this nmap says of services that a SYN scan found; None where nothing is known to be."""
+    if _numbers(version) != _FAULTY:
+        return None
+    return "after a SYN scan its version probes say at random what is not true (false `tcpwrapped`, TLS lost)"
+
+
+def caution(version: str) -> str | None:
+    """What to know of an nmap that audits can use all the same; None where there is nothing."""
+    if why := fault_after_syn(version):
+        return f"{why}; audits ask what answers by connections, where it was always right"
+    if _numbers(version) > _NEWEST_TRIED:
+        newest = ".".join(map(str, _NEWEST_TRIED))
+        return f"audits have been tried with nmap up to {newest}, and not with this one"
+    return None
+
+
 def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(map(int, version.split("."))) if version else ()
+    return tuple(map(int, re.findall(r"\d+", version)))
 
 
 def _may_send_raw(status: str) -> bool:

@@ -14,9 +14,11 @@ from auditor.scan.run import End, run_nmap
 from auditor.transport import Transport
 
 _SECONDS = 1.0  # that a try takes where nmap keeps up
-_PATIENCE = 20.0  # and that one may take where it does not
-_LEAST = 250.0  # packets a second; what bears no more than that is asked at that
+_PATIENCE = 60.0  # and that one may take where it does not
+_LEAST = 100.0  # packets a second; what bears no more than that is asked at that
 _ALL = 0.999  # of the replies
+_LATE = 1.5  # times what it is to take: a buffer can hold what comes in a second, but not what comes in minutes
+_IMPRECISE = 0.3  # seconds, of the time that nmap takes to start
 _STEP = 2
 _MOST = 65_535  # ports
 
@@ -29,27 +31,35 @@ async def bears(transport: Transport, via: Via, rate: float) -> float | None:
 
 
 async def _at(transport: Transport, via: Via, rate: float) -> float | None:
+    starting = await _try(transport, via, rate, 1)
+    if starting is None:
+        return None
     tried = rate
-    while True:
-        told = await _told(transport, via, tried)
-        if told is None:
+    while tried > _LEAST:
+        ports = min(_MOST, max(1, int(tried * _SECONDS)))
+        found = await _try(transport, via, tried, ports)
+        if found is None:
             return None
-        if told >= _ALL or tried <= _LEAST:
+        told, seconds = found[0], max(found[1] - starting[1], ports / rate)
+        if told >= ports * _ALL and seconds <= ports / tried * _LATE + _IMPRECISE:
             return tried
-        # What was told of a second is the first guess: a buffer that overflows once is lost on most of what follows.
-        tried = max(_LEAST, tried / _STEP if told > 1 / _STEP else tried / _STEP**2)
+        tried = max(_LEAST, min(tried, told / seconds) / _STEP)
+    return _LEAST
 
 
-async def _told(transport: Transport, via: Via, rate: float) -> float | None:
-    """The share of replies that nmap told; None where it did not run."""
-    ports = PortSet.span(1, min(_MOST, max(1, int(rate * _SECONDS))))
-    run = await run_nmap(transport, via, command.loopback(ports, rate=rate), end=End(_PATIENCE, "it took too long"))
-    if not run.records:
-        return 0.0 if run.problem == "it took too long" else None
+async def _try(transport: Transport, via: Via, rate: float, ports: int) -> tuple[int, float] | None:
+    """How many of the ports nmap told of, and in how many seconds; None where it did not run."""
+    argv = command.loopback(PortSet.span(1, ports), rate=rate)
+    run = await run_nmap(transport, via, argv, end=End(_PATIENCE, _TOO_LONG))
+    if run.problem is not None and run.problem != _TOO_LONG:
+        return None
     closed = (
         len(one.ports)
         for record in run.records
         for one in record.seen
         if one.protocol is Protocol.TCP and one.sight.state is PortState.CLOSED
     )
-    return sum(closed) / len(ports)
+    return sum(closed), run.span[1] - run.span[0]
+
+
+_TOO_LONG = "it took too long"

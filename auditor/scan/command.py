@@ -142,11 +142,17 @@ def versions(
 ) -> tuple[str, ...]:
     """What answers on one port of each target, every target bounded in time by itself.
 
+    Over TCP it is found open once more by an ordinary connection, whatever the `technique`: the conversation needs one
+    anyway, and after a SYN scan nmap 7.991 says in about half of its runs what is not true of TLS and of services that
+    it takes for `tcpwrapped`, without a word of warning.
+
     Several ports get lighter probes instead: a timeout would throw away what the others said. With `own` a port gets
     only the probes that nmap has for that very port, which take 10 seconds where nothing answers. `rate` holds for
     finding the port open once more; the conversations that follow know no rate, so whoever starts them bounds their
     number.
     """
+    if protocol is Protocol.TCP:
+        technique = Technique.CONNECT
     options = [_SCAN[technique, protocol], *_ASK_ANYWAY, "--max-rate", f"{rate:.10g}", "-sV"]
     if own:
         options += ["--version-intensity", "0"]

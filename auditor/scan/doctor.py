@@ -20,7 +20,7 @@ from auditor.model.inventory import (
     places,
 )
 from auditor.model.words import Address, Family
-from auditor.scan.abilities import Abilities, probe_abilities
+from auditor.scan.abilities import Abilities, caution, probe_abilities
 from auditor.scan.bears import bears
 from auditor.scan.source import check_sources
 from auditor.transport import Transport, capture
@@ -31,11 +31,15 @@ _PATIENCE = 20.0  # seconds; `ip addr` asks the kernel, nothing else
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing looked at; `what` says what was found and, where it failed, what to do."""
+    """One thing looked at; `what` says what was found and, where it failed, what to do.
+
+    `doubtful` is what passed with a caution.
+    """
 
     where: str
     what: str
     passed: bool
+    doubtful: bool = False
 
 
 async def examine(
@@ -63,6 +67,8 @@ async def examine(
 def _nmap(where: str, abilities: Abilities) -> Check:
     if abilities.problem is not None:
         return Check(where, abilities.problem, passed=False)
+    if why := caution(abilities.nmap_version):
+        return Check(where, f"nmap {abilities.nmap_version}: {why}", passed=True, doubtful=True)
     return Check(where, f"nmap {abilities.nmap_version}", passed=True)
 
 
@@ -87,12 +93,10 @@ def _how_to_get_raw(via: Via) -> str:
 
 
 async def _bears(where: str, transport: Transport, via: Via, rate: int) -> list[Check]:
-    """No failure: an audit finds out by itself, and slows down."""
+    """No failure: an audit finds out by itself, and slows down. Nothing where no namespace can be made to try it in."""
     found = await bears(transport, via, float(rate))
     if found is None:
-        return [
-            Check(where, "what rate this machine bears cannot be tried there: an audit relies on samples", passed=True)
-        ]
+        return []
     if found < rate:
         what = f"busy: nmap can read about {found:,.0f} replies a second now, not {rate:,}; an audit slows down to that"
         return [Check(where, what, passed=True)]

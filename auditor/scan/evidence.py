@@ -2,38 +2,30 @@
 
 from __future__ import annotations
 
-import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
-from ipaddress import IPv4Address, ip_address, ip_network
-from itertools import chain, pairwise
 from pathlib import Path
 
 from auditor.errors import EvidenceError
 from auditor.model.ages import Freshness
+from auditor.model.expectation import BEYOND, LeftOut, Unasked
 from auditor.model.observation import Failure, Label, Observation, Reply, Scan
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, PortState, Protocol, Technique
+from auditor.scan.abilities import fault_after_syn
+from auditor.scan.arguments import EXCLUDE_FILE, meant, source_addresses
 from auditor.scan.merge import ANSWERS, Board
 from auditor.scan.nmap_records import Asked, HostRecord, Item, Skipped, Unread, bounded
 from auditor.scan.nmap_xml import NmapXmlReader
 from auditor.scan.run import Run, reconcile
+from auditor.scan.saved import parts
 
-_CHUNK = 256 * 1024
-_GZIP = 31  # wbits of zlib.decompressobj for a gzip header and the largest window
-_MOST_FROM_ONE_WORD = 4096  # addresses; a larger network on an nmap command line is no list of what was meant
-_TAKES_A_VALUE = frozenset(
-    ("-S", "-D", "-g", "-e", "-b", "-p", "-sI", "-iL", "-oX", "-oN", "-oG", "-oA", "-oS", "--resume", "--proxies")
-) | frozenset(
-    ("--exclude", "--excludefile", "--exclude-ports", "--dns-servers", "--source-port", "--spoof-mac", "--ip-options")
-)
 _NO_HANDSHAKE = frozenset({"ack", "window", "maimon", "fin", "null", "xmas"})  # scan types that open no connection
 _CLAIMS = frozenset({PortState.OPEN, PortState.CLOSED, PortState.FILTERED})
-_LAST_OCTETS = re.compile(r"(\d+\.\d+\.\d+\.)(\d{1,3})-(\d{1,3})")
+_MOST_DOCUMENTS = 4096  # of one file: ten years of nights
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +33,8 @@ class Evidence:
     """What saved files of one viewpoint tell. `asked` is what their scans set out to ask.
 
     An address of which a file tells only that it lives is in `asked` with no ports. `sources` are the source addresses
-    that the scans were told to use (nmap's -S).
+    that the scans were told to use (nmap's -S). `unasked` are addresses that they named and did not ask, `left_out` is
+    what they asked over protocols that are not audited.
     """
 
     observations: tuple[Observation, ...]
@@ -54,6 +47,9 @@ class Evidence:
     errors: tuple[str, ...]
     labels: tuple[Label, ...] = ()
     sources: tuple[Address, ...] = ()
+    notes: tuple[str, ...] = ()
+    unasked: tuple[Unasked, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
 
     @property
     def alive(self) -> frozenset[Address]:
@@ -72,6 +68,7 @@ class Evidence:
             failures=self.failures,
             commands=self.commands,
             errors=self.errors,
+            notes=self.notes,
         )
 
 
@@ -83,7 +80,8 @@ def read_evidence(paths: Sequence[Path], freshness: Freshness | None = None) -> 
     """
     board = Board()
     asked: dict[tuple[Address, Protocol], PortSet] = {}
-    read = {one.digest: one for one in map(_read, paths)}.values()  # a copy of a file is no second look
+    documents = (one for path in paths for one in _read(path))
+    read = {one.digest: one for one in documents}.values()  # a copy of a scan is no second look
     for one in read:
         for record in one.run.records:
             stale = freshness.stale(record.at or one.at) if freshness else None
@@ -117,8 +115,20 @@ def read_evidence(paths: Sequence[Path], freshness: Freshness | None = None) -> 
         commands=tuple(bounded(start.args, 4096) for start in starts),
         errors=tuple(f"{one.path}: {one.run.problem}" for one in read if one.run.problem is not None),
         labels=tuple(dict.fromkeys(record.label for one in read for record in one.run.records if record.label)),
-        sources=tuple(dict.fromkeys(source for start in starts for source in _sources(start.args))),
+        notes=tuple(note for one in read if (note := _doubt(one))),
+        sources=tuple(dict.fromkeys(source for start in starts for source in source_addresses(start.args))),
+        unasked=_unasked(read),
+        left_out=tuple(_beyond(read)),
     )
+
+
+def _doubt(file: _File) -> str | None:
+    """What to know of the nmap that wrote a file, where it has asked what answers."""
+    start, asked = file.reader.start, file.reader.asked
+    if start is None or not any(one.type == "syn" for one in asked) or not {"-sV", "-A"} & set(start.args.split()):
+        return None
+    why = fault_after_syn(start.version)
+    return f"{file.path}: nmap {start.version}: {why}; look again with -sT beside -sV" if why else None
 
 
 def _ask(asked: dict[tuple[Address, Protocol], PortSet], key: tuple[Address, Protocol], ports: PortSet) -> None:
@@ -130,46 +140,148 @@ def _ask(asked: dict[tuple[Address, Protocol], PortSet], key: tuple[Address, Pro
         asked[key] = known | ports
 
 
+def _unasked(read: Iterable[_File]) -> tuple[Unasked, ...]:
+    """The addresses that port scans were given, whose ports none of them has asked, and that nothing shows to live."""
+    scans = [one for one in read if one.reader.asked]
+    asked = {address for one in scans for address in one.addresses if address not in one.down}
+    asked |= {record.address for one in read for record in one.run.records if not record.down}
+    down = {address for one in scans for address in one.down} - asked
+    excluded = {address for one in scans for address in one.excluded} - asked - down
+    files = any(EXCLUDE_FILE in start.args.split() for one in scans if (start := one.reader.start))
+    return (
+        Unasked(frozenset(down), f"found down by nmap{', or in its excludefile' * files}: no port was asked"),
+        Unasked(frozenset(excluded), "excluded by the scan itself"),
+    )
+
+
+def _beyond(read: Iterable[_File]) -> Iterator[LeftOut]:
+    """What scans asked over protocols that are not audited, and what they saw open there."""
+    asked = {scan.protocol for one in read for scan in one.reader.asked} - set(Protocol)
+    found: dict[tuple[Address, str], PortSet] = {}
+    for record in (record for one in read for record in one.run.records if record.beyond):
+        for beyond in record.beyond:
+            key = record.address, beyond.protocol
+            found[key] = found.get(key, PortSet()) | beyond.ports
+    if protocols := {*asked, *(protocol for _, protocol in found)}:
+        yield LeftOut(BEYOND, f"not audited; the evidence asked about {', '.join(sorted(map(_spelled, protocols)))}")
+    for (address, protocol), ports in found.items():
+        yield LeftOut(f"{address}: {_spelled(protocol)} {ports}", "seen open, but only TCP and UDP are audited")
+
+
+def _spelled(protocol: str) -> str:
+    if protocol == "ip":
+        return "protocols over IP"
+    return protocol.upper()[:16] if protocol.isascii() and protocol.isalnum() else "an unknown protocol"
+
+
+def _reported(record: HostRecord) -> Iterator[tuple[Protocol, PortSet]]:
+    yield from ((seen.protocol, seen.ports) for seen in record.seen)
+    yield from ((unread.protocol, unread.ports) for unread in record.unread)
+
+
 @dataclass(frozen=True, slots=True)
 class _File:
-    path: Path
+    """One document of a file; `path` names it, and says which it is where there are several."""
+
+    path: str
     reader: NmapXmlReader
     run: Run
     addresses: tuple[Address, ...]  # that its scan was about
+    down: frozenset[Address]  # those of them that nmap held to be down, so that it asked no port
+    excluded: frozenset[Address]
     at: datetime | None
     digest: bytes  # of what it holds, unpacked
 
 
-def _read(path: Path) -> _File:
-    reader = NmapXmlReader()
-    records: list[HostRecord] = []
-    skipped: list[str] = []
-    cut: str | None = None
-    digest = sha256()
+class _Reading:
+    """One document while it is read."""
+
+    def __init__(self, path: str) -> None:
+        self.begun = False
+        self._path = path
+        self._reader = NmapXmlReader()
+        self._records: list[HostRecord] = []
+        self._skipped: list[str] = []
+        self._digest = sha256()
+
+    def feed(self, part: bytes) -> None:
+        self.begun = True
+        self._digest.update(part)
+        _sort(self._reader.feed(part), self._records, self._skipped)
+
+    def end(self, cut: str | None = None) -> _File:
+        """`cut` says why the file could not be read to its end. Raises EvidenceError where it is not nmap XML."""
+        reader = self._reader
+        _sort(reader.end(), self._records, self._skipped)
+        if reader.start is None:
+            raise EvidenceError(f"{self._path}: {reader.problem or cut or 'this is not nmap XML'}")
+        finish = reader.finish
+        problem = cut or reader.problem or reader.unread
+        if finish is not None and finish.exit == "error":
+            problem = f"nmap stopped with an error: {finish.error or 'it gave no reason'}"
+        elif problem is None and (finish is None or finish.exit != "success"):
+            problem = "nmap's document has no proper end"
+        records = [_without_guesses(record, reader.asked) for record in self._records]
+        run = Run((), tuple(records), tuple(self._skipped), (0.0, 0.0), problem)
+        named, excluded = meant(reader.start.args)
+        addresses = tuple(dict.fromkeys((*(record.address for record in records), *named)))
+        times = [finish.at if finish else None, reader.start.at]
+        at = next((time for time in times if time is not None), None)
+        down = frozenset(_down(run, addresses, reader))
+        return _File(self._path, reader, run, addresses, down, excluded, at, self._digest.digest())
+
+
+def _read(path: Path) -> list[_File]:
+    """The documents of a file. Raises EvidenceError where its first is not nmap XML, or it cannot be read."""
+    files: list[_File] = []
+    reading, cut, count = _Reading(str(path)), None, 1
     try:
-        for chunk in _chunks(path):
-            digest.update(chunk)
-            _sort(reader.feed(chunk), records, skipped)
+        for part, ended in parts(path):
+            reading.feed(part)
+            if ended:
+                _add(files, reading)
+                count += 1
+                reading = _Reading(f"{path} (its scan {count})")
+            if count > _MOST_DOCUMENTS:
+                raise EvidenceError(f"{path}: it holds {_MOST_DOCUMENTS:,} scans or more; give them in several files")
     except (EOFError, zlib.error) as error:
         cut = f"the compressed file is cut off or damaged ({error})"
     except OSError as error:
         raise EvidenceError(f"{path}: cannot be read: {error.strerror or error}") from error
-    _sort(reader.end(), records, skipped)
-    records = [_without_guesses(record, reader.asked) for record in records]
-    document = reader.problem
-    if reader.start is None:
-        raise EvidenceError(f"{path}: {document or cut or 'this is not nmap XML'}")
-    finish = reader.finish
-    problem = cut or document
-    if finish is not None and finish.exit == "error":
-        problem = f"nmap stopped with an error: {finish.error or 'it gave no reason'}"
-    elif problem is None and (finish is None or finish.exit != "success"):
-        problem = "nmap's document has no proper end"
-    run = Run((), tuple(records), tuple(skipped), (0.0, 0.0), problem)
-    meant = dict.fromkeys((*(record.address for record in records), *_meant(reader.start.args)))
-    times = [finish.at if finish else None, reader.start.at]
-    at = next((time for time in times if time is not None), None)
-    return _File(path, reader, run, tuple(meant), at, digest.digest())
+    if reading.begun or cut or not files:
+        _add(files, reading, cut)
+    return files
+
+
+def _add(files: list[_File], reading: _Reading, cut: str | None = None) -> None:
+    """Add the document that was read; where it is not nmap's, the one before has that for a problem."""
+    try:
+        files.append(reading.end(cut))
+    except EvidenceError:
+        if not files:
+            raise
+        problem = files[-1].run.problem or cut or "something follows the end of nmap's document"
+        files[-1] = replace(files[-1], run=replace(files[-1].run, problem=problem))
+
+
+def _down(run: Run, meant: Iterable[Address], reader: NmapXmlReader) -> Iterator[Address]:
+    """The addresses that nmap held to be down, and whose ports it did not ask.
+
+    Without `-v` it leaves them out of its document, and the number of them tells that they are: all hosts that it found
+    up are there, and none that is not there may be anything else, but for those of an excludefile.
+    """
+    up = {record.address for record in run.records if not record.down}
+    told = {record.address for record in run.records if record.down} - up
+    yield from told
+    if run.problem is not None or reader.hosts is None or reader.start is None:
+        return
+    skipped = set(run.skipped)
+    absent = [one for one in meant if one not in up and one not in told and str(one) not in skipped]
+    counted_up, counted_down = reader.hosts
+    listed = sum(record.down for record in run.records)
+    enough = len(absent) <= counted_down - listed or EXCLUDE_FILE in reader.start.args.split()
+    if enough and counted_up == len(run.records) - listed:
+        yield from absent
 
 
 def _sort(items: Iterable[Item], records: list[HostRecord], skipped: list[str]) -> None:
@@ -196,63 +308,3 @@ def _without_guesses(record: HostRecord, asked: Sequence[Asked]) -> HostRecord:
         seen=tuple(one for one in record.seen if one not in guesses),
         unread=(*record.unread, *(Unread(one.protocol, one.ports, reason) for one in guesses)),
     )
-
-
-def _reported(record: HostRecord) -> Iterator[tuple[Protocol, PortSet]]:
-    yield from ((seen.protocol, seen.ports) for seen in record.seen)
-    yield from ((unread.protocol, unread.ports) for unread in record.unread)
-
-
-def _chunks(path: Path) -> Iterator[bytes]:
-    """The file's bytes, unpacked where gzipped. Raises zlib.error or EOFError after all that could be unpacked."""
-    with path.open("rb") as file:
-        first = file.read(_CHUNK)
-        unpacker = zlib.decompressobj(_GZIP) if first.startswith(b"\x1f\x8b") else None
-        for chunk in chain((first,), iter(lambda: file.read(_CHUNK), b"")):
-            if unpacker is None:
-                yield chunk
-                continue
-            rest = chunk
-            while rest:
-                yield unpacker.decompress(rest, _CHUNK)
-                rest = unpacker.unconsumed_tail  # a little may unpack to a lot, so piece by piece
-        if unpacker is not None:
-            yield unpacker.flush()
-            if not unpacker.eof:
-                raise EOFError("its end is missing")
-
-
-def _sources(args: str) -> Iterator[Address]:
-    """The source addresses that an nmap command line sets."""
-    for option, value in pairwise(args.split()):
-        if option == "-S":
-            with suppress(ValueError):
-                yield ip_address(value)
-
-
-def _meant(args: str) -> Iterator[Address]:
-    """The addresses that an nmap command line names, as far as they are literal."""
-    previous = ""
-    for word in args.split():
-        if previous not in _TAKES_A_VALUE and not word.startswith("-"):
-            yield from _addresses(word)
-        previous = word
-
-
-def _addresses(word: str) -> Iterator[Address]:
-    if found := _LAST_OCTETS.fullmatch(word):
-        first, last = int(found[2]), int(found[3])
-        words = [f"{found[1]}{octet}" for octet in range(first, min(last, 255) + 1)]
-    else:
-        words = [word]
-    for one in words:
-        try:
-            network = ip_network(one, strict=False)
-        except ValueError:
-            continue
-        if network.num_addresses <= _MOST_FROM_ONE_WORD:
-            yield from (
-                (ip_address(int(network.network_address) + n) for n in range(network.num_addresses))
-                if isinstance(network.network_address, IPv4Address)
-                else network
-            )

@@ -15,6 +15,7 @@ from auditor.addresses import by_address
 from auditor.catalogue import usual_ports
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, PortState, Protocol
+from auditor.scan import command
 from auditor.scan.kernel import Kernel, Surplus
 from auditor.scan.limited import Limited, Silence
 from auditor.scan.merge import ANSWERS, Board
@@ -26,6 +27,7 @@ _ROUNDS = 5
 _STEP = 4  # each round is slower by that
 _SLOWEST = 50.0  # packets a second
 _LONGEST = 1800.0  # seconds that a round may take as planned
+_PIECE = 16_384  # ports of a run; each has its canaries, and more that are scattered would be no argument for nmap
 _CANARIES = 16  # open ports of one address that are asked once more
 _ALIKE = 1.25  # addresses are asked together where that asks of none so many times what it was silent on
 _NAMED = 3
@@ -61,6 +63,9 @@ class Lost:
             if not jobs or sum(job.seconds for job in jobs) > _LONGEST:
                 break
             await self._round(jobs)
+        self._distrust()
+
+    def _distrust(self) -> None:
         for address, why in self._why.items():
             self.board.distrust_silence(address, f"{why}: its silence tells nothing", (Protocol.TCP,))
 
@@ -68,9 +73,7 @@ class Lost:
         self._tell(min(job.rate for job in jobs))
         self.runner.repeat(self._why)
         doubted, before = self._why, {one: self._answers(one) for one in self._why}
-        for address, why in doubted.items():
-            pending = f"{why}, and what was silent was not asked again to the end"
-            self.board.distrust_silence(address, pending, (Protocol.TCP,))
+        self._distrust()  # until it is asked again: the round may be cut short
         known = len(self.kernel.surpluses)
         async with self.alone() if self._starved else nullcontext():
             for job in jobs:
@@ -106,10 +109,11 @@ class Lost:
         for first in (True, False):
             for job, addresses, silent in parts:
                 ports = silent & usual_ports(Protocol.TCP) if first else silent - usual_ports(Protocol.TCP)
-                if ports:
-                    rate = max(min(job.rate, _SLOWEST), self.sweeps.rate(addresses[0]) * share)
-                    left = tuple(target for target in job.targets if target.address in addresses)
-                    yield replace(job, ports=ports | self._canaries(addresses) & job.ports, targets=left, rate=rate)
+                rate = max(min(job.rate, _SLOWEST), self.sweeps.rate(addresses[0]) * share)
+                left = tuple(target for target in job.targets if target.address in addresses)
+                canaries = self._canaries(addresses) & job.ports
+                for piece in command.chunks(ports, _PIECE):
+                    yield replace(job, ports=PortSet.of(*piece) | canaries, targets=left, rate=rate)
 
     def _parts(self, job: Job) -> Iterator[tuple[Job, tuple[Address, ...], PortSet]]:
         """Addresses of a job that are in doubt, with what they are silent on: together where that is about the same."""

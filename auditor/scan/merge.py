@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from auditor.addresses import by_address
-from auditor.model.observation import ICMP_ERRORS, LINK_REPLIES, PROHIBITED, Failure, Observation, Reply
+from auditor.model.observation import ICMP_ERRORS, LINK_REPLIES, PROHIBITED, Failure, Identity, Observation, Reply
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, PortState, Protocol
 from auditor.scan.nmap_records import HostRecord, Sight
@@ -221,9 +221,21 @@ def _better(one: Sight, other: Sight) -> Sight:
     best = min(one, other, key=_weight)
     if one.state is not other.state:
         return best
-    return replace(best, attempts=one.attempts + other.attempts)
+    ttl = best.ttl
+    if not ttl and one.reason == other.reason:  # what answers is asked by connections, which tell no TTL: nmap says 0
+        ttl = one.ttl or other.ttl or ttl
+    return replace(best, ttl=ttl, attempts=one.attempts + other.attempts)
 
 
-def _weight(sight: Sight) -> tuple[int, bool, bool, bool]:
-    identified = sight.identity is not None and sight.identity.probed
-    return _RANK[sight.state], sight.reason == SILENCE, not identified, sight.ttl is None
+def _weight(sight: Sight) -> tuple[int, bool, tuple[bool, ...], bool]:
+    return _RANK[sight.state], sight.reason == SILENCE, _untold(sight.identity), sight.ttl is None
+
+
+def _untold(identity: Identity | None) -> tuple[bool, ...]:
+    """What a look does not tell of what answers, the weightiest first.
+
+    One that met a service at a bad moment, such as a connection that was closed without a word, unsays no other.
+    """
+    if identity is None:
+        return True, True, True, True, True
+    return False, not identity.probed, not identity.product, not identity.tunnel, not identity.version

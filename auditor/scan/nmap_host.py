@@ -15,12 +15,13 @@ from xml.etree.ElementTree import Element
 from auditor.model.observation import ICMP_ERRORS, Identity, Label
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, PortState, Protocol
-from auditor.scan.nmap_records import Asked, HostRecord, Seen, Sight, Unread, bounded, instant
+from auditor.scan.nmap_records import Asked, Beyond, HostRecord, Seen, Sight, Unread, bounded, count, instant
 
 _NO_EVIDENCE = frozenset({"", "user-set", "localhost-response", "no-response", "unknown-response"})  # of a living host
 _ANSWERS = frozenset({PortState.OPEN, PortState.CLOSED, PortState.UNFILTERED})
 _MAY_BE_OWN = ICMP_ERRORS | {"perm-denied"}  # the kernel of the scanner says these too
 MAC = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}")
+_MOSQUITTO = re.compile(r"mosquitto version (\S+)")  # what nmap's MQTT script puts where the protocol's name belongs
 _LONGEST_NAME = 253  # characters of a DNS name
 _MOST_NAMES = 16
 _NO_STATE = "nmap gave no state that can be read"
@@ -34,18 +35,20 @@ _MOST_PORTS_REMEMBERED = 1 << 20  # bits
 _LINES_REMEMBERED = 64  # of collapsed ports
 _BETWEEN, _OUTER, _INNER = "\0", "\1", "\2"  # no characters of XML
 
-Found = Seen | Unread
-_Ports = tuple[tuple[Seen, ...], tuple[Unread, ...]]
+Found = Seen | Unread | Beyond
+_Ports = tuple[tuple[Seen, ...], tuple[Unread, ...], tuple[Beyond, ...]]
 
 
 @dataclass(eq=False, frozen=True, slots=True)
 class _Look:
     """How a port looks, apart from its number: made once for all that look so, and equal only to itself."""
 
-    protocol: Protocol
+    protocol: Protocol | str  # a mere word where it is open over a protocol that is not audited
     sight: Sight | None  # None where nmap gave no state that can be read
 
     def of(self, ports: PortSet) -> Found:
+        if not isinstance(self.protocol, Protocol):
+            return Beyond(self.protocol, ports)
         return Unread(self.protocol, ports, _NO_STATE) if self.sight is None else Seen(self.protocol, ports, self.sight)
 
 
@@ -59,7 +62,7 @@ class HostReader:
         self._asked = asked
         self._hosts: OrderedDict[str, _Ports] = OrderedDict()
         self._ports: dict[str, tuple[_Look, Found]] = {}
-        self._looks: dict[tuple[Protocol, Sight | None], _Look] = {}
+        self._looks: dict[tuple[str, Sight | None], _Look] = {}
         self._collapsed = lru_cache(_LINES_REMEMBERED)(_collapsed)
 
     def read(self, element: Element) -> HostRecord | None:
@@ -69,11 +72,12 @@ class HostReader:
         names: list[Element] = []
         seen: tuple[Seen, ...] = ()
         unread: tuple[Unread, ...] = ()
+        beyond: tuple[Beyond, ...] = ()
         for child in element:
             match child.tag:
                 case "ports":
                     more = self._read_ports(child)
-                    seen, unread = seen + more[0], unread + more[1]
+                    seen, unread, beyond = seen + more[0], unread + more[1], beyond + more[2]
                 case "hostnames":
                     names += child.findall("hostname")
                 case "address" if child.get("addrtype") == "mac":
@@ -95,7 +99,7 @@ class HostReader:
         if element.get("timedout") == "true":
             why_not = "nmap gave up on this host: host timeout"
             return HostRecord(address, at, reply=reply, why_not=why_not, label=label, reply_ttl=reply_ttl)
-        return HostRecord(address, at, seen, unread, reply, label=label, reply_ttl=reply_ttl)
+        return HostRecord(address, at, seen, unread, reply, label=label, beyond=beyond, reply_ttl=reply_ttl)
 
     def _read_ports(self, element: Element) -> _Ports:
         """All that tells is the key to what has been made of it before."""
@@ -142,16 +146,14 @@ class HostReader:
             return self._new_port(key, port)
 
     def _new_port(self, key: str, port: Element) -> tuple[_Look, Found] | None:
-        bits, protocol = _bit(port.get("portid")), _PROTOCOLS.get(port.get("protocol", ""))
-        if not bits or protocol is None:
+        bits, look = _bit(port.get("portid")), _look(port)
+        if not bits or look is None:
             return None
         if len(self._ports) >= _REMEMBERED or len(self._looks) >= _REMEMBERED:
             self._ports.clear()
             self._looks.clear()
-        sight = _sight(port)
-        look = _Look(protocol, sight)
-        if sight is not None:
-            look = self._looks.setdefault((protocol, sight), look)
+        if look.sight is not None or not isinstance(look.protocol, Protocol):
+            look = self._looks.setdefault((look.protocol, look.sight), look)
         found = look, look.of(PortSet(bits))
         if len(key) <= _LONGEST_REMEMBERED:
             self._ports[key] = found
@@ -183,10 +185,27 @@ def _tell(element: Element, told: list[str]) -> list[str]:
     return told
 
 
+def _look(port: Element) -> _Look | None:
+    """None for a port of another protocol that is not open."""
+    word = port.get("protocol", "")
+    protocol = _PROTOCOLS.get(word)
+    if protocol is not None:
+        return _Look(protocol, _sight(port))
+    state = port.find("state")
+    return None if state is None else _beyond(word, state.get("state"))
+
+
+def _beyond(protocol: str, state: str | None) -> _Look | None:
+    return _Look(bounded(protocol, 16), None) if _state(state) is PortState.OPEN else None
+
+
 def _collapsed(state: str, reason: str, protocol: str, ports: str) -> Found | None:
     known, which, numbers = _state(state), _PROTOCOLS.get(protocol), _parse(ports)
-    if which is None or numbers is None:
+    if numbers is None:
         return None
+    if which is None:
+        other = _beyond(protocol, state)
+        return None if other is None else other.of(numbers)
     return _Look(which, Sight(known, bounded(reason)) if known else None).of(numbers)
 
 
@@ -214,17 +233,20 @@ def _label(address: Address, hostnames: Sequence[Element], mac: str) -> Label | 
 def _sorted(found: Sequence[Found], asked: Sequence[Asked]) -> _Ports:
     seen: list[Seen] = []
     unread: list[Unread] = []
+    beyond: list[Beyond] = []
     suspect = False
     for one in found:
         if isinstance(one, Unread):
             unread.append(one)
+        elif isinstance(one, Beyond):
+            beyond.append(one)
         else:
             seen.append(one)
             suspect = suspect or one.sight.reason in _MAY_BE_OWN
     if suspect:
         seen, made = _without_own_states(seen, connect=any(one.type == "connect" for one in asked))
         unread += made
-    return tuple(seen), tuple(dict.fromkeys(unread))
+    return tuple(seen), tuple(dict.fromkeys(unread)), tuple(beyond)
 
 
 def _ip(text: str | None) -> Address | None:
@@ -273,11 +295,14 @@ def _identity(port: Element) -> Identity | None:
     banner = next((script.get("output", "") for script in port.iterfind("script") if script.get("id") == "banner"), "")
     if service is None:
         return Identity("", "", banner=bounded(banner)) if banner else None
+    name, product, version = (bounded(service.get(key, "")) for key in ("name", "product", "version"))
+    if broker := _MOSQUITTO.fullmatch(name):
+        name, product, version = "mqtt", product or "mosquitto", version or broker[1]
     identity = Identity(
-        name=bounded(service.get("name", "")),
+        name=name,
         method=bounded(service.get("method", "")),
-        product=bounded(service.get("product", "")),
-        version=bounded(service.get("version", "")),
+        product=product,
+        version=version,
         extra=bounded(service.get("extrainfo", "")),
         tunnel=bounded(service.get("tunnel", "")),
         banner=bounded(banner or service.get("servicefp", "")),
@@ -296,7 +321,7 @@ def _rest(
         if (protocol := _PROTOCOLS.get(one.protocol)) is not None
     ]
     state = _state(extra.get("state"))
-    known = alone and sum(len(ports) for _, ports in rest) == _count(extra)
+    known = alone and sum(len(ports) for _, ports in rest) == count(extra.get("count"))
     names = {_singular(bounded(reason.get("reason", ""))) for reason in reasons}
     for protocol, ports in rest:
         if known and state is not None:
@@ -308,11 +333,6 @@ def _rest(
 def _singular(reason: str) -> str:
     """nmap before 7.92 counts reasons in words: `resets`, `no-responses`, `host-unreaches`."""
     return reason.removesuffix("es" if reason.endswith("aches") else "s")
-
-
-def _count(extra: Element) -> int:
-    text = extra.get("count", "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 6 else -1
 
 
 def _parse(text: str) -> PortSet | None:

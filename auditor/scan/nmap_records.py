@@ -85,6 +85,14 @@ class Unread:
 
 
 @dataclass(frozen=True, slots=True)
+class Beyond:
+    """Open ports of a protocol that is not audited, by nmap's word for it: `sctp`, and `ip` for protocols over IP."""
+
+    protocol: str
+    ports: PortSet
+
+
+@dataclass(frozen=True, slots=True)
 class HostRecord:
     """One finished `host` element. `why_not` is set where the host as a whole was not scanned to its end, and `down`
     where nmap's own ping, or ARP, is why.
@@ -101,6 +109,7 @@ class HostRecord:
     why_not: str | None = None
     down: bool = False
     label: Label | None = None
+    beyond: tuple[Beyond, ...] = ()
     reply_ttl: int | None = None
 
 
@@ -125,6 +134,11 @@ def number(text: str | None, default: float) -> float:
     except ValueError:
         return default
     return value if 0 <= value <= 100 else default  # also turns down nan
+
+
+def count(text: str | None) -> int:
+    """A number of hosts or ports; -1 for what is none."""
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) <= 10 else -1
 
 
 def instant(text: str | None) -> datetime | None:

@@ -6,11 +6,13 @@ through expat alone, which lets us refuse a document that declares entities befo
 https://nmap.org/book/nmap-dtd.html; as measured on 7.93, `extrareasons@ports` lists collapsed ports exactly since 7.92.
 
 Text from the network is kept as it came, but bounded; words that steer the program (states, protocols) are only ever
-compared with known ones.
+compared with known ones. What services say can hold characters that XML cannot (nmap 7.94 and others write references
+to them): each is replaced, since else all that follows it would be lost.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser
 from xml.parsers import expat
@@ -27,6 +29,7 @@ from auditor.scan.nmap_records import (
     Skipped,
     Start,
     bounded,
+    count,
     instant,
     number,
 )
@@ -34,6 +37,11 @@ from auditor.scan.nmap_records import (
 _DEEPEST = 64  # real documents nest about 10 deep
 _LARGEST = 256 << 20  # bytes of one element below the root; 65,535 ports with what they say are about 60 MB
 _PIECE = 16384  # bytes read at a time: elements that are taken soon are still in the processor's cache
+# References to characters other than those that nmap writes of plain text: most documents have none.
+_ODD = re.compile(rb"&#(?!x(?:[9aAdD]|[2-9a-fA-F][0-9a-fA-F]);)")
+_REFERENCE = re.compile(rb"&#(?:x([0-9a-fA-F]{1,16})|([0-9]{1,16}));")
+_LONGEST_REFERENCE = 20  # bytes
+_REPLACEMENT = b"&#xfffd;"
 _JUNK = expat.errors.codes[expat.errors.XML_ERROR_JUNK_AFTER_DOC_ELEMENT]
 
 
@@ -49,14 +57,16 @@ class NmapXmlReader:
     """Feed it bytes, take items, and take the last ones from `end`.
 
     `problem` is what was wrong with the document as a whole: broken, cut off, not nmap's; None for a whole one. It is
-    known after `end`.
+    known after `end`. `unread` is what in a document that is whole could not be placed, and is not in the items.
     """
 
     def __init__(self) -> None:
         self.start: Start | None = None
         self.asked: list[Asked] = []
         self.finish: Finish | None = None
+        self.hosts: tuple[int, int] | None = None  # how many nmap found up, and how many down
         self.problem: str | None = None
+        self.unread: str | None = None
         self._head: bytes | None = b""  # all there is of it until the root begins, then None
         self._prolog = expat.ParserCreate()
         self._prolog.StartElementHandler = self._begin
@@ -65,6 +75,7 @@ class NmapXmlReader:
         # What the root will be in: a builder gives up no root of its own before the end.
         self._above = self._builder.start("above", {})
         self._parser = XMLParser(target=self._builder)  # noqa: S314 - it meets no entities, see `_prolog`
+        self._begun = b""  # a reference that came in part
         self._unfinished = 0  # bytes since an element below the root has ended
         self._hosts = HostReader(self.asked)
 
@@ -83,7 +94,7 @@ class NmapXmlReader:
         items: list[Item] = []
         if self.problem is None:
             try:
-                self._read(self._past_prolog(data, final=final), items, final=final)
+                self._read(self._past_prolog(self._legal(data, final=final), final=final), items, final=final)
             except expat.ExpatError:
                 empty = self._prolog.CurrentByteIndex <= 0
                 self.problem = "nothing is in it" if final and empty else "this is not nmap XML"
@@ -108,6 +119,14 @@ class NmapXmlReader:
                 self._parser.close()
             finally:
                 self._take(0, items)
+
+    def _legal(self, data: bytes, *, final: bool) -> bytes:
+        """The data with a replacement for each reference to a character that XML does not have."""
+        data, self._begun = self._begun + data, b""
+        last = data.rfind(b"&", -_LONGEST_REFERENCE)
+        if last >= 0 and not final and b";" not in data[last:]:
+            data, self._begun = data[:last], data[last:]
+        return _REFERENCE.sub(_replaced, data) if _ODD.search(data) else data
 
     def _past_prolog(self, data: bytes, *, final: bool) -> bytes:
         """What is for the parser: nothing until the root has begun, then all from the document's first byte on."""
@@ -170,15 +189,12 @@ class NmapXmlReader:
         match element.tag:
             case "host":
                 record = self._hosts.read(element)
-                if record is not None:
+                if record is None:
+                    self.unread = "a host in nmap's document has no address that can be read"
+                else:
                     items.append(record)
             case "scaninfo":
-                try:
-                    services = PortSet.parse(get("services", ""))
-                except ValueError:
-                    return
-                self.asked.append(Asked(bounded(get("type", "")), bounded(get("protocol", "")), services))
-                self._hosts = HostReader(self.asked)
+                self._ask(element)
             case "taskprogress":
                 items.append(Progress(bounded(get("task", "")), number(get("percent"), 0.0)))
             case "target":
@@ -193,7 +209,26 @@ class NmapXmlReader:
                     self.finish = Finish(
                         finished.get("exit", ""), bounded(finished.get("errormsg", "")), instant(finished.get("time"))
                     )
+                hosts = element.find("hosts")
+                if hosts is not None:
+                    self.hosts = count(hosts.get("up")), count(hosts.get("down"))
             case _ if next(element.iter("host"), None) is not None:
                 raise _RefusedError("a host inside of another element is nothing that nmap writes")
             case _:
                 pass
+
+    def _ask(self, element: Element) -> None:
+        get = element.get
+        try:
+            services = PortSet.parse(get("services", ""))
+        except ValueError:
+            self.unread = "nmap's document does not say in a way that can be read which ports it asked"
+            return
+        self.asked.append(Asked(bounded(get("type", "")), bounded(get("protocol", "")), services))
+        self._hosts = HostReader(self.asked)
+
+
+def _replaced(found: re.Match[bytes]) -> bytes:
+    code = int(found[1], 16) if found[1] else int(found[2])
+    legal = code in (9, 10, 13) or 0x20 <= code < 0xD800 or 0xE000 <= code < 0xFFFE or 0x10000 <= code < 0x110000
+    return found[0] if legal else _REPLACEMENT

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from auditor.model.context import Context, Event
+
+_TICK = 1.0  # seconds
+_NEARLY = 0.99  # of a share, until its run has ended
 
 
 class Progress:
@@ -15,9 +20,9 @@ class Progress:
         self._total = 0.0
         self._done = 0.0
 
-    def share(self, probes: float, hosts: int, group: int) -> Share:
-        """The part of it that one run over so many hosts does, `group` of them at a time."""
-        return Share(self, probes, hosts, group)
+    def share(self, probes: float, hosts: int, group: int, seconds: float) -> Share:
+        """The part of it that one run over so many hosts does, `group` of them at a time, in about so many seconds."""
+        return Share(self, probes, hosts, group, seconds)
 
     def grow(self, probes: float) -> None:
         """More work has been found."""
@@ -30,17 +35,33 @@ class Progress:
 
 
 class Share:
-    def __init__(self, progress: Progress, probes: float, hosts: int, group: int) -> None:
+    """What one run does of it: as far as nmap says, or by the clock as long as it says nothing, as nmap 7.95 does."""
+
+    def __init__(self, progress: Progress, probes: float, hosts: int, group: int, seconds: float) -> None:
         self._progress = progress
         self._probes = probes
         self._hosts = hosts
         self._group = group
+        self._seconds = seconds
+        self._began: float | None = None
+        self._told = False  # nmap has said how far it is with hosts in work
         self._done = 0.0
 
+    async def clock(self) -> None:
+        """Go on with the time from the first word of the run on, until cancelled; waiting for its turn is no work."""
+        while not self._told:
+            await asyncio.sleep(_TICK)
+            if self._began is not None and not self._told:
+                spent = asyncio.get_running_loop().time() - self._began
+                self._reach(self._probes * min(_NEARLY, spent / self._seconds))
+
     def tell(self, percent: float, finished: int) -> None:
-        """nmap says how far it is with the hosts in work, and which are finished."""
+        """The run has begun, at (0, 0); or nmap says how far it is with the hosts in work, and which are finished."""
+        if self._began is None:
+            self._began = asyncio.get_running_loop().time()
+        self._told = self._told or percent > 0
         hosts = finished + min(self._group, self._hosts - finished) * percent / 100
-        self._reach(self._probes * min(1.0, hosts / self._hosts))
+        self._reach(self._probes * min(_NEARLY, hosts / self._hosts))
 
     def finish(self) -> None:
         self._reach(self._probes)

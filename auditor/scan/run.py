@@ -99,7 +99,9 @@ async def run_nmap(
     *,
     end: End | None = None,
 ) -> Run:
-    """Run nmap, copying its XML to `sink`. `progress` is told the percentage of the hosts in work, and hosts finished.
+    """Run nmap, copying its XML to `sink`.
+
+    `progress` is told the percentage of the hosts in work, and hosts finished: at the beginning, and as nmap tells.
 
     A run that talks to services gives way to those that send probes: an nmap that sweeps and is short of processor time
     reads replies too late, and loses nearly all of them.
@@ -113,6 +115,8 @@ async def run_nmap(
     heard: list[Heard] = []
     problem, noted, unsent = None, "", None
     chunks = _Chunks(end)
+    tell = progress or _nobody
+    tell(0.0, 0)
     try:
         async with transport.run(via, argv, nice=command.talks(argv)) as process:
             with sink or nullcontext() as copy:
@@ -120,13 +124,14 @@ async def run_nmap(
                     match item:
                         case HostRecord():
                             records.append(item)
+                            tell(0.0, len(records))
                         case Skipped():
                             skipped.append(item.specification)
                         case Heard():
                             heard.append(item)
                         case Progress():
                             percent = 0.0 if "Ping" in item.task else item.percent
-                            (progress or _nobody)(percent, len(records))
+                            tell(percent, len(records))
             if end is not None and chunks.cut:
                 problem = end.reason
             else:

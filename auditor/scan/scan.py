@@ -22,7 +22,7 @@ from auditor.scan.controls import Controlling
 from auditor.scan.kernel import Kernel
 from auditor.scan.limited import Limited
 from auditor.scan.lost import Lost
-from auditor.scan.merge import SILENCE, Board, reply_order
+from auditor.scan.merge import Board, reply_order
 from auditor.scan.plan import Job, Lane, Plan, Purpose
 from auditor.scan.progress import Progress
 from auditor.scan.pulse import Pulse
@@ -32,7 +32,7 @@ from auditor.scan.runner import Runner
 from auditor.scan.source import check_sources, unresolved
 from auditor.scan.sweep import Sweeps
 from auditor.scan.together import Crowd, Room, beside, crew, together
-from auditor.scan.versions import VersionJob, talkative, version_jobs, wants
+from auditor.scan.versions import VersionJob, talkative, unsettled, version_jobs, wants
 from auditor.transport import Transport
 
 _AGAIN_SIDE_BY_SIDE = 4
@@ -286,8 +286,9 @@ class _Viewpoint:
             left = left.without(frozenset(one for one in left.addresses if not more[self._hosts.get(one)]))
 
     async def _job(self, job: Job) -> Run:
-        share = self._progress.share(job.probes, len(job.targets), job.group)
-        run = await self._runner.run(f"{job.purpose}-{job.family}", job.argv, share.tell)
+        share = self._progress.share(job.probes, len(job.targets), job.group, job.seconds)
+        async with beside(share.clock()):
+            run = await self._runner.run(f"{job.purpose}-{job.family}", job.argv, share.tell)
         share.finish()
         board = self._canaries if job.purpose is Purpose.CANARY else self._board
         run = silent_if_absent(run, job)
@@ -415,7 +416,7 @@ class _Viewpoint:
             self._probe_failures += (Failure(one, job.protocol, job.ports, _TOO_LATE) for one in addresses)
 
     async def _version(self, job: VersionJob, *, again: bool = False) -> None:
-        """nmap asks a single port only twice whether it is open; where both were lost, ask once more.
+        """What was not settled is asked once more, such as a port that nmap found silent: it asks that only twice.
 
         Whoever has stopped answering in the meantime is not asked.
         """
@@ -430,22 +431,13 @@ class _Viewpoint:
         family = Family.of(job.targets[0].address)
         argv = self._talking_slowly(job.argv(rate))
         run = await self._runner.run(f"{Purpose.VERSIONS}-{family}", argv, gate=self._talking)
-        lost = tuple(target for target in job.targets if not again and self._lost(job, run, target.address))
+        once_more = () if again else unsettled(job, self._wanted, run)
         for target in job.targets:
-            if target not in lost:
-                self._take_version(job, run, target.address)
-        if lost:
-            await self._version(replace(job, targets=lost), again=True)
+            self._take_version(job, run, target.address, last=target not in once_more)
+        if once_more:
+            await self._version(replace(job, targets=once_more), again=True)
         else:
             self._version_progress.add(1)
-
-    def _lost(self, job: VersionJob, run: Run, address: Address) -> bool:
-        """Whether a probe of one port has found it silent, which was open."""
-        return len(job.ports) == 1 and any(
-            one.sight.reason == SILENCE and one.sight.state is PortState.FILTERED
-            for record in run.of(address)
-            for one in record.seen
-        )
 
     @asynccontextmanager
     async def _talking(self, hosts: int) -> AsyncIterator[None]:
@@ -453,14 +445,19 @@ class _Viewpoint:
         async with self._version_room.take(hosts), self._crowd.talk():
             yield
 
-    def _take_version(self, job: VersionJob, run: Run, address: Address) -> None:
-        """A probe that timed out has met a service that says nothing; one that broke off has failed."""
+    def _take_version(self, job: VersionJob, run: Run, address: Address, *, last: bool) -> None:
+        """A probe that timed out has met a service that says nothing; one that broke off has failed.
+
+        Where it is not the `last` of its port, only what was seen counts.
+        """
         records = run.of(address)
         opened = self._board.ports(address, job.protocol, PortState.OPEN)
         board = Board()
         for record in records:
             board.add(record)
             self._board.add(record)
+        if not last:
+            return
         known = board.ports(address, job.protocol, PortState.OPEN, PortState.OPEN_FILTERED)
         if any(record.why_not for record in records):
             reason = (
@@ -473,10 +470,11 @@ class _Viewpoint:
         board_failures = Board()
         reconcile(board_failures, run, (address,), job.protocol, job.ports)
         self._probe_failures += board_failures.failures()
-        changed = board.ports(address, job.protocol, PortState.CLOSED, PortState.FILTERED) & job.ports & opened
-        if changed:
-            reason = "it was open before, and no longer when asked what answers there"
-            self._probe_failures.append(Failure(address, job.protocol, changed, reason))
+        by = "a connection" if job.protocol is Protocol.TCP else "a version probe"
+        for state in (PortState.CLOSED, PortState.FILTERED):
+            if changed := board.ports(address, job.protocol, state) & job.ports & opened:
+                reason = f"it was open before, and {state} to {by} that asks what answers there"
+                self._probe_failures.append(Failure(address, job.protocol, changed, reason))
 
     def _result(self, failure: str | None) -> Scan:
         if failure is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from auditor.addresses import ProbeTarget, probe_target
@@ -13,7 +13,9 @@ from auditor.model.ports import PortSet
 from auditor.model.words import NOWHERE, Address, Basis, PortState, Profile, Protocol, ServiceClass, Technique
 from auditor.scan import command
 from auditor.scan.confirm import spread
-from auditor.scan.merge import Board
+from auditor.scan.merge import SILENCE, Board
+from auditor.scan.nmap_records import HostRecord, Sight
+from auditor.scan.run import Run
 
 _CROWDED = 50  # undeclared open ports of one address; more than that looks like a middlebox that answers for all
 _TARGETS = 16  # hosts in one run at most; nmap probes about 40 services at a time
@@ -58,6 +60,7 @@ class Wants:
     due: Mapping[tuple[Address, Protocol], PortSet]  # should answer here
     no_printer: Mapping[tuple[Address, Protocol], PortSet]  # declared on this address as something else than a printer
     quiet: Mapping[tuple[Address, Protocol], PortSet]  # declared here not to answer
+    spoken: Mapping[tuple[Address, Protocol], PortSet]  # declared here to speak a protocol, which only an answer shows
 
 
 def wants(expectations: Expectations) -> Wants:
@@ -66,20 +69,22 @@ def wants(expectations: Expectations) -> Wants:
     A printer port is safe to probe only where it is declared as something else, and a service declared not to answer
     would only cost the time until its probe gives up.
     """
-    sets: tuple[dict[tuple[Address, Protocol], PortSet], ...] = ({}, {}, {}, {})
-    named, due, no_printer, quiet = sets
+    sets: tuple[dict[tuple[Address, Protocol], PortSet], ...] = ({}, {}, {}, {}, {})
+    named, due, no_printer, quiet, spoken = sets
     for one in expectations.expectations:
         key = one.address, one.protocol
         service = one.service if one.basis in _SETTLED else None
+        answers = one.basis is Basis.DECLARED and service is not None and service.answers
         for into, fits in (
             (named, one.basis not in NOWHERE),
-            (due, one.basis is Basis.DECLARED and service is not None and service.answers),
+            (due, answers),
             (quiet, service is not None and not service.answers),
+            (spoken, answers and service is not None and service.protocol is not None),
             (no_printer, service is not None and bool(one.ports & PRINTER_PORTS) and _no_printer(service)),
         ):
             if fits:
                 into[key] = into.get(key, PortSet()) | one.ports
-    return Wants(expectations.coverage(), named, due, no_printer, quiet)
+    return Wants(expectations.coverage(), named, due, no_printer, quiet, spoken)
 
 
 def _no_printer(service: Service) -> bool:
@@ -153,6 +158,37 @@ def _of_crowd(
 def talkative(board: Board, address: Address, asked: PortSet) -> bool:
     """Whether something says what it is on most of the ports asked, none of them declared: no host is all of that."""
     return 2 * len(board.recognised(address, Protocol.TCP) & asked) > len(asked)
+
+
+def unsettled(job: VersionJob, wanted: Wants, run: Run) -> tuple[ProbeTarget, ...]:
+    """The targets of which a look at one port is worth another, since it may have come at a bad moment.
+
+    So is one that has found the port silent, or has not told its state; and one on which nothing has spoken, where what
+    becomes of the port hangs on that. Those cost a few seconds. Where the time was over, that long a wait is worth it
+    only for a declared protocol: anything else that is open comes out as what its port is usually for.
+    """
+    if len(job.ports) > 1 or job.own:
+        return ()
+    return tuple(one for one in job.targets if _unsettled(job, wanted, one.address, run.of(one.address)))
+
+
+def _unsettled(job: VersionJob, wanted: Wants, address: Address, records: Sequence[HostRecord]) -> bool:
+    looks = [one.sight for record in records for one in record.seen if one.protocol is job.protocol]
+    if any((look.state, look.reason) == (PortState.FILTERED, SILENCE) for look in looks):
+        return True
+    if job.protocol is not Protocol.TCP:
+        return False
+    if any(record.unread for record in records):
+        return True
+    key = address, job.protocol
+    if job.ports & wanted.spoken.get(key, PortSet()):
+        return any(map(_mute, looks)) or any(record.why_not for record in records)
+    return not job.ports & wanted.due.get(key, PortSet()) and any(map(_mute, looks))
+
+
+def _mute(look: Sight) -> bool:
+    """Whether the port was open, and nothing on it said a word; nmap says `tcpwrapped` of some of those."""
+    return look.state is PortState.OPEN and (look.identity is None or look.identity.name == "tcpwrapped")
 
 
 def _reticent(board: Board, wanted: Wants, address: Address, covered: PortSet) -> PortSet:

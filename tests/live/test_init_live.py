@@ -54,9 +54,11 @@ def drafted(estate: Estate, tmp_path_factory: pytest.TempPathFactory) -> Path:
         options = ["-n", "-sS", "-sV", f"-{family}", "-p", ports, "-oX", str(folder / f"{family}.xml")]
         estate.run("scanner", "nmap", *options, address)
     (folder / "web-1.txt").write_text(estate.run("web", "ss", "-H", "-tulnp"), encoding="utf-8")
+    (folder / "web-1.json").write_text(estate.run("web", "ip", "-j", "address"), encoding="utf-8")
+    of_web = ["--listeners", f"web-1={folder / 'web-1.txt'}", "--addresses", f"web-1={folder / 'web-1.json'}"]
     here = ["--address", "203.0.113.20", "--address", "2001:db8:1::20"]
     scans = ["--nmap-xml", folder / "4.xml", "--nmap-xml", folder / "6.xml"]
-    run(AUDITOR, "init", *scans, "--listeners", f"web-1={folder / 'web-1.txt'}", *here, "-o", folder / "drafted.yaml")
+    run(AUDITOR, "init", *scans, *of_web, *here, "-o", folder / "drafted.yaml")
     return folder / "drafted.yaml"
 
 

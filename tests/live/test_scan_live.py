@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from ipaddress import ip_address, ip_network
+from pathlib import Path
 from time import monotonic
 
 import pytest
@@ -126,6 +127,19 @@ def states(found: Scan) -> set[tuple[str, str, str, str]]:
 @pytest.mark.usefixtures("_estate")
 def test_silence_refusal_and_death_on_the_own_link() -> None:
     """Each is told apart, in both families, and nothing asked goes missing."""
+    silence_refusal_and_death_are_told_apart()
+
+
+@pytest.mark.newer
+@pytest.mark.usefixtures("_estate")
+def test_a_newer_nmap_tells_them_apart_too(newer_nmap_first: Path) -> None:
+    """It prints no progress, and the same states."""
+    found = silence_refusal_and_death_are_told_apart()
+
+    assert (7, 95) <= tuple(map(int, found.nmap_version.split(".")))
+
+
+def silence_refusal_and_death_are_told_apart() -> Scan:
     ports = PortSet.span(1, 50)
     asked = [(a, ports, Protocol.TCP) for a in (DROPS, OPEN, DEAD, SIX, DEAD_SIX)]
     found = asyncio.run(looked(expected(*asked)))
@@ -140,6 +154,7 @@ def test_silence_refusal_and_death_on_the_own_link() -> None:
     assert {(DROPS, "arp-response"), (DROPS, "echo-reply")} <= {(r.address, r.reason) for r in found.replies}
     assert not [r for r in found.replies if r.address in (DEAD, DEAD_SIX)]
     assert ((), (), None) == (found.failures, found.errors, found.failure)
+    return found
 
 
 @pytest.mark.usefixtures("_estate")

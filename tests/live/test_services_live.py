@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,7 +10,8 @@ from pathlib import Path
 import pytest
 from lab.estate import Estate
 
-from tests.live.audits import Audited, audit
+from tests.live.audits import Audited, audit, result
+from tests.live.audits import start as begin
 
 pytestmark = pytest.mark.live
 INVENTORY = Path(__file__).with_name("services.yaml")
@@ -194,6 +196,15 @@ def audited(estate: Estate, tmp_path_factory: pytest.TempPathFactory) -> Audited
     return audit(INVENTORY, tmp_path_factory.mktemp("services"), "--profile", "quick")
 
 
+@pytest.fixture(scope="module")
+def audited_by_newer(estate: Estate, newer_nmap: Path, tmp_path_factory: pytest.TempPathFactory) -> Audited:
+    """The hosts with real services and with filters, by a newer nmap."""
+    hosts = [word for host in ("real", "drops", "resets", "prohibits", "six") for word in ("--host", host)]
+    out = tmp_path_factory.mktemp("newer")
+    path = f"{newer_nmap.parent}{os.pathsep}{os.environ['PATH']}"
+    return result(begin(INVENTORY, out, "-V", "all", "--profile", "quick", *hosts, env={"PATH": path}), out)
+
+
 def of_host(audited: Audited, host: str) -> list[tuple[object, ...]]:
     keys = ("kind", "family", "service", "family_gap")
     return sorted(
@@ -224,6 +235,28 @@ def test_real_services_are_recognised_and_verified(audited: Audited) -> None:
         ("dns", "udp", "dnsmasq"),
     }
     assert {"OpenSSH", "PostgreSQL"} <= {row.get("identity", "").split()[0] for row in rows if row.get("identity")}
+
+
+@pytest.mark.newer
+def test_a_newer_nmap_recognises_real_services(audited: Audited, audited_by_newer: Audited) -> None:
+    """Every endpoint of them comes out alike, with the same identity where there was one; the report names the nmap."""
+    rows, rows_of_newer = (
+        [row for row in one.report["matrix"] if row["host"] == "real"] for one in (audited, audited_by_newer)
+    )
+    (version,) = {view["nmap_version"] for view in audited_by_newer.report["audit"]["viewpoints"]}
+
+    assert rows == [
+        new if "identity" in old else {key: value for key, value in new.items() if key != "identity"}
+        for old, new in zip(rows, rows_of_newer, strict=True)
+    ]
+    assert (7, 95) <= tuple(map(int, version.split(".")))
+
+
+@pytest.mark.newer
+def test_a_newer_nmap_sees_the_same_filters(audited: Audited, audited_by_newer: Audited) -> None:
+    """Dropped, reset, prohibited, and open over IPv6 alone: the same findings, nothing unverified."""
+    for host in ("drops", "resets", "prohibits", "six"):
+        assert (of_host(audited, host), []) == (of_host(audited_by_newer, host), unverified(audited_by_newer, host))
 
 
 def test_dropped(audited: Audited) -> None:

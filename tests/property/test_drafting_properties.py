@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from auditor.errors import EvidenceError
 from auditor.evidence import read_listeners
 from auditor.grade import exposed
-from auditor.inventory import Wanted, draft, fit_name, load
+from auditor.inventory import Outlook, Wanted, draft, fit_name, load
 from auditor.model.listener import Listener
 from auditor.model.observation import Identity, Label, Observation, Scan
 from auditor.model.ports import PortSet
@@ -94,12 +94,28 @@ def once(observations: list[Observation]) -> tuple[Observation, ...]:
     observations=st.lists(OBSERVATIONS, min_size=1, max_size=12).map(once),
     labels=st.lists(LABELS, max_size=4),
     listeners=st.dictionaries(HOSTILE.filter(bool), st.lists(LISTENERS, max_size=5), max_size=2),
-    told=st.tuples(st.sampled_from(ViewpointKind), HOSTILE),
+    more=st.tuples(
+        st.dictionaries(HOSTILE.filter(bool), st.lists(st.sampled_from(ADDRESSES), max_size=3), max_size=2),
+        st.none() | st.lists(OBSERVATIONS, max_size=6).map(once),
+        st.sampled_from(ViewpointKind),
+        HOSTILE,
+    ),
 )
-def test_every_draft_is_valid_and_holds_no_text_from_outside(observations, labels, listeners, told, tmp_path_factory):
+def test_every_draft_is_valid_and_holds_no_text_from_outside(observations, labels, listeners, more, tmp_path_factory):
     """It loads, two readers of YAML agree on it, and its keys and values are names, addresses and words of ours."""
-    kind, error = told
+    said, elsewhere, kind, error = more
     scan = Scan("seen", Technique.SYN, "7.93", observations=observations, errors=(error,))
+    severities = partial(exposed, untrusted=kind is ViewpointKind.PUBLIC)
+    others = [
+        Outlook(
+            "office",
+            ViewpointKind.VPN,
+            Scan("office", Technique.SYN, "7.93", observations=elsewhere),
+            severities=partial(exposed, untrusted=False),
+        )
+        for _ in (elsewhere,)
+        if elsewhere is not None
+    ]
     assume(listeners or any(one.state is not PortState.FILTERED for one in observations))
     made = draft(
         Wanted("estate", kind, kind),
@@ -108,7 +124,9 @@ def test_every_draft_is_valid_and_holds_no_text_from_outside(observations, label
         labels=labels,
         sources=(),
         listeners=listeners,
-        severities=partial(exposed, untrusted=kind is ViewpointKind.PUBLIC),
+        severities=severities,
+        said=said,
+        others=others,
     )
     path = tmp_path_factory.mktemp("draft") / "drafted.yaml"
     path.write_text(made.text, encoding="utf-8")

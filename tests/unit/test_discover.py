@@ -408,6 +408,36 @@ def test_whose_it_is(
     assert carrying(written(), [(asked, labels)]) == expected
 
 
+OTHERS = tuple(ip_address(f"10.0.0.{last}") for last in (40, 41, 42))
+SIXES = tuple(ip_address(f"2001:db8:1:0:8000::{last}") for last in range(1, 18))
+
+
+@pytest.mark.parametrize(
+    ("sharing", "names", "whose"),
+    [
+        (OTHERS[:2], {}, OTHERS[:2]),
+        (OTHERS, {}, ()),  # a router that answers for all, or a cloud
+        (SIXES[:16], {}, SIXES[:16]),  # new ones by the day
+        (SIXES, {}, ()),
+        ((OTHERS[0], *SIXES[:2]), {}, (OTHERS[0], *SIXES[:2])),
+        (OTHERS[:2], {OTHERS[0]: "mail.example", OTHERS[1]: "db.example"}, ()),
+        (OTHERS[:1], {WEB: "web.example", OTHERS[0]: "db.example"}, ()),
+        (OTHERS[:1], {WEB: "web.example", OTHERS[0]: "Web.example."}, OTHERS[:1]),
+        ((OTHERS[0], SIXES[0]), {OTHERS[0]: "four.example", SIXES[0]: "six.example"}, (OTHERS[0], SIXES[0])),
+    ],
+)
+def test_a_hardware_address_of_many_is_nobodys(
+    written: Callable[..., Inventory],
+    sharing: tuple[Address, ...],
+    names: dict[Address, str],
+    whose: tuple[Address, ...],
+) -> None:
+    """Nor does one tell of addresses whose names differ: they are several machines' behind it."""
+    labels = [Label(one, (names[one],) if one in names else (), mac=A) for one in (WEB, *sharing)]
+
+    assert set(whose) == set(carrying(written(), [(sharing, labels)]))
+
+
 def test_viewpoints_that_tell_differently(written: Callable[..., Inventory]) -> None:
     """What one viewpoint learnt holds for all; where two contradict each other nothing is known."""
     one = ((), [Label(WEB, mac=A), Label(ELSEWHERE, mac=A)])

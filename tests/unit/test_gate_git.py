@@ -262,6 +262,17 @@ def test_no_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
     assert "not a git repository" in refused(capsys, "git:main:inv", "inv")
 
 
+def test_a_repository_of_somebody_else(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The advice is git's own: it is the right place, and git has to be told that it is trusted."""
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    told = refused(capsys, "git:HEAD:inv", "inv")
+
+    assert "detected dubious ownership in repository at" in told
+    assert told.endswith(f"; if you trust it: `git config --global --add safe.directory {repository.path}`\n")
+
+
 def test_no_git(repository: Repository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Without git the message says so."""
     monkeypatch.setenv("PATH", "/nonexistent")

@@ -22,9 +22,12 @@ BOTH = (
     f"--nmap-xml={DATA / 'four.xml'}",
     f"--nmap-xml={DATA / 'six.xml'}",
     f"--listeners=web-1={DATA / 'processes.txt'}",
+    f"--addresses=web-1={DATA / 'addresses.json'}",
 )
 EVIDENCE = sorted([*TESTS.glob("data/nmap-xml/*.xml"), *TESTS.glob("cases/*/*.xml"), *DATA.glob("*.xml")])
-TODO = re.compile(r"# TODO (\S+) (\S+)(?: \(graded as \S+\))?: .* on (\d+/\w+) is reachable from public; decide")
+TODO = re.compile(
+    r"# TODO (\S+) (\S+)(?: \(graded as \S+\))?: .* on (\d+/\w+) is reachable from public; (?:decide|close)"
+)
 WEB = '<service name="http" product="nginx" method="probed" conf="10"/>'
 TLS_WEB = '<service name="http" product="nginx" tunnel="ssl" method="probed" conf="10"/>'
 NO_HOST = "auditor: nothing in the evidence shows that a host lives, so there is no host to declare\n"
@@ -123,7 +126,9 @@ def test_its_own_evidence_gives_the_todo_ones_alone(tmp_path, scan, capsys):
     decided = tmp_path / "decided.yaml"
     decided.write_text(uncommented(text).replace("from: [TODO]", "from: [internet]"), encoding="utf-8")
 
-    assert [finding["kind"] for finding in compared(tmp_path, decided, scan)] == ["all-ports-open"] * len(swallowed)
+    left = [one for one in compared(tmp_path, decided, scan) if one["endpoints"][0]["ports"] != "0"]  # never declared
+
+    assert [finding["kind"] for finding in left] == ["all-ports-open"] * len(swallowed)
 
 
 def test_most_evidence_gives_a_draft(tmp_path, capsys):
@@ -137,11 +142,12 @@ def test_both_kinds_of_evidence(capsys):
     """Outside and inside of one real machine: one host, and what listens there unseen. UPDATE=1 rewrites."""
     assert run(["init", "--name", "shop", *BOTH]) == 0
     told = capsys.readouterr()
+    text = re.sub(r"\$schema=\S+", "$schema=schemas/inventory.schema.json", told.out, count=1)  # where it is installed
     golden = DATA / "expected.yaml"
     if os.environ.get("UPDATE"):
-        golden.write_text(told.out, encoding="utf-8")
+        golden.write_text(text, encoding="utf-8")
 
-    assert golden.read_text(encoding="utf-8") == told.out
+    assert golden.read_text(encoding="utf-8") == text
     assert told.err == "auditor: drafted: hosts: 1, services declared: 2, left as TODO: 2\n"
 
 
@@ -348,8 +354,8 @@ def test_evidence_that_is_cut_off_says_so(tmp_path):
     assert "# TODO the evidence is incomplete, and so is this: " in text
 
 
-def test_listeners_are_joined_where_they_explain_the_scan(tmp_path):
-    """By name, or where one scanned host alone has just such ports open; else they stay apart."""
+def test_listeners_are_joined_by_what_identifies_the_host(tmp_path):
+    """By name, and by no port, however well those of one scanned host alone would fit."""
     file = tmp_path / "web.txt"
     file.write_text("tcp LISTEN 0 9 *:80 *:*\ntcp LISTEN 0 9 *:22 *:*\n", encoding="utf-8")
     named = nmap(tmp_path, host("203.0.113.10", 21, names=[("web.example.com", "PTR")]), name="named")
@@ -361,11 +367,220 @@ def test_listeners_are_joined_where_they_explain_the_scan(tmp_path):
         (tmp_path / "drafted.yaml").unlink()
         found[scan.stem] = (interfaces(inventory)["web"], "is known to be this one" in text)
 
+    made_up = {"public": ["192.0.2.10", "2001:db8::10"]}
     assert found == {
         "named": ({"public": ["203.0.113.10"]}, False),
-        "fitting": ({"public": ["203.0.113.10"]}, False),
-        "two": ({"public": ["192.0.2.10", "2001:db8::10"]}, True),
+        "fitting": (made_up, True),
+        "two": (made_up, True),
     }
+
+
+def said(tmp_path: Path, name: str, *addresses: str) -> str:
+    """A file as `ip -j address` writes it, as an option."""
+    told = [{"local": address, "scope": "global"} for address in ("127.0.0.1", "fe80::1", *addresses)]
+    path = tmp_path / f"{name}.json"
+    path.write_text(json.dumps([{}, {"ifname": "eth0", "addr_info": told}]), encoding="utf-8")
+    return f"--addresses={name}={path}"
+
+
+def listening(tmp_path: Path, name: str, *ports: int, bind: str = "0.0.0.0") -> str:
+    path = tmp_path / f"{name}.txt"
+    path.write_text("".join(f"tcp LISTEN 0 9 {bind}:{port} 0.0.0.0:*\n" for port in ports), encoding="utf-8")
+    return f"--listeners={name}={path}"
+
+
+def test_no_host_gets_the_address_of_another(tmp_path):
+    """A cache listens on SSH as the bastion does, which nobody has told anything of."""
+    scan = nmap(tmp_path, host("203.0.113.7", 22), host("203.0.113.10", 80, 22))
+    inventory, text = drafted(
+        tmp_path, f"--nmap-xml={scan}", listening(tmp_path, "cache-1", 22, 63), listening(tmp_path, "web-1", 22, 80)
+    )
+
+    assert interfaces(inventory) == {
+        "cache-1": {"public": ["192.0.2.10"]},
+        "host-203-0-113-10": {"public": ["203.0.113.10"]},
+        "host-203-0-113-7": {"public": ["203.0.113.7"]},
+        "web-1": {"public": ["192.0.2.11"]},
+    }
+    told = "no host of the scan is known to be this one; --addresses HOST=FILE or --host-address HOST=ADDRESS tells it"
+    assert text.count(told) == 2
+
+
+def test_addresses_that_hosts_tell_of_themselves(tmp_path):
+    """They are one host's, with its listeners or without; those that a scan did not see are told, not declared."""
+    scan = nmap(tmp_path, host("203.0.113.7", 22), host("203.0.113.8"), host("203.0.113.9"), host("2001:db8:1::8"))
+    inventory, text = drafted(
+        tmp_path,
+        f"--nmap-xml={scan}",
+        listening(tmp_path, "cache-1", 22),
+        said(tmp_path, "cache-1", "203.0.113.8", "2001:db8:1::8", "172.17.0.1", "10.0.0.8"),
+        said(tmp_path, "bastion", "203.0.113.7", "172.17.0.1"),
+    )
+
+    assert interfaces(inventory) == {
+        "bastion": {"public": ["203.0.113.7"]},
+        "cache-1": {"public": ["203.0.113.8", "2001:db8:1::8"]},
+        "host-203-0-113-9": {"public": ["203.0.113.9"]},
+    }
+    assert "# it has 10.0.0.8 too, of which the scan saw no sign of life" in text
+    assert text.count("# this host and another have the address 172.17.0.1; it is left out") == 2
+
+
+def test_addresses_without_a_scan(tmp_path):
+    """They are the host's own: nothing is made up for it."""
+    inventory, text = drafted(tmp_path, listening(tmp_path, "db", 22), said(tmp_path, "db", "10.0.0.8", "2001:db8::8"))
+
+    assert interfaces(inventory) == {"db": {"private": ["10.0.0.8"], "public": ["2001:db8::8"]}}
+    assert "is known to be this one" not in text
+    assert "stands for the host's own" not in text
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "nothing is in it"),
+        (b"[\n{", ":2: this is no JSON (Expecting property name enclosed in double quotes)"),
+        (b"eth0 UP 10.0.0.8/24", ":1: this is no JSON"),
+        (b"[" * 100_000, "this is no output of `ip -j address`"),
+        (b"9" * 5000, "this is no output of `ip -j address`"),
+        (b"{}", "this is no list of links"),
+        (b"[1]", "this is no list of links"),
+        (b'[{"dst": "default"}]', "no link in it has `addr_info`"),
+        (b'[{}, {"addr_info": [{"local": "10.0.0"}]}]', "link 2 has an address that cannot be read"),
+        (b'[{"addr_info": [{"local": 7}]}]', "link 1 has an address that cannot be read"),
+        (b'[{"addr_info": 7}]', "link 1 has an address that cannot be read"),
+    ],
+)
+def test_a_file_that_is_no_list_of_addresses(content, told, tmp_path, capsys):
+    """The error names the file, and how to make it."""
+    path = tmp_path / "web.json"
+    path.write_bytes(content)
+    code = run(["init", listening(tmp_path, "web", 22), f"--addresses=web={path}"])
+    printed = capsys.readouterr().err
+
+    assert code == 2
+    assert str(path) in printed
+    assert told in printed
+    assert "; make the file with `ip -j address`" in printed
+
+
+def test_addresses_as_powershell_writes_them(tmp_path):
+    """In UTF-16, with a byte order mark."""
+    option = said(tmp_path, "db", "10.0.0.8")
+    path = tmp_path / "db.json"
+    path.write_text(path.read_text(encoding="utf-8"), encoding="utf-16")
+    inventory, _ = drafted(tmp_path, listening(tmp_path, "db", 22), option)
+
+    assert interfaces(inventory) == {"db": {"private": ["10.0.0.8"]}}
+
+
+NEAR = "00:11:22:33:44:55"
+
+
+@pytest.mark.parametrize(
+    ("hosts", "given", "joined"),
+    [
+        ([host(f"10.20.1.{last}", mac=NEAR) for last in (4, 5)], [], True),
+        ([host(f"10.20.1.{last}", mac=NEAR) for last in (4, 5, 6, 7)], [], False),  # proxy ARP, or a cloud
+        ([host(f"10.20.1.{last}", mac=NEAR, names=[(f"h{last}", "PTR")]) for last in (4, 5)], [], False),
+        ([host(f"10.20.1.{last}", mac=NEAR) for last in (4, 5)], [("a", "10.20.1.4"), ("b", "10.20.1.5")], False),
+        ([host("10.20.1.4", mac=NEAR, names=[("h4", "PTR")]), host("2001:db8::4", mac=NEAR)], [], True),
+    ],
+)
+def test_a_hardware_address_of_several_hosts_joins_none(hosts, given, joined, tmp_path):
+    """Each address is a host of its own, and the draft says why."""
+    told = [said(tmp_path, *one) for one in given]
+    inventory, text = drafted(tmp_path, f"--nmap-xml={nmap(tmp_path, *hosts)}", *told)
+
+    assert len(inventory.hosts) == (1 if joined else len(hosts))
+    note = f"# hardware address {NEAR} answers for {len(hosts)} addresses, and is not held to be one host's"
+    assert text.count(note) == (0 if joined else len(hosts))
+
+
+def test_the_head(tmp_path, monkeypatch, capsys):
+    """An editor's modeline comes first, which leads to the schema, and one line says what is left to do."""
+    monkeypatch.chdir(tmp_path)
+    scan = nmap(tmp_path, host("203.0.113.10", 80, service=WEB), host("203.0.113.11", 22))
+    assert run(["init", "-q", "--nmap-xml", str(scan), "-o", "-"]) == 0
+    modeline, _, left, *_ = capsys.readouterr().out.splitlines()
+    assert run(["init", "-q", "--nmap-xml", str(scan), "--address=192.0.2.7", listening(tmp_path, "db", 22)]) == 0
+    _, _, other, *_ = capsys.readouterr().out.splitlines()
+
+    assert Path(modeline.removeprefix("# yaml-language-server: $schema=file://")).is_file()
+    then = "widen the scope to where new hosts should be found; then run `auditor validate`."
+    why = "say why 1 service is there"
+    assert f"# Left to do: replace the made-up addresses of 1 viewpoint; decide about 1 exposure; {why}; {then}" == left
+    assert f"# Left to do: replace the made-up addresses of 1 host; decide about 2 exposures; {why}; {then}" == other
+    assert list(tmp_path.glob("-*")) == []
+
+
+def test_the_modeline_beside_the_schema(tmp_path, monkeypatch):
+    """A draft in the same tree names it as the examples do."""
+    schemas = tmp_path / "schemas"
+    schemas.mkdir()
+    monkeypatch.setattr("auditor.cli.init.schema_path", lambda name: schemas / f"{name}.schema.json")
+    folder = tmp_path / "inventories" / "shop"
+    folder.mkdir(parents=True)
+    assert run(["init", "-q", *BOTH, "-o", str(folder / "estate.yaml")]) == 0
+    text = (folder / "estate.yaml").read_text(encoding="utf-8")
+
+    assert text.startswith("# yaml-language-server: $schema=../../schemas/inventory.schema.json\n")
+
+
+def test_a_scan_names_its_viewpoint(tmp_path):
+    """As with compare; a name that is a kind is of that kind, unless something else is said."""
+    scan = nmap(tmp_path, host("10.20.1.5", 80, service=WEB))
+    found = []
+    for arguments in (["vpn={}"], ["office={}"], ["office={}", "--kind=vpn"], ["vpn={}", "--kind=internal"], ["{}"]):
+        inventory, _ = drafted(tmp_path, "--nmap-xml", *(one.format(scan) for one in arguments))
+        (tmp_path / "drafted.yaml").unlink()
+        found += [(one.name, str(one.kind)) for one in inventory.viewpoints.values()]
+
+    assert found == [
+        ("vpn", "vpn"),
+        ("office", "public"),
+        ("office", "vpn"),
+        ("vpn", "internal"),
+        ("public", "public"),
+    ]
+
+
+def test_several_viewpoints(tmp_path, capsys):
+    """Each has what was seen from there: a service is for those that saw it, and as bad as for the worst of them."""
+    redis = '<service name="redis" product="Redis key-value store" method="probed" conf="10"/>'
+    outside = nmap(tmp_path, host("203.0.113.10", 80, service=WEB), name="outside")
+    inside = nmap(
+        tmp_path,
+        host("203.0.113.10", 80, service=WEB),
+        host("203.0.113.10", 81, service=WEB),
+        host("10.20.1.5", 6379, service=redis),
+        name="inside",
+    )
+    scans = f"--nmap-xml=public={outside}", f"--nmap-xml=internal={inside}"
+    inventory, text = drafted(tmp_path, *scans, "--address=internal=10.20.9.1", "--address=public=198.51.100.7")
+    viewpoints = {
+        one.name: (str(one.kind), list(map(str, one.addresses)), list(map(str, one.targets)))
+        for one in inventory.viewpoints.values()
+    }
+    sources = {
+        one.name: (str(one.tcp), [source.name for source in one.sources])
+        for one in inventory.hosts["host-203-0-113-10"].services
+    }
+
+    assert viewpoints == {
+        "public": ("public", ["198.51.100.7"], ["203.0.113.10/32"]),
+        "internal": ("internal", ["10.20.9.1"], ["10.20.1.5/32", "203.0.113.10/32"]),
+    }
+    assert sources == {
+        "http": ("80", ["internal-clients", "internet"]),
+        "http-81": ("81", ["internal-clients"]),
+    }
+    assert "# TODO data-exposure data-store: Redis key-value store on 6379/tcp is reachable from internal;" in text
+    code = run(["compare", str(tmp_path / "drafted.yaml"), *scans, "-q", "-o", str(tmp_path / "reports")])
+    report = json.loads((tmp_path / "reports" / "latest" / "report.json").read_text(encoding="utf-8"))
+
+    assert code == 1
+    assert [("undeclared-port", "internal")] == [(one["kind"], one["viewpoint"]) for one in report["findings"]]
 
 
 def test_an_address_that_the_scan_gives_to_another_host_is_left_out(tmp_path):
@@ -426,6 +641,12 @@ def test_a_file_is_never_overwritten(tmp_path, capsys):
             [*BOTH, "--address=10.0.0.1", "--address=10.0.0.2"],
             "--address 10.0.0.2: a viewpoint has at most one",
         ),
+        ([*BOTH, "--addresses", "=x"], "--addresses =x: write it as HOST=FILE"),
+        ([*BOTH, "--addresses", "none.json"], "none.json: cannot be read: No such file or directory"),
+        ([*BOTH, "--nmap-xml", "=x"], "--nmap-xml =x: write it as VIEWPOINT=FILE"),
+        ([*BOTH, "--nmap-xml", "all=x"], "--nmap-xml all: this cannot be a name"),
+        ([*BOTH, "--nmap-xml", "vpn=x", "--address", "10.0.0.1"], "--address 10.0.0.1: say of which viewpoint, as in"),
+        ([*BOTH, "--address", "vpn=10.0.0.1"], "--address vpn=10.0.0.1: no viewpoint is named vpn; there are public"),
         ([*BOTH, "--host-address", "10.0.0.1"], "--host-address 10.0.0.1: write it as HOST=ADDRESS"),
         ([*BOTH, "--host-address", "db=10.0.0.1"], "--host-address db=…: no --listeners file is about a host of that"),
         ([*BOTH, "-o", "/nowhere/x.yaml"], "cannot write /nowhere/x.yaml: No such file or directory"),

@@ -115,6 +115,80 @@ def test_the_end_of_a_hostile_name_is_no_listener(tmp_path):
     assert damaged(tmp_path, content).startswith("web-1.txt:2: this is no line of")
 
 
+def test_an_old_ss(tmp_path):
+    """Before it wrote `pid=` and `fd=` there were but numbers: no listener is lost, and all have their processes."""
+    rows = (DATA / "old.txt").read_text(encoding="utf-8")
+
+    assert [
+        ("*", "111/udp", "rpcbind"),
+        ("*", "22/tcp", "sshd"),
+        ("::", "22/tcp", "sshd"),
+        ("*", "6379/tcp", "redis-server"),
+        ("*", "443/tcp", "nginx"),
+        ("*", "3306/tcp", "mysqld"),
+    ] == [told(one) for one in read_listeners(DATA / "old.txt")]
+    assert damaged(tmp_path, rows.replace("6))", "6").encode()).startswith("web-1.txt:2: what it says of processes is")
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "pid=7,tid=4194304,fd=3",  # -T
+        "pid=7,proc_ctx=system_u:system_r:x_t:s0-s0:c0.c9,c12,fd=3",  # -Z
+        "pid=7,tid=8,proc_ctx=unavailable,fd=3,sock_ctx=system_u:object_r:x_t:s0",  # -T -z
+        "7,3",  # an old one
+    ],
+)
+def test_more_is_said_of_processes(more, tmp_path):
+    """Threads and the contexts of SELinux change nothing, and every row is read for itself."""
+    path = tmp_path / "web-1.txt"
+    path.write_text(
+        "".join(
+            f'tcp LISTEN 0 9 *:{port} *:* users:(("a",{more}),("b",{more}),("l1\nl2",{more})) ino:1 sk:2\n'
+            for port in (22, 80, 443)
+        ),
+        encoding="utf-8",
+    )
+
+    assert [("*", f"{port}/tcp", "a") for port in (22, 80, 443)] == [told(one) for one in read_listeners(path)]
+
+
+def test_lines_that_are_cut_off(tmp_path):
+    """Wherever a terminal or a pipe cuts the lines, each is read whole or named: no row takes another with it."""
+    whole = [f'tcp LISTEN 0 128 0.0.0.0:{port} 0.0.0.0:* users:(("nginx",pid=17,fd=6))' for port in (22, 8443, 6379)]
+    read, named = {}, 0
+    for width in range(1, len(whole[1]) + 1):
+        path = tmp_path / f"{width}.txt"
+        path.write_text("".join(f"{line[:width]}\n" for line in whole), encoding="utf-8")
+        try:
+            read[width] = [one.port for one in read_listeners(path)]
+        except EvidenceError as error:
+            assert str(error).startswith(f"{path}:1: ") or str(error).startswith(f"{path}:2: ")
+            named += 1
+
+    assert all(ports == [22, 8443, 6379] for ports in read.values())
+    assert read.keys() >= {40, len(whole[1])}  # the columns alone, and all
+    assert named > 50
+
+
+def test_indented_rows(tmp_path):
+    """What was pasted with blanks before it is read; what `ss -i` writes below a socket is none."""
+    path = tmp_path / "web-1.txt"
+    path.write_text("    tcp LISTEN 0 9 *:22 *:*\n\t cubic cwnd:10\n  LISTEN 0 9 *:80 *:*\n", encoding="utf-8")
+
+    assert [22, 80] == [one.port for one in read_listeners(path)]
+    assert damaged(tmp_path, b" cubic cwnd:10\n").startswith("web-1.txt:1: this is no line of")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_byte_order_mark(encoding, tmp_path):
+    """As PowerShell writes a file."""
+    path = tmp_path / "web-1.txt"
+    path.write_text((DATA / "plain.txt").read_text(encoding="utf-8"), encoding=encoding)
+
+    assert read_listeners(DATA / "plain.txt") == read_listeners(path)
+
+
 def test_names_instead_of_numbers():
     """Names of ports depend on the machine's own tables, so they are refused, and the message says what to do."""
     with pytest.raises(EvidenceError, match=r"names.txt:2: its local port is no number .*`-n` gives numbers"):

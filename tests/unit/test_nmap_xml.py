@@ -369,6 +369,50 @@ def test_an_encoding_that_cannot_be_read_is_a_problem(encoding: str) -> None:
     assert reader.problem
 
 
+@pytest.mark.parametrize(
+    ("reference", "text"),
+    [
+        *((f"&#x{code:x};", "\ufffd") for code in (*range(9), 11, 12, *range(14, 32), 0xD800, 0xDFFF, 0xFFFE, 0xFFFF)),
+        ("&#0;", "\ufffd"),
+        ("&#x0001;", "\ufffd"),
+        ("&#55296;", "\ufffd"),
+        ("&#x110000;", "\ufffd"),
+        ("&#x123456789abcdef;", "\ufffd"),
+        ("&#31;", "\ufffd"),
+        ("&#x9;", "\t"),
+        ("&#13;", "\r"),
+        ("&#xec;", "ì"),
+        ("&#x1F600;", "😀"),
+        ("&amp;#x1;", "&#x1;"),
+    ],
+)
+@pytest.mark.parametrize("size", [1 << 20, 1, 5])
+def test_a_character_that_xml_does_not_have(reference: str, text: str, size: int) -> None:
+    """A reference to it is replaced, and all the rest is read, however it comes; other references stay."""
+    service = f'<service name="0M&#xec;{reference}" product="Samba" method="probed"/>'
+    look = f'<port protocol="tcp" portid="445"><state state="open" reason="syn-ack"/>{service}</port>'
+    data = f'<nmaprun args="nmap {reference}">{_HOST.format(0, 1, look)}{_HOST.format(0, 2, look)}</nmaprun>'.encode()
+    reader, records = NmapXmlReader(), []
+    for start in range(0, len(data), size):
+        records += reader.feed(data[start : start + size])
+    records += reader.end()
+
+    assert [f"0Mì{text}"] * 2 == [record.seen[0].sight.identity.name for record in records]
+    assert reader.problem is None
+    assert reader.start is not None
+    assert f"nmap {text}" == reader.start.args
+
+
+@pytest.mark.parametrize("broken", ["&#x;", "&#;", "&#xfffffffffffffffffff;", "&#1", "&lol;", "&"])
+def test_what_is_no_reference_is_broken(broken: str) -> None:
+    """Nothing is made of it."""
+    reader = NmapXmlReader()
+    data = f"{_HEAD}{_HOST.format(0, 1, '')}<x y='{broken}'/>{' ' * 20}</nmaprun>".encode()
+
+    assert 1 == len([*reader.feed(data), *reader.end()])
+    assert "nmap's document is broken at line 1" == reader.problem
+
+
 def test_a_host_inside_another_element_is_refused() -> None:
     """nmap writes hosts below its root alone; what was whole before is kept."""
     host = '<host><address addr="10.0.0.{}" addrtype="ipv4"/></host>'

@@ -75,15 +75,20 @@ class FakeTransport:
             case "nmap":
                 yield FakeProcess(self.nmap(argv))
             case _:
-                yield FakeProcess(Said("CapEff:\t0000000000002000\n"))
+                yield FakeProcess(self.other(argv))
+
+    def other(self, argv: Sequence[str]) -> Said:  # noqa: ARG002 - for those that look at it
+        """To whatever else is run."""
+        return Said("CapEff:\t0000000000002000\n")
 
 
 def document(argv: Sequence[str], *hosts: str, end: str = '<finished time="1" exit="success"/>') -> str:
     ports = argv[argv.index("-p") + 1] if "-p" in argv else ""
     protocol = "udp" if "-sU" in argv else "tcp"
+    kind = "udp" if "-sU" in argv else "connect" if "-sT" in argv else "syn"
     return (
         f'<nmaprun args="{shlex.join(argv)}" version="7.93">'
-        f'<scaninfo type="syn" protocol="{protocol}" services="{ports}"/>'
+        f'<scaninfo type="{kind}" protocol="{protocol}" services="{ports}"/>'
         f"{''.join(hosts)}<runstats>{end}</runstats></nmaprun>"
     )
 
@@ -318,18 +323,67 @@ def sees_open(version: Callable[[Sequence[str]], Said]) -> Callable[[Sequence[st
     return answer
 
 
+# A connection tells no TTL; nmap says 0.
+REDIS_SEEN = port(7, "open", "syn-ack", '<service name="redis" product="Redis" method="probed"/>').replace("63", "0")
+WRAPPED = port(7, "open", "syn-ack", '<service name="tcpwrapped" method="probed" conf="8"/>').replace("63", "0")
+UNNAMED = port(7, "open", "syn-ack", '<service name="echo" method="table" conf="3"/>').replace("63", "0")
+TIMED_OUT = ""
+
+
 def test_versions_are_asked_of_open_ports_and_confirm_them() -> None:
     """What was recognised is kept, and the endpoint has then been seen open twice."""
-    service = '<service name="redis" product="Redis" method="probed"/>'
-    transport = FakeTransport(
-        sees_open(lambda a: Said(document(a, *(host(t, port(7, "open", "syn-ack", service)) for t in targets(a)))))
-    )
+    transport = FakeTransport(sees_open(lambda a: Said(document(a, *(host(t, REDIS_SEEN) for t in targets(a))))))
     found, _ = carried_out(transport, expectations(ONE, TWO))
     opened = [o for o in found.observations if o.state == "open"]
 
     assert [("redis", 2), ("redis", 2)] == [(o.identity and o.identity.name, o.attempts) for o in opened]
     assert [["10.0.0.1", "10.0.0.2"]] == [targets(argv) for argv in transport.ran if "-sV" in argv]
     assert () == found.probe_failures
+
+
+def test_what_answers_over_tcp_is_asked_by_connections() -> None:
+    """nmap 7.991 is often wrong after a SYN scan. How far away the address is, only the SYN scan tells, and is kept."""
+    transport = FakeTransport(sees_open(lambda a: Said(document(a, *(host(t, REDIS_SEEN) for t in targets(a))))))
+    found, _ = carried_out(transport, expectations(ONE))
+    (talk,) = [argv for argv in transport.ran if "-sV" in argv]
+
+    assert ("--unprivileged", True, False) == (talk[1], "-sT" in talk, "-sS" in talk)
+    assert [("redis", 63)] == [(o.identity.name, o.ttl) for o in found.observations if o.identity]
+
+
+@pytest.mark.parametrize(
+    ("declared", "first", "asked"),
+    [
+        (None, WRAPPED, 2),  # undeclared: its class decides how bad it is
+        (None, UNNAMED, 2),
+        (None, TIMED_OUT, 1),  # 45 seconds more are not worth it
+        ("any", WRAPPED, 1),  # declared without a protocol: open is all that is asked for
+        ("redis", WRAPPED, 2),
+        ("redis", UNNAMED, 2),
+        ("redis", TIMED_OUT, 2),
+        ("redis", REDIS_SEEN, 1),
+    ],
+)
+def test_a_look_at_a_bad_moment_is_repeated_where_it_matters(declared: str | None, first: str, asked: int) -> None:
+    """Once; and whichever look recognises the service, its word holds."""
+    looks = [first, REDIS_SEEN]
+
+    def say(argv: Sequence[str]) -> Said:
+        look = looks.pop(0)
+        return Said(document(argv, host(ONE, look, extra='timedout="true"' if look == TIMED_OUT else "")))
+
+    wanted = expectations(ONE, ports="1-6,8-10" if declared else "1-10")
+    if declared:
+        service = Service("s", PortSet.of(7), PortSet(), ("public",), (), protocol=declared.replace("any", "") or None)
+        due = Expectation(
+            "vp", "h", "public", ONE, Protocol.TCP, PortSet.of(7), ExpectedState.REACHABLE, Basis.DECLARED, service
+        )
+        wanted = replace(wanted, expectations=(*wanted.expectations, due))
+    found, _ = carried_out(FakeTransport(sees_open(say)), wanted)
+    identities = [o.identity and o.identity.name for o in found.observations if o.state == "open"]
+
+    assert (2 - asked, ()) == (len(looks), found.probe_failures)
+    assert ["redis" if asked == 2 or first == REDIS_SEEN else None] == identities
 
 
 def test_version_probes_leave_processor_time_to_sweeps() -> None:
@@ -346,10 +400,8 @@ def test_an_open_port_that_a_version_probe_finds_silent_is_asked_once_more() -> 
 
     def lossy(argv: Sequence[str]) -> Said:
         asked.append(targets(argv))
-        silent = port(7, "filtered", "no-response") if len(asked) == 1 else port(7, "open", "syn-ack")
-        return Said(
-            document(argv, *(host(a, silent if a == str(ONE) else port(7, "open", "syn-ack")) for a in asked[-1]))
-        )
+        silent = port(7, "filtered", "no-response") if len(asked) == 1 else REDIS_SEEN
+        return Said(document(argv, *(host(a, silent if a == str(ONE) else REDIS_SEEN) for a in asked[-1])))
 
     found, _ = carried_out(FakeTransport(sees_open(lossy)), expectations(ONE, TWO))
 
@@ -368,7 +420,15 @@ def test_an_open_port_that_a_version_probe_finds_silent_is_asked_once_more() -> 
         (lambda a: Said(document(a, host(ONE, port(7, "open", "syn-ack")))), [], []),
         (
             lambda a: Said(document(a, host(ONE, port(7, "filtered", "no-response")))),
-            ["it was open before, and no longer when asked what answers there"],
+            ["it was open before, and filtered to a connection that asks what answers there"],
+            [],
+        ),
+        (
+            lambda a: Said(document(a, host(ONE, port(7, "filtered", "net-unreach").replace("63", "0")))),
+            [
+                "the scanner's own machine said net-unreach, and a connect scan does not tell whether it speaks for "
+                "itself"
+            ],
             [],
         ),
         (lambda _: Said("", -11), ["nmap was killed by signal 11 before it had finished"], []),

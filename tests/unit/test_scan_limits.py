@@ -116,10 +116,10 @@ def test_pings_and_conversations_keep_to_what_a_host_bears() -> None:
     """A very slow host is pinged alone, and asked with few probes what answers, one after the other."""
     wanted = limited(expectations(ONE, TWO, ports="22"), two=HostLimits("two", 5))
     _, ran = scanned(wanted, FakeTransport(mixed))
-    (talk,) = [argv for argv in ran if "-sV" in argv and str(TWO) in argv]
+    talks = [argv for argv in ran if "-sV" in argv and str(TWO) in argv]
 
-    assert ((TWO,), 5.0) == (split(talk)[1], rate(talk))
-    assert "-sV --max-parallelism 1 --version-intensity 2" in " ".join(talk)
+    assert {((TWO,), 5.0)} == {(split(talk)[1], rate(talk)) for talk in talks}
+    assert all("-sV --max-parallelism 1 --version-intensity 2" in " ".join(talk) for talk in talks)
     silent = FakeTransport(lambda argv: Said(document(argv)))
     _, ran = scanned(limited(expectations(ONE, TWO, ports="80"), two=HostLimits("two", 5)), silent)
     assert {(ONE,), (TWO,)} == {split(argv)[1] for argv in ran if "-sn" in argv}

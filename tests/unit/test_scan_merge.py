@@ -57,6 +57,42 @@ def test_looks_that_agree_are_counted_and_the_better_detailed_is_kept() -> None:
     assert (2, SSH) == (found["22"].attempts, found["22"].identity)
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        None,
+        Identity("tcpwrapped", "probed"),
+        Identity("tcpwrapped", "probed", tunnel="ssl"),
+        Identity("https", "table", tunnel="ssl"),
+        Identity("ssh", "probed"),
+    ],
+)
+def test_a_look_that_recognises_less_unsays_nothing(other: Identity | None) -> None:
+    """In either order: what one conversation told holds, however the other ended."""
+    known, less = (look(("22", Sight(OPEN, "syn-ack", identity=one))) for one in (SSH, other))
+
+    assert [SSH, SSH] == [merged(*looks)["22"].identity for looks in ((known, less), (less, known))]
+
+
+def test_that_something_speaks_tls_is_kept() -> None:
+    """It is a fact, also where nothing inside was recognised."""
+    tls = Identity("unknown", "table", tunnel="ssl")
+    known, less = (look(("443", Sight(OPEN, "syn-ack", identity=one))) for one in (tls, None))
+
+    assert [tls, tls] == [merged(*looks)["443"].identity for looks in ((known, less), (less, known))]
+
+
+@pytest.mark.parametrize(("reason", "ttl"), [("syn-ack", 63), ("other", 0)])
+def test_the_distance_is_kept_beside_the_identity(reason: str, ttl: int) -> None:
+    """A connection tells no TTL; another look with the same reply does."""
+    near, told = Sight(OPEN, reason, ttl=63), Sight(OPEN, "syn-ack", ttl=0, identity=SSH)
+
+    for looks in ((near, told), (told, near)):
+        found = merged(*(look(("22", sight)) for sight in looks))["22"]
+
+        assert (SSH, ttl) == (found.identity, found.ttl)
+
+
 def test_looks_that_differ_count_once() -> None:
     """A sweep that lost a probe neither confirms nor refutes an answer."""
     assert (

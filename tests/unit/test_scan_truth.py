@@ -17,12 +17,13 @@ import pytest
 
 from auditor.model.context import Context, Event
 from auditor.model.expectation import Expectations
-from auditor.model.inventory import Via
+from auditor.model.inventory import LocalVia, Via
 from auditor.model.observation import Scan
 from auditor.model.ports import PortSet
-from auditor.model.words import Address, Basis, Boundary, ExpectedState, PortState, Protocol, Technique
+from auditor.model.words import Address, Basis, ExpectedState, PortState, Protocol, Technique
 from auditor.scan import Abilities, again, plan, scan
 from auditor.scan.confirm import spread
+from auditor.scan.kernel import Kernel
 from auditor.scan.merge import Board
 from auditor.scan.nmap_records import HostRecord, Seen, Sight
 from auditor.scan.plan import Job
@@ -51,6 +52,11 @@ TCP = Protocol.TCP
 
 def asked(argv: Sequence[str]) -> PortSet:
     return PortSet.parse(argv[argv.index("-p") + 1])
+
+
+def kernel() -> Kernel:
+    """One whose counters cannot be read."""
+    return Kernel(FakeTransport(lambda _: Said("")), LocalVia())
 
 
 def sweep(argv: Sequence[str]) -> bool:
@@ -266,7 +272,7 @@ def test_of_many_alike_a_sample_stands_for_all() -> None:
     found = looked(transport, expectations(ONE, ports="1-1000"), {(ONE, TCP): PortSet.span(1, 1000)})
 
     assert {"1-1000": ("open", 2)} == states(found)
-    assert [50] == [len(asked(argv)) for argv in transport.ran if "-sT" in argv]
+    assert [50] == [len(asked(argv)) for argv in transport.ran if "-sT" in argv and "-sV" not in argv]
 
 
 @pytest.mark.parametrize(("last", "left"), [(1000, "1-1000"), (2000, None)])
@@ -282,22 +288,6 @@ def test_a_sample_that_no_client_reaches_leaves_nothing_known_of_all(last: int, 
     assert left == next((ports for ports, (seen, _) in states(found).items() if seen == "open"), None)
     assert ("" if left else "1-1000") == str(taken)
     assert bool(left) == any("a device answers in place of the host" in note for note in found.notes)
-
-
-@pytest.mark.parametrize("boundary", Boundary)
-def test_limited_refusals_are_told_and_matter_where_blocked_means_filtered(boundary: Boundary) -> None:
-    """Asked slowly, the silent ports refuse: the sweep's silence does not tell closed from filtered."""
-
-    def state(argv: Sequence[str], _address: str, number: int) -> str:
-        return "filtered" if sweep(argv) and number > 3 else "closed"
-
-    found = looked(network(state), expectations(ONE, ports="1-40", boundary=boundary))
-    reasons = {reason for _, _, reason in failures(found)}
-    told = "10.0.0.1 limits how often it refuses, or its refusals were lost: 10 of 10 silent ports refused when asked"
-
-    assert any(note.startswith(told) for note in found.notes)
-    assert (boundary is Boundary.FILTERED) == any("closed and filtered look the same there" in one for one in reasons)
-    assert (boundary is Boundary.ANY) == any(one.state == "filtered" for one in found.observations)
 
 
 def test_a_refusal_on_the_way_agrees_with_filtered() -> None:
@@ -406,7 +396,7 @@ def test_silence_that_no_repeat_could_settle_is_not_trusted(away: bool) -> None:
         return Run(job.argv, (record,), (), (0.0, 0.0))
 
     (job,) = plan(expectations(ONE), SCOPE, Abilities("7.93", raw=True)).lanes[0].jobs
-    asyncio.run(Sweeps(cast(Any, runner), board, pulse, ask).sweep(job))
+    asyncio.run(Sweeps(cast(Any, runner), board, pulse, ask, kernel()).sweep(job))
 
     reason = "it did not answer for a time in every repeat of the sweep: its silence tells nothing"
     assert ([reason] if away else []) == [one.reason for one in board.failures()]
@@ -428,7 +418,7 @@ def test_losses_are_written_down_before_the_sweeps_are_judged(lost: int) -> None
         return Run(job.argv, (), (), (0.0, 0.0))
 
     async def both() -> None:
-        sweeps = Sweeps(cast(Any, runner), board, pulse, ask)
+        sweeps = Sweeps(cast(Any, runner), board, pulse, ask, kernel())
         for address in (ONE, TWO):
             (job,) = plan(expectations(address), SCOPE, Abilities("7.93", raw=True)).lanes[0].jobs
             await sweeps.sweep(job)
@@ -465,7 +455,7 @@ class Path:
 
         for one in addresses:
             board.add(HostRecord(one, NOW, (Seen(TCP, OPENED, Sight(PortState.OPEN, "syn-ack")),)))
-        self.sweeps = Sweeps(cast(Any, Deaf()), board, pulse, ask)
+        self.sweeps = Sweeps(cast(Any, Deaf()), board, pulse, ask, kernel())
 
     async def one_after_the_other(self, times: int) -> list[float]:
         for _ in range(times):
