@@ -27,6 +27,7 @@ _SEGMENTS = 15  # that a connection brings, about
 _RESETS = 2  # that a connection ends with, at most: its own, and one for what was still on the way
 # nmap asks a host that has been silent for 1.25 s whether it still answers, on a port known to; it tells nobody.
 _PINGS = 0.8  # a second and host in work
+_NOISE = 3  # times as much as there was while nothing was sent
 _SLOW = 3  # times what is planned where nothing answers, which is what a sweep takes at most
 _STARTING = 10.0  # seconds, for an nmap that starts on a busy machine
 _FLOOD = 1000  # segments; nmap's buffer holds more than that, so it loses nothing of less
@@ -86,6 +87,7 @@ class Kernel:
     _opened: int = 0
     _pings: float = 0.0
     _slow: bool = False
+    _noise: tuple[float, float] = (0.0, 0.0)  # segments and resets a second, that are no doing of ours
     _addresses: set[Address] = field(default_factory=set)
 
     @asynccontextmanager
@@ -113,6 +115,22 @@ class Kernel:
             if self._running == 0:
                 await self._judge()
 
+    @asynccontextmanager
+    async def idle(self) -> AsyncIterator[None]:
+        """For a time in which nothing is sent from there: what is counted then is other traffic, which may go on.
+
+        With a sweep beside it, of another viewpoint, nothing is learnt.
+        """
+        begun, before = time.monotonic(), None if self._running else await self._read()
+        yield
+        after = None if self._running or before is None else await self._read()
+        if before is not None and after is not None:
+            seconds = time.monotonic() - begun
+            self._noise = (
+                max(0, after.segments - before.segments) / seconds,
+                max(0, after.resets - before.resets) / seconds,
+            )
+
     def tell(self, run: Run) -> None:
         """Count what a run has told. One by ordinary connections counts as such in the kernel."""
         for record in run.records if "-sS" in run.argv else ():
@@ -135,8 +153,9 @@ class Kernel:
             return
         connections = after.connections - before.connections
         segments = after.segments - before.segments
-        replies = segments - told - _SEGMENTS * connections
-        resets = after.resets - before.resets - opened - _RESETS * connections - int(pings)
+        noise = [int(each * _NOISE * (span[2] - span[1])) for each in self._noise]
+        replies = segments - told - _SEGMENTS * connections - noise[0]
+        resets = after.resets - before.resets - opened - _RESETS * connections - int(pings) - noise[1]
         if segments < _FLOOD:
             resets = 0
         self.surpluses.append(Surplus(*span, max(0, replies), max(0, resets), slow))

@@ -41,6 +41,7 @@ class Silence(Enum):
     DROPPED = "its silent ports stay silent when asked slowly"
     LIMITED = "the host limits how often it refuses"
     LOST = "replies were lost"
+    UNASKED = "its silent ports could not be asked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +62,15 @@ class Limited:
     board: Board
     pulse: Pulse
     kernel: Kernel
-    random: Random
     rate: float
 
     async def check(
-        self, addresses: Collection[Address], swept_at: Callable[[Address], float]
+        self, addresses: Collection[Address], swept_at: Callable[[Address], float], number: int = 0
     ) -> dict[Address, Verdict]:
-        """Ask a new sample of each that refuses: what its silence is. `swept_at` gives rates, in packets a second."""
+        """Ask a sample of each that refuses: what its silence is. `swept_at` gives rates, in packets a second.
+
+        The sample is another one with each `number`, and the same whenever the scan is gone through again.
+        """
         groups: dict[tuple[Family, PortSet], list[Address]] = {}  # hosts that are silent on the same ports share a run
         for address in sorted(addresses, key=by_address):
             silent = self.board.silence(address, Protocol.TCP)
@@ -81,9 +84,11 @@ class Limited:
                 seen = await self._run(sample, members, rate=rate, retries=1)
             return [(one, sample, seen) for one in members]
 
-        samples = [(self._sample(silent), c) for (_, silent), m in groups.items() for c in command.chunks(m)]
+        samples = [
+            (_sample(silent, _SAMPLE, number), c) for (_, silent), m in groups.items() for c in command.chunks(m)
+        ]
         asked = [one for some in await together(*(ask(*one) for one in samples)) for one in some]
-        return {address: await self._judge(address, sample, seen, swept_at(address)) for address, sample, seen in asked}
+        return {one: await self._judge(one, sample, seen, swept_at(one), number) for one, sample, seen in asked}
 
     def trust(self, address: Address, told: str) -> None:
         """Take a limit for one, and say so: closed and filtered look alike there, which may be what matters."""
@@ -92,10 +97,6 @@ class Limited:
             reason = f"{told}, so closed and filtered look the same there"
             swept = self.board.silence(address, Protocol.TCP) - self._declared(address)
             self.board.take_out(address, Protocol.TCP, swept, reason)
-
-    def _sample(self, silent: PortSet) -> PortSet:
-        ports = list(silent)
-        return silent if len(ports) <= _SAMPLE else PortSet.of(*self.random.sample(ports, _SAMPLE))
 
     async def _run(
         self,
@@ -123,7 +124,7 @@ class Limited:
             self.board.add(record)
         return seen
 
-    async def _judge(self, address: Address, sample: PortSet, seen: Board, rate: float) -> Verdict:
+    async def _judge(self, address: Address, sample: PortSet, seen: Board, rate: float, number: int) -> Verdict:
         opened = seen.ports(address, Protocol.TCP, PortState.OPEN) & sample
         refused = seen.ports(address, Protocol.TCP, PortState.CLOSED) & sample
         silent = len(self.board.silence(address, Protocol.TCP))
@@ -131,14 +132,16 @@ class Limited:
         if opened:
             told = f"the sweep missed {address}:{opened.first}/tcp, which was open when asked slowly"
             return Verdict(Silence.LOST, told, missing)
+        if not seen.ports(address, Protocol.TCP, *PortState) & sample:
+            return Verdict(Silence.UNASKED, "a sample of its silent ports could not be asked slowly")
         if not refused:
             return Verdict(Silence.DROPPED)
         told = f"{len(refused)} of {len(sample)} silent ports refused when asked slowly"
-        if await self._is_limit(address, missing, rate):
+        if self.runner.over or await self._is_limit(address, missing, rate, number):  # a loss would have been noted
             return Verdict(Silence.LIMITED, f"{address} limits how often it refuses: {told}")
         return Verdict(Silence.LOST, f"replies of {address} were lost: {told}", missing)
 
-    async def _is_limit(self, address: Address, missing: int, rate: float) -> bool:
+    async def _is_limit(self, address: Address, missing: int, rate: float, number: int) -> bool:
         """Whether refusals alone were held back, and no other reply."""
         silent = self.board.silence(address, Protocol.TCP)
         closed = len(self.board.ports(address, Protocol.TCP, PortState.CLOSED))
@@ -149,12 +152,11 @@ class Limited:
         beats = self.pulse.loss_of_open(address, surplus.start, surplus.end)
         if beats.share > lost / 5 or (1 - lost) ** beats.asked > _SURELY:
             return False
-        return await self._refuses_in_part(address, silent, rate)
+        return await self._refuses_in_part(address, silent, rate, number)
 
-    async def _refuses_in_part(self, address: Address, silent: PortSet, rate: float) -> bool:
+    async def _refuses_in_part(self, address: Address, silent: PortSet, rate: float, number: int) -> bool:
         """Whether a burst of questions at the sweep's rate is refused in part only, and nothing of that was lost."""
-        ports = list(silent)
-        burst = PortSet.of(*self.random.sample(ports, min(len(ports), max(_FEW, int(rate * _BURST)))))
+        burst = _sample(silent, max(_FEW, int(rate * _BURST)), number)
         async with self.kernel.watching((address,), len(burst) / rate + 1):
             seen = await self._run(burst, (address,), rate=rate, retries=0, least_rate=rate)
         refused = len(seen.ports(address, Protocol.TCP, PortState.CLOSED) & burst)
@@ -169,3 +171,10 @@ class Limited:
             for one in self.plan.expectations.expectations
             if (one.address, one.protocol) == (address, Protocol.TCP) and one.basis is not Basis.UNDECLARED
         )
+
+
+def _sample(silent: PortSet, most: int, number: int) -> PortSet:
+    ports = list(silent)
+    if len(ports) <= most:
+        return silent
+    return PortSet.of(*Random(silent.bits + number).sample(ports, most))  # noqa: S311 - a sample, no secret

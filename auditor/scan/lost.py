@@ -55,53 +55,65 @@ class Lost:
 
     async def settle(self, addresses: Collection[Address]) -> None:
         """Ask again, and trust no silence that no repeat could settle."""
-        self._why = await self._doubted(addresses, tuple(self.kernel.surpluses))
+        lost, beside = await self._doubted(addresses, tuple(self.kernel.surpluses), 0)
+        self._why = beside | lost
         share = 1.0
-        for _ in range(_ROUNDS):
+        for number in range(1, _ROUNDS + 1):
             share /= _STEP
             jobs = list(self._again(share))
             if not jobs or sum(job.seconds for job in jobs) > _LONGEST:
                 break
-            await self._round(jobs)
+            await self._round(jobs, number)
         self._distrust()
 
     def _distrust(self) -> None:
         for address, why in self._why.items():
             self.board.distrust_silence(address, f"{why}: its silence tells nothing", (Protocol.TCP,))
 
-    async def _round(self, jobs: Collection[Job]) -> None:
+    async def _round(self, jobs: Collection[Job], number: int) -> None:
         self._tell(min(job.rate for job in jobs))
         self.runner.repeat(self._why)
         doubted, before = self._why, {one: self._answers(one) for one in self._why}
+        canaries = any(self._canaries(job.addresses) for job in jobs)
         self._distrust()  # until it is asked again: the round may be cut short
         known = len(self.kernel.surpluses)
         async with self.alone() if self._starved else nullcontext():
             for job in jobs:
                 await self.sweeps.again(job)
-        self._why = await self._doubted(doubted, self.kernel.surpluses[known:])
-        for address, why in doubted.items():  # who answers more each time, and refuses nothing, may have more to say
-            if self._answers(address) != before[address] and not self._closed(address):
-                self._why.setdefault(address, why)
+        lost, beside = await self._doubted(doubted, self.kernel.surpluses[known:], number)
+        more = {one: why for one, why in doubted.items() if self._answers(one) != before[one]}
+        if not more and canaries:  # nothing was missed before, and now nothing is: other traffic was counted
+            beside = {}
+        # Who answers more each time, and refuses nothing that a sample could be of, may have more to say.
+        self._why = beside | {one: why for one, why in more.items() if not self._closed(one)} | lost
 
-    async def _doubted(self, addresses: Collection[Address], surpluses: Sequence[Surplus]) -> dict[Address, str]:
-        """Those of which replies were lost, or may have been, each with what tells so."""
-        verdicts = await self.limited.check(addresses, self.sweeps.rate)
-        found: dict[Address, str] = {}
+    async def _doubted(
+        self, addresses: Collection[Address], surpluses: Sequence[Surplus], number: int
+    ) -> tuple[dict[Address, str], dict[Address, str]]:
+        """Those of which replies were lost, and those swept beside such losses, each with what tells so."""
+        verdicts = await self.limited.check(addresses, self.sweeps.rate, number)
+        lost: dict[Address, str] = {}
         for address, verdict in verdicts.items():
-            if verdict.silence is Silence.LIMITED:
-                self.limited.trust(address, verdict.told)
-            elif verdict.silence is Silence.LOST:
-                found[address] = verdict.told
+            match verdict.silence:
+                case Silence.LIMITED:
+                    self.limited.trust(address, verdict.told)
+                case Silence.LOST:
+                    lost[address] = verdict.told
+                case Silence.UNASKED:
+                    self.board.distrust_silence(address, verdict.told, (Protocol.TCP,))
+                case Silence.DROPPED:
+                    pass
+        beside: dict[Address, str] = {}
         limited = {one for one, verdict in verdicts.items() if verdict.silence is Silence.LIMITED}
         for surplus in surpluses:
-            missing = sum(verdicts[one].missing for one in surplus.addresses & set(found) if one in verdicts)
+            missing = sum(verdicts[one].missing for one in surplus.addresses & set(lost))
             if not (surplus.doubtful or surplus.explains(missing)):
                 continue
             self._starved = True
             for address in sorted(surplus.addresses & set(addresses) - limited, key=by_address):
                 if self.board.silence(address, Protocol.TCP):
-                    found.setdefault(address, _why_starved(surplus))
-        return found
+                    beside.setdefault(address, _why_starved(surplus))
+        return lost, beside
 
     def _again(self, share: float) -> Iterator[Job]:
         """The sweeps of what is in doubt, slower by that share: first the ports that services use."""

@@ -183,7 +183,8 @@ class _Viewpoint:
         rate = float(self._plan.viewpoint.rate)
         if swept < _LONG_SWEEPS or not self._plan.abilities.raw or self._runner.over:
             return
-        self._bears = await bears(self._transport, self._plan.viewpoint.via, rate)
+        async with self._kernel.idle():
+            self._bears = await bears(self._transport, self._plan.viewpoint.via, rate)
         if self._bears is None:
             self._runner.tell("what rate the machine of this viewpoint bears cannot be tried there", "debug")
         elif self._bears < rate:
@@ -206,9 +207,7 @@ class _Viewpoint:
 
     def _asking_again(self) -> Lost:
         """What asks again where replies were lost."""
-        limited = Limited(
-            self._plan, self._runner, self._board, self._pulse, self._kernel, self._context.random, self._late_rate
-        )
+        limited = Limited(self._plan, self._runner, self._board, self._pulse, self._kernel, self._late_rate)
         sweeps = [job for job in self._plan.jobs if job.purpose is Purpose.SWEEP]
         return Lost(self._runner, self._board, self._sweeps, limited, self._kernel, sweeps, self._crowd.alone)
 

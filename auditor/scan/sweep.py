@@ -80,7 +80,7 @@ class Sweeps:
 
     def rate(self, address: Address) -> float:
         """The rate at which the address is swept now, in packets a second."""
-        planned = self._planned[address]
+        planned = self._planned.get(address, float(self.pulse.viewpoint.rate))
         return max(min(planned, _SLOWEST), planned * self.speed)
 
     async def finish(self) -> None:

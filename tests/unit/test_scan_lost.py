@@ -224,6 +224,60 @@ def test_syn_acks_that_nmap_did_not_tell_of_are_asked_for_again() -> None:
     assert any("its kernel counted" in note and "SYN-ACKs more than nmap told of" in note for note in found.notes)
 
 
+@pytest.mark.parametrize(("opened", "silent"), [((30,), True), ((443,), False)])
+def test_other_traffic_is_not_taken_for_lost_replies_for_ever(opened: Sequence[int], silent: bool) -> None:
+    """Where a slower sweep with nothing beside it finds no more, and met what answers in its middle, silence counts.
+
+    nmap asks 443 before any buffer is full, so that it answers tells nothing.
+    """
+
+    def arrives(argv: Sequence[str], xml: str) -> tuple[int, int]:
+        segments, resets = told(argv, xml)
+        return segments + 2000, resets + 100 * sweep(argv)
+
+    def state(_argv: Sequence[str], _address: str, number: int) -> str:
+        return "open" if number in opened else "filtered"
+
+    transport = Machine(network(state), arrives=arrives)
+    found = looked(transport, ONE, ports="1-450")
+    reasons = {reason for _, _, reason in failures(found)}
+
+    assert silent == bool(ports(found, ONE, PortState.FILTERED))
+    assert (not silent) == any("SYN-ACKs more than nmap told of: its silence tells nothing" in one for one in reasons)
+
+
+def test_traffic_that_was_there_before_is_no_surplus() -> None:
+    """What is counted while nothing is sent goes on meanwhile."""
+    machine = Machine(lambda _: Said(""), arrives=told)
+    kernel = Kernel(machine, LocalVia())
+
+    async def both() -> None:
+        async with kernel.idle():
+            await asyncio.sleep(0.05)
+            machine.segments, machine.resets = 5000, 50
+        async with kernel.watching((ONE,), 60.0):
+            await asyncio.sleep(0.05)
+            machine.segments, machine.resets = 10000, 100
+
+    asyncio.run(both())
+
+    assert [(0, 0)] == [(one.replies, one.opened) for one in kernel.surpluses]
+
+
+def test_a_sample_that_could_not_be_asked_agrees_with_nothing() -> None:
+    """Time was over, or nmap broke: what was silent and refuses elsewhere is not known to be dropped."""
+
+    def answer(argv: Sequence[str]) -> Said:
+        if "--max-retries 1" in " ".join(argv):
+            return Said("", returncode=1, stderr="killed")
+        return network(lambda _argv, _one, number: "closed" if number < 40 else "filtered")(argv)
+
+    found = looked(FakeTransport(answer), ONE)
+
+    assert "" == ports(found, ONE, PortState.FILTERED)
+    assert {"a sample of its silent ports could not be asked slowly"} == {reason for *_, reason in failures(found)}
+
+
 @pytest.mark.parametrize(
     ("text", "counts"),
     [
@@ -265,10 +319,13 @@ class Still:
     """A runner whose burst of questions is refused by `refused` of every ten ports."""
 
     refused: int = 1
+    over: bool = False
+    asked: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     async def run(self, _name: str, argv: Sequence[str]) -> Run:
-        asked = PortSet.parse(argv[argv.index("-p") + 1])
+        self.asked.append(argv[argv.index("-p") + 1])
+        asked = PortSet.parse(self.asked[-1])
         slowly = "--min-rate" not in argv
         closed = PortSet.of(*(one for one in asked if slowly or one % 10 < self.refused))
         seen = tuple(
@@ -313,10 +370,28 @@ def test_what_makes_a_limit_one(surplus: int | None, asked: int, lost: int, refu
     pulse.beats.append(Beat(5.0, Counter({TWO: asked}), Counter({TWO: asked - lost}), {TWO: [True]}))
     kernel = Kernel(Machine(lambda _: Said(""), arrives=told), LocalVia())
     kernel.surpluses.append(Surplus(frozenset({ONE}), 0.0, 10.0, surplus, surplus))
-    limited = Limited(planned, cast(Any, runner), board, pulse, kernel, random.Random(1), 2500.0)
+    limited = Limited(planned, cast(Any, runner), board, pulse, kernel, 2500.0)
     verdicts = asyncio.run(limited.check([ONE], lambda _: 5000.0))
 
     assert [silence] == [verdict.silence for verdict in verdicts.values()]
+
+
+def test_a_scan_that_had_come_to_its_end_has_lost_nothing() -> None:
+    """A loss is written down at once, and keeps a scan from having ended: what is gone through again asks nothing."""
+    runner, again = Still(over=True), []
+    planned = plan(expectations(ONE), SCOPE, Abilities("7.93", raw=True))
+    for _ in range(2):
+        board, kernel = Board(), Kernel(FakeTransport(lambda _: Said("")), LocalVia())
+        for seen, state, reason in (
+            (PortSet.of(9), PortState.CLOSED, "reset"),
+            (PortSet.span(401, 4000), PortState.FILTERED, "no-response"),
+        ):
+            board.add(HostRecord(ONE, NOW, (Seen(TCP, seen, Sight(state, reason)),)))
+        limited = Limited(planned, cast(Any, runner), board, cast(Any, None), kernel, 2500.0)
+        again.append(asyncio.run(limited.check([ONE], lambda _: 5000.0))[ONE].silence)
+
+    assert [Silence.LIMITED, Silence.LIMITED] == again
+    assert 1 == len(set(runner.asked))
 
 
 @pytest.mark.parametrize(("boundary", "left"), [(Boundary.ANY, 3600), (Boundary.FILTERED, 0)])
@@ -327,7 +402,7 @@ def test_a_limit_matters_where_blocked_means_filtered(boundary: Boundary, left: 
     planned = plan(expectations(ONE, boundary=boundary), SCOPE, Abilities("7.93", raw=True))
     kernel = Kernel(FakeTransport(lambda _: Said("")), LocalVia())
     pulse = cast(Any, None)
-    limited = Limited(planned, cast(Any, runner), board, pulse, kernel, random.Random(1), 2500.0)
+    limited = Limited(planned, cast(Any, runner), board, pulse, kernel, 2500.0)
     limited.trust(ONE, "10.0.0.1 limits how often it refuses")
 
     assert left == len(board.silence(ONE, TCP))
