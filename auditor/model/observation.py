@@ -81,10 +81,14 @@ ICMP_ERRORS = PROHIBITED | frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Evidence that an address lives, apart from its ports: nmap's host status reason, such as `echo-reply`."""
+    """Evidence that an address lives, apart from its ports: nmap's host status reason, such as `echo-reply`.
+
+    `ttl` is that of the reply; None where nmap does not say it.
+    """
 
     address: Address
     reason: str
+    ttl: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +138,18 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Controls:
+    """What addresses that nobody declares, and nobody carries, answered to what other addresses had answered to.
+
+    `pinged` are those that were asked for other signs of life than ports, `replies` what they gave.
+    """
+
+    observations: tuple[Observation, ...] = ()
+    replies: tuple[Reply, ...] = ()
+    pinged: tuple[Address, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Scan:
     """All that one viewpoint's scan gave.
 
@@ -145,9 +161,10 @@ class Scan:
     `not_pinged` are silent addresses whose pings broke: whether they live is not known. `notes` tell what was found out
     about the network on the way, such as a lossy path or a device that answers in place of hosts. `found` are signs of
     life from the search for undeclared addresses: they prove no path, since that came before the scan, and whoever
-    asked so much may have been shut out since. `swept` tells where it searched. `bears` is how many packets a second
-    the viewpoint's machine bore before the sweeps, of the rate that it may use, where that was tried. An empty
-    `nmap_version` means that no nmap was found.
+    asked so much may have been shut out since. `swept` tells where it searched. `controls` is None where none were
+    asked. `talkative` are addresses where something speaks on whatever port it is asked, as a sample has shown. `bears`
+    is how many packets a second the viewpoint's machine bore before the sweeps, of the rate that it may use, where that
+    was tried. An empty `nmap_version` means that no nmap was found.
     """
 
     viewpoint: str
@@ -167,4 +184,6 @@ class Scan:
     notes: tuple[str, ...] = ()
     found: tuple[Reply, ...] = ()
     swept: tuple[Swept, ...] = ()
+    controls: Controls | None = None
+    talkative: tuple[Address, ...] = ()
     bears: int | None = None

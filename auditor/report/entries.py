@@ -17,7 +17,9 @@ from auditor.report.plain import Document, place, present, timestamp
 from auditor.report.waivers import Day, at, waiver_entry
 
 _LEGS = ("routed", "allowed", "listening")  # the order in which traffic meets them
-_NO_ENDPOINT_EXPECTED = frozenset({Kind.UNKNOWN_HOST, Kind.ALL_PORTS_OPEN, Kind.UNDECLARED_ADDRESS})
+_NO_ENDPOINT_EXPECTED = frozenset(
+    {Kind.UNKNOWN_HOST, Kind.ALL_PORTS_OPEN, Kind.ANSWERS_FOR_OTHERS, Kind.UNDECLARED_ADDRESS}
+)
 
 
 def entry(finding: Finding, hosts: Mapping[str, Host], day: Day | None = None) -> Document:

@@ -100,8 +100,8 @@ class HostRecord:
     where nmap's own ping, or ARP, is why.
 
     `began` and `at` are when nmap began with it and when it had done; None where it does not say.
-    `reply` is nmap's reason for holding the host to be up, where that is evidence from the network. `label` has the
-    names and the hardware address of it, where there is any.
+    `reply` is nmap's reason for holding the host to be up, where that is evidence from the network, and `reply_ttl` the
+    TTL of that reply. `label` has the names and the hardware address of it, where there is any.
     """
 
     address: Address
@@ -114,6 +114,7 @@ class HostRecord:
     label: Label | None = None
     beyond: tuple[Beyond, ...] = ()
     began: datetime | None = None
+    reply_ttl: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
