@@ -33,8 +33,8 @@ _STOPPED = '{python} -I -S {script} $$ {share} </dev/null >/dev/null 2>&1 &\nexe
 
 
 @contextmanager
-def held(share: float, folder: Path, runs: str = "*", *, quota: bool | None = None) -> Iterator[Mapping[str, str]]:
-    """The environment in which nmap gets `share` of one processor: where its words match the shell pattern `runs`.
+def held(share: float, folder: Path, *, spared: str = "", quota: bool | None = None) -> Iterator[Mapping[str, str]]:
+    """The environment in which nmap gets `share` of one processor, but for runs that have the option `spared`.
 
     `folder` takes the program that stands before nmap. With `quota` a quota is a must, or none is tried.
     """
@@ -49,8 +49,8 @@ def held(share: float, folder: Path, runs: str = "*", *, quota: bool | None = No
         words = {"group": group, "nmap": nmap, "python": sys.executable, "script": _STOP_AND_GO, "share": share}
         shim = folder / "nmap"
         folder.mkdir(parents=True, exist_ok=True)
-        otherwise = f'case " $* " in {runs}) ;; *) exec {nmap} "$@" ;; esac\n'
-        shim.write_text(f"#!/bin/sh\n{otherwise}{hold.format(**words)}", encoding="utf-8")
+        sparing = f'case " $* " in *" {spared} "*) exec {nmap} "$@" ;; esac\n' if spared else ""
+        shim.write_text(f"#!/bin/sh\n{sparing}{hold.format(**words)}", encoding="utf-8")
         shim.chmod(0o755)
         yield {"PATH": f"{folder}:{os.environ['PATH']}"}
 
