@@ -38,7 +38,7 @@ table inet filter {
 }
 """
 _DEVICES = """
-table inet devices {
+table inet answering {
     chain untracked {
         type filter hook prerouting priority raw
         iifname up meta l4proto tcp tcp dport != { %(tracked)s } notrack
