@@ -122,7 +122,7 @@ def draw(seed: int) -> Hostile:
     """The estate of one seed."""
     chance = random.Random(f"hostile {seed}")
     starved = seed % 3 == 0
-    loss = chance.choice(tuple(paths.DROPS)) if seed % 3 == 1 else None
+    loss = tuple(paths.DROPS)[seed // 3 % len(paths.DROPS)] if seed % 3 == 1 else None
     devices = _devices(chance) if seed % 3 == 2 or chance.random() < 0.3 else ()
     if seed % 3 == 2 and chance.random() < 0.3:
         loss = chance.choice(tuple(paths.DROPS))
@@ -138,7 +138,7 @@ def draw(seed: int) -> Hostile:
         loss=loss,
         drop=_drop(chance, loss),
         share=share,
-        spinning=chance.randint(4, 8) if starved and not share else 0,
+        spinning=chance.randint(2, 5) if starved and not share else 0,
         discover=any(one.what == "stray" for one in devices),
     )
 
@@ -157,7 +157,7 @@ def _devices(chance: random.Random) -> tuple[Device, ...]:
 def _drop(chance: random.Random, loss: str | None) -> str:
     match loss:
         case "policed":
-            return f"limit rate over {chance.choice((300, 1000, 2000))}/second burst 100 packets drop"
+            return f"limit rate over {chance.choice((1000, 2000, 4000))}/second burst 100 packets drop"
         case "lossy":
             return f"numgen random mod 100 < {chance.choice((10, 20, 40))} drop"
         case _:
@@ -197,7 +197,7 @@ def built(drawn: Hostile, folder: Path) -> Iterator[tuple[tuple[str, ...], Mappi
         if drawn.share:
             env = stack.enter_context(starving.held(drawn.share, folder, spared="-sV"))
         if drawn.spinning:
-            prefix = stack.enter_context(starving.crowded(drawn.spinning))
+            prefix = stack.enter_context(starving.crowded(drawn.spinning, place=drawn.seed // 3))
         yield prefix, env
 
 

@@ -56,12 +56,14 @@ def held(share: float, folder: Path, *, spared: str = "", quota: bool | None = N
 
 
 @contextmanager
-def crowded(spinning: int, *, lower: int = LOWER) -> Iterator[tuple[str, ...]]:
+def crowded(spinning: int, *, lower: int = LOWER, place: int = 0) -> Iterator[tuple[str, ...]]:
     """The words before a command that shall share one processor with so many processes that spin.
 
-    They are of one session with us, or niceness would count for nothing (autogroup, sched(7)): so must the command be.
+    Another `place` is another processor, where there is one. They are of one session with us, or niceness would count
+    for nothing (autogroup, sched(7)): so must the command be.
     """
-    processor = str(max(os.sched_getaffinity(0)))
+    usable = sorted(os.sched_getaffinity(0), reverse=True)
+    processor = str(usable[place % len(usable)])
     spin = ["setpriv", "--pdeathsig", "KILL", "taskset", "-c", processor, sys.executable, "-I", "-S", "-c", _SPIN]
     crowd = [subprocess.Popen(spin, stdin=subprocess.DEVNULL) for _ in range(spinning)]
     try:
