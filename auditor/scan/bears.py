@@ -17,14 +17,21 @@ _SECONDS = 1.0  # that a try takes where nmap keeps up
 _PATIENCE = 60.0  # and that one may take where it does not
 _LEAST = 100.0  # packets a second; what bears no more than that is asked at that
 _ALL = 0.999  # of the replies
+_ENOUGH = 15_000.0  # replies a second; few networks send more, since most of what is asked is dropped
 _LATE = 1.5  # times what it is to take: a buffer can hold what comes in a second, but not what comes in minutes
 _IMPRECISE = 0.3  # seconds, of the time that nmap takes to start
-_STEP = 2
+_STEP = 2  # times slower, after replies were lost: what was told then tells little of what would not have been
+_CLOSE = 1.25  # times slower than what took too long
 _MOST = 65_535  # ports
 
 
+def tried(rate: float) -> float:
+    """How fast it is tried, for sweeps at that rate: a machine that bears that is not short of processor time."""
+    return min(rate, _ENOUGH)
+
+
 async def bears(transport: Transport, via: Via, rate: float) -> float | None:
-    """The rate, in packets a second, at most the given one; None where it cannot be tried there."""
+    """The rate, in packets a second, of those that `tried` gives; None where it cannot be tried there."""
     each = [await _at(transport, place, rate) for place in places(via)]
     found = [one for one in each if one is not None]
     return min(found) if found and len(found) == len(each) else None
@@ -34,16 +41,19 @@ async def _at(transport: Transport, via: Via, rate: float) -> float | None:
     starting = await _try(transport, via, rate, 1)
     if starting is None:
         return None
-    tried = rate
-    while tried > _LEAST:
-        ports = min(_MOST, max(1, int(tried * _SECONDS)))
-        found = await _try(transport, via, tried, ports)
+    now = tried(rate)
+    while now > _LEAST:
+        ports = min(_MOST, max(1, int(now * _SECONDS)))
+        found = await _try(transport, via, now, ports)
         if found is None:
             return None
-        told, seconds = found[0], max(found[1] - starting[1], ports / rate)
-        if told >= ports * _ALL and seconds <= ports / tried * _LATE + _IMPRECISE:
-            return tried
-        tried = max(_LEAST, min(tried, told / seconds) / _STEP)
+        seconds = max(found[1] - starting[1], ports / now)
+        if found[0] < ports * _ALL:
+            now /= _STEP
+        elif seconds > ports / now * _LATE + _IMPRECISE:
+            now = ports / seconds / _CLOSE
+        else:
+            return now
     return _LEAST
 
 

@@ -16,7 +16,7 @@ from auditor.model.observation import Failure, Scan
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, Family, PortState, Protocol, Technique
 from auditor.scan import again, command
-from auditor.scan.bears import bears
+from auditor.scan.bears import bears, tried
 from auditor.scan.confirm import Confirmation
 from auditor.scan.controls import Controlling
 from auditor.scan.kernel import Kernel
@@ -187,7 +187,7 @@ class _Viewpoint:
             self._bears = await bears(self._transport, self._plan.viewpoint.via, rate)
         if self._bears is None:
             self._runner.tell("what rate the machine of this viewpoint bears cannot be tried there", "debug")
-        elif self._bears < rate:
+        elif self._bears < tried(rate):
             self._sweeps.bears(self._bears / rate)
             self._runner.note(
                 f"the machine of this viewpoint is busy: its nmap can read about {self._bears:,.0f} replies a second "
