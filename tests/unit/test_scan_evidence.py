@@ -335,3 +335,36 @@ def test_who_is_down_since_serves_nothing_for_sure(tmp_path: Path) -> None:
     ]
     assert "open" == states(served, at_once)["22"]
     assert ["open"] == [one.state.value for one in read_evidence([served, down, again]).observations]
+
+
+def test_scans_of_one_file_are_looks_of_their_own(tmp_path: Path) -> None:
+    """What `--append-output` has put together has the times that it has apart, whichever scan comes first."""
+    old = saved(tmp_path / "old.xml", (1000, 1010), port(22, "open", "syn-ack"))
+    young = saved(tmp_path / "young.xml", (2000, 2010), port(22, "closed", "reset"))
+    at_once = saved(tmp_path / "at-once.xml", (1000, 1010), port(22, "closed", "reset"))
+    file = tmp_path / "appended.xml"
+
+    for pair in ((old, young), (young, old)):
+        file.write_bytes(b"".join(one.read_bytes() for one in pair))
+        assert states(*pair) == states(file)
+        assert "closed" == states(file)["22"]
+    file.write_bytes(old.read_bytes() + at_once.read_bytes())
+    assert "(contradicting)" == states(file)["22"]
+    assert f"in {file} (its scan 2)" in next(one.reason for one in read_evidence([file]).failures if 22 in one.ports)
+
+
+def test_what_a_younger_scan_leaves_out_is_no_sign_of_death(tmp_path: Path) -> None:
+    """It did not ask the address that it was told to leave out; of one that it asked and found down, nobody knows."""
+    old = saved(tmp_path / "old.xml", (1000, 1010), port(22, "open", "syn-ack"))
+    found = {}
+    for name, more in (("excluded", "--exclude 10.0.0.1 "), ("down", "")):
+        young = tmp_path / f"{name}.xml"
+        young.write_text(
+            f'<nmaprun scanner="nmap" args="nmap -p 1-100 {more}10.0.0.0/30" version="7.93" start="2000">'
+            '<scaninfo type="syn" protocol="tcp" services="1-100"/><runstats><finished exit="success" time="2010"/>'
+            f'<hosts up="0" down="{3 if more else 4}" total="{3 if more else 4}"/></runstats></nmaprun>',
+            encoding="utf-8",
+        )
+        found[name] = states(old, young)["22"]
+
+    assert {"excluded": "open", "down": "(open)"} == found
