@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -80,6 +80,44 @@ class Members:
         number = int(first)
         prefixes = self._prefixes[first.version].items()
         return any(number >> shift in known for shift, known in prefixes if shift >= bits)
+
+
+_NEAR = {4: 24, 6: 120}  # the bits of a network that one device on the way answers for as a whole, if for any of it
+
+
+class Neighbourhoods:
+    """Where addresses stand in a viewpoint's `targets`: in which entry, and in what part of it.
+
+    A device on the way that answers for others does so for a network, seldom for all that a large entry holds.
+    """
+
+    __slots__ = ("_lengths", "_prefixes")
+
+    def __init__(self, entries: Iterable[Network]) -> None:
+        self._prefixes: dict[int, dict[int, set[int]]] = {4: {}, 6: {}}
+        for entry in entries:
+            shift = entry.max_prefixlen - entry.prefixlen
+            self._prefixes[entry.version].setdefault(shift, set()).add(int(entry.network_address) >> shift)
+        self._lengths = {version: sorted(by_shift) for version, by_shift in self._prefixes.items()}
+
+    def entry(self, address: Address) -> Network | None:
+        """The narrowest entry that holds the address."""
+        number, prefixes = int(address), self._prefixes[address.version]
+        for shift in self._lengths[address.version]:
+            if number >> shift in prefixes[shift]:
+                return ip_network((address, address.max_prefixlen - shift), strict=False)
+        return None
+
+    def of(self, address: Address) -> Network | None:
+        """The entry, or within a larger one the /24 of IPv4 or the /120 of IPv6 around the address."""
+        entry = self.entry(address)
+        near = _NEAR[address.version]
+        return entry if entry is None or entry.prefixlen >= near else ip_network((address, near), strict=False)
+
+
+def hosts_of(network: Network) -> Iterator[Address]:
+    """The addresses of a network that a host may have: not the first and last, which mean the whole of it."""
+    return iter(network if network.prefixlen >= network.max_prefixlen - 1 else network.hosts())
 
 
 class _Same:

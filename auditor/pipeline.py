@@ -18,8 +18,10 @@ from auditor.grade import exposed, gate_verdict, grade, grade_changes
 from auditor.grade.verdict import verdict
 from auditor.inventory import (
     Draft,
+    Lookup,
     Outlook,
     Wanted,
+    as_then,
     breaches,
     carrying,
     choose,
@@ -28,6 +30,7 @@ from auditor.inventory import (
     lint,
     load_with_places,
     no_cycles,
+    resolve_names,
     sight,
 )
 from auditor.model.ages import Freshness
@@ -60,7 +63,7 @@ from auditor.scan import (
     searches,
     with_found,
 )
-from auditor.transport import Cluster, SystemTransport, Transport, engine
+from auditor.transport import Cluster, Hold, SystemTransport, Transport, engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,7 @@ class Request:
     """What the user asked for. `options` goes into the report for the record, and so do the times it was `resumed`.
 
     `rotations` tell by viewpoint when which slice of the undeclared ports was swept. `max_duration` counts from when
-    the audit began, or was last resumed.
+    the audit began, or was last resumed. `wait` is whether it waits for others that are at workers of a cluster.
     """
 
     id: str
@@ -81,6 +84,7 @@ class Request:
     discover: bool = False
     max_duration: timedelta | None = None
     max_age: timedelta | None = None
+    wait: bool = False
     rotations: Mapping[str, Rotation] = field(default_factory=dict)
     options: Mapping[str, object] = field(default_factory=dict)
     resumed: tuple[datetime, ...] = ()
@@ -105,7 +109,8 @@ async def audit(
     def warn(message: str) -> None:
         context.emit(Event("scan", message, level="warning"))
 
-    async with engine(cluster, viewpoints, warn) as (transport, standing):
+    hold = Hold(inventory.name, request.wait, warn)
+    async with engine(cluster, viewpoints, warn, hold) as (transport, standing):
         wanted = await searches(transport, inventory, standing) if request.discover else []
         found = await discover(wanted, transport=transport, context=context, evidence=evidence, until=request.until)
         expected = expectations(inventory, standing, request, found)
@@ -125,11 +130,20 @@ async def audit(
 
 
 def compare_evidence(
-    inventory: Inventory, files: Mapping[Viewpoint, Sequence[Path]], request: Request, context: Context
+    inventory: Inventory,
+    files: Mapping[Viewpoint, Sequence[Path]],
+    request: Request,
+    context: Context,
+    lookup: Lookup | None = None,
 ) -> Audit:
-    """Judge saved nmap XML. No packet is sent. Raises AuditorError where no verdict can be had."""
-    freshness = None if request.max_age is None else Freshness(context.now(), request.max_age)
+    """Judge saved nmap XML. No packet is sent. Raises AuditorError where no verdict can be had.
+
+    `lookup` tells where DNS names lead today, of which the evidence does not tell where they led.
+    """
+    freshness = Freshness(context.now(), request.max_age)
     saved = {viewpoint: read_evidence(paths, freshness) for viewpoint, paths in files.items()}
+    if lookup is not None:
+        inventory = resolve_names(inventory, as_then([one for e in saved.values() for one in e.resolved], lookup))
     carried = carrying(inventory, ((one.alive, one.labels) for one in saved.values()))
     narrow = partial(expect, inventory, profile=Profile.COMPARE, hosts=request.hosts, tags=request.tags)
     expected = [
@@ -285,6 +299,7 @@ def _judge(
     errors = (
         *(StageError("resolve", str(one)) for one in inventory.unresolved if one.host in chosen),
         *(StageError("scan", f"{c.viewpoint.name}: {error}") for c in comparisons for error in _errors(c)),
+        *(StageError("clock", problem) for problem in _clock(request, now)),
     )
     return Audit(
         id=request.id,
@@ -303,6 +318,16 @@ def _judge(
         options=request.options,
         resumed=request.resumed,
     )
+
+
+def _clock(request: Request, now: datetime) -> Iterator[str]:
+    """A clock that went back makes every time in the report doubtful, and whether a waiver has expired."""
+    began = max((request.started_at, *request.resumed))
+    if now < began:
+        yield (
+            f"the clock was set back: by it the audit began, or went on, at {began:%Y-%m-%dT%H:%M:%SZ} and ended at "
+            f"{now:%Y-%m-%dT%H:%M:%SZ}; times in this report, and which waivers hold, cannot be relied on"
+        )
 
 
 def _errors(comparison: Comparison) -> Iterator[str]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,11 @@ from typing import Any
 from auditor.errors import RunError
 from auditor.model.inventory import Viewpoint
 from auditor.model.rotation import Rotation
-from auditor.rundir import write_whole
+from auditor.rundir import in_turn, in_work, write_whole
 
 _NAME = "sweeps.json"
 _SCHEMA = "auditor/sweeps/v1"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Sweeps:
@@ -43,13 +44,21 @@ class Sweeps:
         return Rotation(swept, now) if len(swept) == slices else never
 
     def rotations(self, inventory: str, viewpoints: Iterable[Viewpoint], now: datetime) -> dict[str, Rotation]:
-        """Those of the viewpoints that sweep in slices, by name."""
-        return {v.name: self.rotation(inventory, v.name, v.slices, now) for v in viewpoints if v.slices > 1}
+        """Those of the viewpoints that sweep in slices, by name. What audits in work have taken is left to them."""
+        found = {v.name: self.rotation(inventory, v.name, v.slices, now) for v in viewpoints if v.slices > 1}
+        taken = self._taken(inventory) if found else {}
+        return {name: replace(one, taken=taken.get(name, frozenset())) for name, one in found.items()}
+
+    @contextmanager
+    def choosing(self) -> Iterator[None]:
+        """Whoever takes a slice within this does so before the next one looks which are taken."""
+        with in_turn(self._reports):
+            yield
 
     def note(self, inventory: str, viewpoint: str, rotation: Rotation) -> None:
         """The slice that was due has been swept, to its end, by the audit that began at the rotation's `now`."""
         try:
-            with self._locked():
+            with in_turn(self._reports):  # audits that end at the same time write one after the other
                 known = self._known()
                 latest = self.rotation(inventory, viewpoint, len(rotation.swept), rotation.now)
                 swept = list(latest.swept)
@@ -77,15 +86,42 @@ class Sweeps:
             raise ValueError(f"it is no {_SCHEMA}")
         return found
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Audits that end at the same time write one after the other."""
-        folder = os.open(self._reports, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(folder)
+    def _taken(self, inventory: str) -> dict[str, frozenset[int]]:
+        """By viewpoint, the slices of audits that other processes are at."""
+        taken: defaultdict[str, set[int]] = defaultdict(set)
+        with suppress(OSError):
+            for name, request in in_work(self._reports):
+                if name == inventory:
+                    for viewpoint, due in _due(request):
+                        taken[viewpoint].add(due)
+        return {viewpoint: frozenset(slices) for viewpoint, slices in taken.items()}
+
+
+def read_rotations(request: Any, now: datetime) -> dict[str, Rotation]:
+    """The rotations that an audit keeps with what was asked for. Raises ValueError and others where it is damaged."""
+    taken = request.get("taken", {})
+    return {
+        name: Rotation(
+            tuple(None if at is None else _instant(at).astimezone(UTC) for at in ats),
+            now,
+            frozenset(map(int, taken.get(name, ()))),
+        )
+        for name, ats in request["swept"].items()
+    }
+
+
+def rotations_as_read(rotations: Mapping[str, Rotation]) -> dict[str, object]:
+    """What `read_rotations` reads."""
+    taken = {name: sorted(one.taken) for name, one in rotations.items() if one.taken}
+    swept = {name: [at and at.isoformat() for at in one.swept] for name, one in rotations.items()}
+    return {"swept": swept, "taken": taken} if taken else {"swept": swept}
+
+
+def _due(request: Any) -> list[tuple[str, int]]:
+    try:
+        return [(name, one.due) for name, one in read_rotations(request, _EPOCH).items()]
+    except (ValueError, TypeError, AttributeError, KeyError, IndexError):
+        return []
 
 
 def _entry(document: dict[str, Any], inventory: str, viewpoint: str) -> dict[str, Any]:

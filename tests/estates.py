@@ -244,6 +244,10 @@ def _whole_addresses() -> list[Finding]:
         )
         for port in range(1000, 1400)
     ]
+    network = ip_network("203.0.113.0/24")
+    relayed = outcome(
+        "web-1", observation("203.0.113.10", "25"), Result.UNVERIFIED, "open, as at addresses that nobody has"
+    )
     stranger = outcome(
         "203.0.113.99",
         observation("203.0.113.99", "3389"),
@@ -276,6 +280,12 @@ def _whole_addresses() -> list[Finding]:
             operational,
             None,
             "400 of 400 undeclared ports look open: a middlebox answers in place of the host.",
+        ),
+        finding(
+            drift(PUBLIC, relayed, kind=Kind.ANSWERS_FOR_OTHERS, host=str(network), interface=None, prefix=network),
+            operational,
+            None,
+            "Something on the way answers for addresses that nobody has.",
         ),
         finding(
             drift(PUBLIC, stranger, address=at["203.0.113.99"]),

@@ -2,7 +2,7 @@
 
 A case `NAME.exitN` holds `inventory.yaml`, the evidence as `VIEWPOINT.xml` or `VIEWPOINT.ANYTHING.xml`, maybe `options`
 (one command line), maybe `names.json` (what the resolver would say of DNS names), and `expected.json`: the report with
-what changes from run to run taken out. UPDATE=1 rewrites it.
+what changes from run to run taken out. It is always the same day, see NOW. UPDATE=1 rewrites it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 import os
 import shlex
 from collections.abc import Collection
+from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from xml.etree.ElementTree import fromstring
 import jsonschema
 import pytest
 
-from auditor.cli import options
+from auditor.cli import judged, options
 from auditor.cli.main import NO_VERDICT, run
 from auditor.inventory.names import Lookup
 from auditor.model.words import Address, Kind, Result
@@ -27,6 +28,7 @@ from auditor.report.junit import junit
 from auditor.resources import schema_text
 
 CASES = sorted(Path(__file__).parent.joinpath("cases").glob("*.exit*"))
+NOW = datetime(2026, 12, 1, 12, tzinfo=UTC)  # later than all evidence that is not from the future
 FLEETING = ("id", "started_at", "finished_at", "auditor_version", "options")
 
 
@@ -72,6 +74,7 @@ def test_case(case: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], mo
     No two cases of JUnit have one class and name, by which alone services tell them apart.
     """
     monkeypatch.setattr(options, "look_up", resolver(case))
+    monkeypatch.setattr(judged, "now", lambda: NOW)
     code = run(arguments(case, tmp_path))
     told = capsys.readouterr().err.replace(str(case), "CASE")
 

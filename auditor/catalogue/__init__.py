@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from auditor.catalogue.contradiction import contradiction
+from auditor.catalogue.contradiction import contradiction, unproven
 from auditor.catalogue.declared import declared_classes
 from auditor.catalogue.entry import Entry, entries
 from auditor.catalogue.lookup import Classification, classify, entry_by_word
@@ -25,5 +25,6 @@ __all__ = [
     "known_ports",
     "playbooks",
     "top_udp_ports",
+    "unproven",
     "usual_ports",
 ]

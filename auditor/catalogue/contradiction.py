@@ -47,6 +47,24 @@ def contradiction(
     return by_class or (_protocol_contradiction(answer, declared_protocol.lower()) if declared_protocol else None)
 
 
+def unproven(identity: Identity | None, declared: str) -> str | None:
+    """Why an identity that does not contradict the declared protocol does not show it either; None where it does.
+
+    Bare HTTP shows every protocol that HTTP may carry, as far as the catalogue knows; other carriers show themselves.
+    """
+    answer = spoken(identity)
+    if answer is None:
+        return "no version probe has recognised what answers"
+    word, tls = declared.lower(), answer.tls or answer.name in _TLS_ITSELF
+    if not answer.carrier or answer.http or word == answer.name.lower() or (tls and word in _TLS_ITSELF):
+        return None  # else it would contradict
+    if tls or answer.name == "dtls":
+        return "nothing that nmap recognises answers inside TLS"
+    if answer.name == "unknown":
+        return "nmap does not recognise what it says"
+    return f"{answer.label} says nothing of what it carries"
+
+
 def _class_contradiction(
     protocol: Protocol, port: int, identity: Identity | None, answer: Spoken, declared: ServiceClass | None
 ) -> str | None:

@@ -11,19 +11,21 @@ from typing import Any
 import click
 
 from auditor import pipeline
-from auditor.cli import options, resuming, signals
+from auditor.cli import ending, options, resuming, signals
 from auditor.cli.duration import duration
 from auditor.cli.judged import judge, judging
+from auditor.cli.output import Style, clean
 from auditor.inventory import denying
 from auditor.model.ages import spelled
 from auditor.model.audit import Audit
 from auditor.model.context import Context, Event
+from auditor.model.inventory import ClusterVia
 from auditor.model.rotation import Rotation
 from auditor.model.words import Profile
 from auditor.pipeline import Request
 from auditor.rundir import Borne, RunDir, remember
 from auditor.sweeps import Sweeps
-from auditor.transport import Cluster
+from auditor.transport import Cluster, alone
 
 _OWN = ("viewpoints", "profile", "discover", "deny")  # what `judge` does not take
 
@@ -47,6 +49,11 @@ _OWN = ("viewpoints", "profile", "discover", "deny")  # what `judge` does not ta
     metavar="RUN",
     help="Go on with an audit that was interrupted: its folder, or the name of that in DIR. INVENTORY may be left out.",
 )
+@click.option(
+    "--wait",
+    is_flag=True,
+    help="Wait for the end of other audits from the same viewpoints. Without it they are a reason to exit 2.",
+)
 @judging
 @click.pass_context
 def command(
@@ -57,6 +64,7 @@ def command(
     resume: Path | None,
     max_duration: timedelta | None,
     cluster: Cluster | None,
+    wait: bool,
     reports: Path,
     **options_given: Any,
 ) -> int:
@@ -74,6 +82,7 @@ def command(
       auditor audit inventories/practice -V internal --discover
       auditor audit inventories/practice -V public --fail-on data-exposure --format json=drift.json
       auditor audit inventories/practice -V all --engine dask --scheduler tcp://127.0.0.1:8786
+      auditor audit inventories/practice -V public --wait
       auditor audit --resume reports/20260101T020000Z-practice-0123abcd
     """
     resumed = None if resume is None else resuming.reopen(resume, reports)
@@ -82,6 +91,8 @@ def command(
     if path is None:
         raise click.MissingParameter(param=_inventory(click_context))
     given = options_given if asked is None else resuming.parameters(click_context, options_given, asked)
+    if resumed is not None and resumed.report is not None:
+        return ending.end(resumed.run, resumed.report, resumed.asked, given)
     declared = denying(options.load_resolved(path), given["deny"])
     chosen = options.pick_viewpoints(declared, given["viewpoints"])
     engine = "dask" if cluster else "local"
@@ -94,25 +105,34 @@ def command(
         rotations: Mapping[str, Rotation]
         if asked is None:
             sweeps = Sweeps(folder, lambda message: context.emit(Event("sweep", message, level="warning")))
-            rotations = sweeps.rotations(declared.name, chosen, request.started_at)
-            begun = resuming.Asked.of(path, declared, request, parameters, rotations)
-            run.begin(begun.document())
+            with sweeps.choosing():
+                rotations = sweeps.rotations(declared.name, chosen, request.started_at)
+                run.begin(resuming.Asked.of(path, declared, request, parameters, rotations).document())
         else:
             rotations = asked.rotations
             resuming.tell(run, context.emit)
-        wanted = replace(request, discover=given["discover"], max_duration=max_duration, rotations=rotations)
+        wanted = replace(request, discover=given["discover"], max_duration=max_duration, wait=wait, rotations=rotations)
         audit = signals.run(pipeline.audit(declared, chosen, wanted, context, run, cluster=cluster))
         tried = [(one.viewpoint, one.scan.bears) for one in audit.comparisons]
         at = context.now().isoformat(timespec="minutes")
         remember({str(one.via): Borne(borne, one.rate, at) for one, borne in tried if borne is not None})
         return audit
 
+    style: Style = given["style"]
+    held = alone(
+        {one.name: ClusterVia(one.name, cluster.scheduler) if cluster else one.via for one in chosen},
+        declared.name,
+        wait=wait,
+        tell=lambda message: _say(message) if style.verbosity >= 0 else None,
+        warn=_say,
+    )
     return judge(
         declared,
         Profile(given["profile"]),
         act,
         resumed=resumed,
         reports=folder,
+        held=held,
         given={
             "deny": given["deny"],
             "discover": given["discover"],
@@ -121,6 +141,10 @@ def command(
         },
         **{name: value for name, value in given.items() if name not in _OWN},
     )
+
+
+def _say(message: str) -> None:
+    click.echo(clean(f"auditor: {message}"), err=True)
 
 
 def _inventory(context: click.Context) -> click.Parameter:

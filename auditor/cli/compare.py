@@ -14,9 +14,15 @@ from auditor.cli import options
 from auditor.cli.duration import duration
 from auditor.cli.judged import judge, judging
 from auditor.errors import UsageError
+from auditor.inventory import load
 from auditor.model.ages import spelled
 from auditor.model.inventory import Inventory
 from auditor.model.words import Profile
+
+
+def _age(context: click.Context, parameter: click.Parameter, value: str | None) -> timedelta | None:
+    """A duration; None for `any`."""
+    return None if value == "any" else duration(context, parameter, value, also=" or any")
 
 
 @click.command("compare")
@@ -31,16 +37,20 @@ from auditor.model.words import Profile
 )
 @click.option(
     "--max-age",
-    callback=duration,
+    callback=_age,
+    default="30d",
+    show_default=True,
     metavar="DURATION",
-    help="What was seen longer ago, such as 7d, is unverified.",
+    help="What was seen longer ago, such as 7d, is unverified; any: whatever its age.",
 )
 @judging
 def command(*, inventory_path: Path, files: tuple[str, ...], max_age: timedelta | None, **rest: Any) -> int:
     """Compare saved nmap XML with the inventory. Sends no packet.
 
     The coverage is what the files asked, and every declared endpoint in the viewpoint's targets. The source address is
-    taken as declared. DNS names of hosts are looked up, and stand for where they lead today.
+    taken as declared. DNS names that nmap was given stand for where they led then; others are looked up. Of looks at
+    one endpoint the younger reply decides. An answer that was followed by silence, and looks of one time that
+    contradict each other, are unverified.
 
     Exit codes: 0 as declared, 1 drift, 2 no verdict, 3 something could not be verified.
 
@@ -48,16 +58,16 @@ def command(*, inventory_path: Path, files: tuple[str, ...], max_age: timedelta 
     Example:
       auditor compare inventories/practice --nmap-xml public=scan4.xml --nmap-xml public=scan6.xml
     """
-    declared = options.load_resolved(inventory_path)
+    declared = load(inventory_path)
     paths = _by_viewpoint(declared, files)
     chosen = {viewpoint: paths[viewpoint.name] for viewpoint in declared.viewpoints.values() if viewpoint.name in paths}
     return judge(
         declared,
         Profile.COMPARE,
         lambda request, context, _run: pipeline.compare_evidence(
-            declared, chosen, replace(request, max_age=max_age), context
+            declared, chosen, replace(request, max_age=max_age), context, options.today
         ),
-        given={"max_age": max_age and spelled(max_age)},
+        given={"max_age": spelled(max_age) if max_age is not None else "any"},
         **rest,
     )
 

@@ -11,12 +11,14 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _DURATION = re.compile(r"([0-9]{1,6})([smhd])")
 
 
-def duration(context: click.Context, parameter: click.Parameter, value: str | None) -> timedelta | None:
-    """The callback of an option whose value is a whole number and its unit."""
+def duration(
+    context: click.Context, parameter: click.Parameter, value: str | None, *, also: str = ""
+) -> timedelta | None:
+    """The callback of an option whose value is a whole number and its unit; `also` says what else it may be."""
     if value is None:
         return None
     found = _DURATION.fullmatch(value)
     if not found:
-        message = f"{value!r} is not a duration; write a whole number and s, m, h or d, such as 90m"
+        message = f"{value!r} is not a duration; write a whole number and s, m, h or d, such as 90m{also}"
         raise click.BadParameter(message, context, parameter)
     return timedelta(**{_UNITS[found[2]]: int(found[1])})

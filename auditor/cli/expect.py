@@ -15,6 +15,7 @@ from auditor.model.inventory import Inventory
 from auditor.model.words import ExpectedState
 from auditor.report import EXPECT_FORMATS, expected_document, expected_rows
 
+_NAMED = 8  # controls
 _UNBOUNDED = 10_000  # columns, where no terminal sets them: one line for each row
 COLUMNS = ("viewpoint", "host", "interface", "address", "ports", "why")
 
@@ -70,8 +71,19 @@ def _print(declared: Inventory, expected: list[Expectations], style: Style) -> N
         console.print()
     for each in expected:
         console.print(_rest(each), markup=False, highlight=False, soft_wrap=True)
+        if each.controls:
+            console.print(f"  {_controls(each)}", markup=False, highlight=False, soft_wrap=True)
         for left in each.left_out:
             console.print(f"  left out: {left.what}: {left.reason}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _controls(expected: Expectations) -> str:
+    named = ", ".join(map(str, expected.controls[:_NAMED]))
+    more = len(expected.controls) - _NAMED
+    return (
+        f"controls: {named}{f' and {more} more' if more > 0 else ''}: nobody declares them, so what answers there "
+        "as it does elsewhere is a device on the way"
+    )
 
 
 def _rest(expected: Expectations) -> str:

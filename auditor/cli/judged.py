@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from random import SystemRandom
@@ -11,8 +12,8 @@ from types import MappingProxyType
 import click
 
 from auditor import rundir
-from auditor.cli import options, resuming
-from auditor.cli.output import Log, Style, clean, summary
+from auditor.cli import ending, options, resuming
+from auditor.cli.output import Log, Style
 from auditor.grade.verdict import FAIL_ON_WORDS
 from auditor.model.audit import Audit
 from auditor.model.context import Context
@@ -20,10 +21,9 @@ from auditor.model.inventory import Inventory
 from auditor.model.words import Profile
 from auditor.pipeline import Request
 from auditor.report import FORMATS, document
-from auditor.sweeps import Sweeps
 
 _Judge = Callable[[Request, Context, rundir.RunDir], Audit]
-
+_NOTHING = nullcontext()
 
 _JUDGING = (
     options.hosts,
@@ -38,6 +38,11 @@ _JUDGING = (
     ),
     click.option("--allow-unverified", is_flag=True, help="Exit 0 though something could not be verified."),
 )
+
+
+def now() -> datetime:
+    """The time, UTC: the one place where an audit's clock is read."""
+    return datetime.now(UTC)
 
 
 def judging(command: Callable[..., int]) -> Callable[..., int]:
@@ -61,20 +66,48 @@ def judge(
     fail_on: tuple[str, ...],
     allow_unverified: bool,
     style: Style,
+    held: AbstractContextManager[object] = _NOTHING,
     given: Mapping[str, object] = MappingProxyType({}),
 ) -> int:
     """Run `act` and write its reports; the exit code of its verdict.
 
-    `given` are options of the command's own; `resumed` is an audit that goes on.
+    `given` are options of the command's own; `resumed` is an audit that goes on. `held` is what has to be had before it
+    begins, and is let go of when its reports are written.
     """
     options.check_fail_on(fail_on, FAIL_ON_WORDS)
     wanted = options.parse_formats(formats)
-    random = SystemRandom()
+    with held:
+        request = _request(
+            profile, resumed, hosts=hosts, tags=tags, fail_on=fail_on, allow_unverified=allow_unverified, given=given
+        )
+        with Log(style) as log:
+            run = resumed.run if resumed else rundir.RunDir(reports, inventory.name, request.id, request.started_at)
+            with run.discarded_on_error(), resuming.telling_how(run):
+                audit = act(request, Context(now, SystemRandom(), log.emit), run)
+                report = document(audit)
+                run.write("report.json", FORMATS["json"](report))
+                swept = {one.viewpoint.name: one.rotation for one in audit.comparisons if one.swept and one.rotation}
+                ending.write_down(run, report, swept, log.warn)
+    return ending.tell(run, report, [one.viewpoint.name for one in audit.comparisons], wanted, style)
+
+
+def _request(
+    profile: Profile,
+    resumed: resuming.Resumed | None,
+    *,
+    hosts: tuple[str, ...],
+    tags: tuple[str, ...],
+    fail_on: tuple[str, ...],
+    allow_unverified: bool,
+    given: Mapping[str, object],
+) -> Request:
+    """A new audit's, or that of one more attempt at an audit, which is noted in its folder."""
+    at = now()
     if resumed is not None:
-        resumed.run.resume(datetime.now(UTC))
-    request = Request(
-        id=resumed.asked.id if resumed else f"{random.getrandbits(128):032x}",
-        started_at=resumed.asked.started_at if resumed else datetime.now(UTC),
+        resumed.run.resume(at)
+    return Request(
+        id=resumed.asked.id if resumed else f"{SystemRandom().getrandbits(128):032x}",
+        started_at=resumed.asked.started_at if resumed else at,
         resumed=resumed.run.resumed if resumed else (),
         profile=profile,
         hosts=hosts,
@@ -83,29 +116,6 @@ def judge(
         allow_unverified=allow_unverified,
         options=_given(hosts=hosts, tags=tags, fail_on=fail_on, allow_unverified=allow_unverified, **given),
     )
-    with Log(style) as log:
-        run = resumed.run if resumed else rundir.RunDir(reports, inventory.name, request.id, request.started_at)
-        with run.discarded_on_error(), resuming.telling_how(run):
-            audit = act(request, Context(lambda: datetime.now(UTC), random, log.emit), run)
-            report = document(audit)
-            for name in ("json", "html"):
-                run.write(f"report.{name}", FORMATS[name](report))
-    run.publish()
-    sweeps = Sweeps(reports, lambda message: click.echo(clean(f"auditor: {message}"), err=True))
-    for comparison in audit.comparisons:
-        if comparison.swept and comparison.rotation:
-            sweeps.note(inventory.name, comparison.viewpoint.name, comparison.rotation)
-    elsewhere = None in wanted.values()
-    worth_a_mail = style.verbosity >= 0 or audit.verdict.exit_code != 0
-    if not elsewhere and worth_a_mail:
-        click.echo(summary(report, style), nl=False, color=True)  # click would strip it on a pipe, even where asked for
-    if style.verbosity >= 0:
-        click.echo(f"\nReport: {run.path / 'report.html'}\n        {run.path / 'report.json'}", err=elsewhere)
-        if resuming.unfinished(run, [one.viewpoint.name for one in audit.comparisons]):
-            again = f"Parts of the scan failed or were cut short. To go on with them: {resuming.command_line(run)}"
-            click.echo(again, err=elsewhere)
-    options.write_formats(report, wanted)
-    return audit.verdict.exit_code
 
 
 def _given(**given: object) -> dict[str, object]:

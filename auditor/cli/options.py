@@ -22,7 +22,7 @@ from auditor.model.words import Profile, Severity
 from auditor.report import FORMATS, GATE_FORMATS, is_gate, sarif_lacks
 from auditor.rundir import write_anywhere
 from auditor.sweeps import Sweeps
-from auditor.transport import Cluster, Tls, look_up
+from auditor.transport import Answer, Cluster, Tls, look_up
 
 
 def common(command: Callable[..., int]) -> Callable[..., int]:
@@ -237,9 +237,14 @@ _COMMON = (
 )
 
 
+def today(names: Collection[str]) -> Mapping[str, Answer]:
+    """Where DNS names lead today."""
+    return look_up(names)
+
+
 def load_resolved(path: Path) -> Inventory:
     """The inventory, its DNS names looked up. Raises InventoryError."""
-    return load(path, look_up)
+    return load(path, today)
 
 
 def expecting(command: Callable[..., int]) -> Callable[..., int]:

@@ -105,6 +105,10 @@ class Log:
             else:
                 click.echo(line, err=True)
 
+    def warn(self, message: str) -> None:
+        """Show what whoever runs the command should know."""
+        self.emit(Event("audit", message, level="warning"))
+
     def _advance(self, event: Event, done: float, total: float) -> None:
         if self._progress is None:
             return

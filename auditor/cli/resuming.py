@@ -14,13 +14,15 @@ import click
 from click.core import ParameterSource
 
 from auditor import __version__
-from auditor.errors import RunError, UsageError
+from auditor.errors import EvidenceError, RunError, UsageError
 from auditor.model.context import Event
 from auditor.model.inventory import Inventory
 from auditor.model.rotation import Rotation
 from auditor.model.words import Profile
 from auditor.pipeline import Request
+from auditor.report import read
 from auditor.rundir import RunDir
+from auditor.sweeps import read_rotations, rotations_as_read
 
 _SCHEMA = "auditor/run/v1"
 # Parameters of the command that stay as they were. Others, such as where reports go, are for one attempt.
@@ -79,7 +81,7 @@ class Asked:
             "auditor_version": __version__,
             "inventory": {"path": self.inventory, "absolute": self.absolute, "sha256": list(self.files)},
             "parameters": dict(self.parameters),
-            "swept": {name: [at and at.isoformat() for at in one.swept] for name, one in self.rotations.items()},
+            **rotations_as_read(self.rotations),
         }
 
     def check(self, declared: Inventory, path: Path, viewpoints: tuple[str, ...], engine: str) -> None:
@@ -102,10 +104,14 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """An audit that goes on: its folder, held, and what it was asked for."""
+    """An audit that goes on: its folder, held, and what it was asked for.
+
+    `report` is set where all has been asked and judged, and something ended it while it wrote down the rest.
+    """
 
     run: RunDir
     asked: Asked
+    report: dict[str, Any] | None = None
 
 
 def reopen(named: Path, reports: Path) -> Resumed:
@@ -115,12 +121,25 @@ def reopen(named: Path, reports: Path) -> Resumed:
         raise UsageError(f"--resume {named}: there is no such folder, here or in {reports}")
     run = RunDir.reopen(folder)
     asked = _read(run)
-    if (report := run.reported) is not None and not unfinished(run, asked.parameters["viewpoints"]):
+    if run.finished and (report := run.reported) is not None and not unfinished(run, asked.parameters["viewpoints"]):
         raise UsageError(
             f"{run.path} is finished, there is nothing to go on with: `auditor render {shlex.quote(str(report))}` "
             "shows its report, `auditor audit` without --resume looks again"
         )
-    return Resumed(run, asked)
+    return Resumed(run, asked, _last_report(run, asked))
+
+
+def _last_report(run: RunDir, asked: Asked) -> dict[str, Any] | None:
+    """The report of the last attempt, where that was ended after it; an earlier one has been resumed less often."""
+    if run.finished or run.reported is None:
+        return None
+    try:
+        report = read(run.reported)
+    except EvidenceError:
+        return None
+    about = report.get("audit", {})
+    current = about.get("id") == asked.id and len(about.get("resumed", ())) == len(run.resumed)
+    return report if current else None
 
 
 def parameters(context: click.Context, given: Mapping[str, Any], asked: Asked) -> dict[str, Any]:
@@ -189,18 +208,14 @@ def _read(run: RunDir) -> Asked:
                 "started_at": str(started),
                 "inventory": {"path": str(path), "absolute": str(absolute), "sha256": list(digests)},
                 "parameters": {"viewpoints": list(), "profile": str(profile), **rest} as kept,
-                "swept": dict(swept),
-            } if profile in set(Profile) and all(map(_plain, rest.values())) and _plain(kept["viewpoints"]):
+                "swept": dict(),
+            } as request if profile in set(Profile) and all(map(_plain, rest.values())) and _plain(kept["viewpoints"]):
                 at = datetime.fromisoformat(started).astimezone(UTC)
-                rotations = {name: Rotation(tuple(map(_instant, ats)), at) for name, ats in swept.items()}
-                return Asked(audit_id, at, path, absolute, tuple(map(str, digests)), kept, rotations)
-    except (ValueError, TypeError):
+                digests_read = tuple(map(str, digests))
+                return Asked(audit_id, at, path, absolute, digests_read, kept, read_rotations(request, at))
+    except (ValueError, TypeError, AttributeError):
         pass
     raise RunError(f"{run.path}: its run.json is damaged, or of another version; start a new audit")
-
-
-def _instant(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text).astimezone(UTC)
 
 
 def _plain(value: object) -> bool:

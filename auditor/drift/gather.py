@@ -12,7 +12,18 @@ from auditor.model.drift import Drift, Outcome
 from auditor.model.expectation import Expectations
 from auditor.model.inventory import Service, Viewpoint
 from auditor.model.ports import PortSet
-from auditor.model.words import ABOUT_AN_ADDRESS, NOWHERE, Address, Family, Kind, Network, PortState, Protocol, Result
+from auditor.model.words import (
+    ABOUT_AN_ADDRESS,
+    NOWHERE,
+    Address,
+    Boundary,
+    Family,
+    Kind,
+    Network,
+    PortState,
+    Protocol,
+    Result,
+)
 
 _Group = tuple[Kind, *tuple[object, ...]]
 _PREFIX = {Family.IPV4: 32, Family.IPV6: 64}
@@ -27,6 +38,7 @@ def gather(expectations: Expectations, outcomes: tuple[Outcome, ...], facts: Fac
         groups[_key(kind, outcome)].append(outcome)
     verified = _verified(outcomes) if len(viewpoint.addresses) == 2 else {}
     drifts = [_drift(viewpoint, kind, members, verified) for (kind, *_), members in groups.items()]
+    drifts += _for_others(expectations, outcomes, facts)
     drifts += _unknown_hosts(expectations, outcomes, facts)
     drifts += _undeclared_addresses(expectations, outcomes, facts)
     return tuple(sorted(drifts, key=_order))
@@ -103,6 +115,41 @@ def _verified_in_other_family(outcome: Outcome, verified: _Verified) -> bool:
     other = Family.IPV6 if e.address.version == 4 else Family.IPV4
     there = verified.get((e.host, e.interface, other, e.protocol), PortSet())
     return bool(there) and not outcome.ports - there
+
+
+def _for_others(expectations: Expectations, outcomes: tuple[Outcome, ...], facts: Facts) -> Iterator[Drift]:
+    """One for each network that a device answers for, where something cannot be told because of that."""
+    groups: dict[Network, list[Outcome]] = defaultdict(list)
+    for outcome in outcomes:
+        if _untold(outcome, facts) and (network := facts.alike.entry(outcome.expectation.address)):
+            groups[network].append(outcome)
+    undeclared = set(expectations.undeclared)
+    for address in facts.alike.doubted():
+        if address in undeclared and not facts.replies.alive(address) and (network := facts.alike.entry(address)):
+            groups[network] += ()
+    for network, members in groups.items():
+        members.sort(key=lambda m: (by_address(m.expectation.address), m.expectation.protocol, m.ports.first))
+        yield Drift(
+            kind=Kind.ANSWERS_FOR_OTHERS,
+            viewpoint=expectations.viewpoint,
+            host=str(network),
+            interface=None,
+            family=Family.of(network),
+            outcomes=tuple(members),
+            prefix=network,
+        )
+
+
+def _untold(outcome: Outcome, facts: Facts) -> bool:
+    """Whether nothing is known of an endpoint since a device answers there for everybody.
+
+    What it refuses is filtered; that matters only where it should have been dropped.
+    """
+    seen, place = outcome.observation, (outcome.expectation.address, outcome.expectation.protocol)
+    if seen is None or outcome.result is not Result.UNVERIFIED or place in facts.all_open:
+        return False
+    matters = seen.state is PortState.OPEN or facts.boundary is Boundary.FILTERED
+    return matters and bool(facts.alike.answered(seen))
 
 
 def _unknown_hosts(expectations: Expectations, outcomes: tuple[Outcome, ...], facts: Facts) -> Iterator[Drift]:

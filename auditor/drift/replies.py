@@ -1,12 +1,14 @@
 """Who answered, and which paths that proves.
 
 A perfect firewall and a broken scanner look the same. So silence counts only where, in this audit, a reply reached the
-viewpoint from an address in the same `targets` entry. nmap's reasons are those of its portreasons.cc.
+viewpoint from an address in the same `targets` entry. What a device answers for everybody is no reply of an address.
+nmap's reasons are those of its portreasons.cc.
 """
 
 from __future__ import annotations
 
 from auditor.addresses import any_in, contains
+from auditor.drift.alike import Alike
 from auditor.model.inventory import Viewpoint
 from auditor.model.observation import ICMP_ERRORS, LINK_REPLIES, PROHIBITED, Observation, Scan
 from auditor.model.words import Address, PortState
@@ -35,15 +37,16 @@ _HOST_REPLIES = frozenset(
 class Replies:
     """Everything that came back to one viewpoint, asked about one address or one endpoint at a time."""
 
-    def __init__(self, viewpoint: Viewpoint, scan: Scan) -> None:
+    def __init__(self, viewpoint: Viewpoint, scan: Scan, alike: Alike) -> None:
         self._viewpoint = viewpoint
+        self._alike = alike
         seen = (*scan.observations, *scan.canaries)
         sources = {source for observation in seen if (source := self._source(observation)) is not None}
-        sources |= {reply.address for reply in scan.replies if reply.reason in _HOST_REPLIES}
+        sources |= {reply.address for reply in scan.replies if reply.reason in _HOST_REPLIES and alike.lives(reply)}
         sources -= set(viewpoint.addresses)  # what the viewpoint sends to itself takes no path
         self._proved = tuple(entry for entry in viewpoint.targets if any_in(entry, sources))
         near = {reply.address for reply in scan.replies if reply.reason in LINK_REPLIES}
-        self._alive = sources | near | {reply.address for reply in scan.found}
+        self._alive = sources | near | {reply.address for reply in scan.found if alike.lives(reply)}
         self._prohibited = {observation.address for observation in seen if self.prohibited(observation)}
 
     def path_proved(self, address: Address) -> bool:
@@ -74,9 +77,9 @@ class Replies:
         return address in self._prohibited
 
     def _source(self, observation: Observation) -> Address | None:
-        """Who sent the deciding reply; None where there was none or where nmap does not say who."""
+        """Who sent the deciding reply; None where none came, nmap tells no sender, or a device answers for all."""
         if observation.state in _ANSWERED:
-            return observation.address
+            return observation.address if observation.ports - self._alike.answered(observation) else None
         if observation.reason not in ICMP_ERRORS or self.made_here(observation):
             return None
         if observation.reply_from is None and not observation.ttl:

@@ -8,11 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from auditor import catalogue
+from auditor.drift.alike import Alike
 from auditor.drift.replies import Replies
 from auditor.model.expectation import Expectation
-from auditor.model.observation import Observation
+from auditor.model.inventory import Service
+from auditor.model.observation import Identity, Observation
 from auditor.model.ports import PortSet
-from auditor.model.words import Address, Basis, Boundary, ExpectedState, Kind, PortState, Protocol, Result
+from auditor.model.words import NOWHERE, Address, Basis, Boundary, ExpectedState, Kind, PortState, Protocol, Result
 
 _EXPOSED = {
     Basis.OTHER_FAMILY: Kind.WRONG_FAMILY,
@@ -27,6 +29,7 @@ _CANNOT_TELL = {
     PortState.CLOSED_FILTERED: "this kind of scan cannot tell closed from filtered",
 }
 
+_NOT_PROVED = "path not proved: no reply came from any address in the same targets entry"
 _NO_ANSWER = (
     "no answer over UDP, where open and filtered look the same: the listeners on the host would tell; "
     "a service that answers only who it knows is declared with `answers: false`"
@@ -44,20 +47,30 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of a viewpoint beyond single endpoints."""
+    """What is known of a viewpoint beyond single endpoints.
+
+    `all_open` are addresses at which something is open on every port; `talkative` those where it also says on each what
+    it is.
+    """
 
     replies: Replies
+    alike: Alike
     boundary: Boundary
     unreachable: frozenset[Address]
     all_open: frozenset[tuple[Address, Protocol]]
-    probe_failures: dict[tuple[Address, Protocol, int], str]
+    talkative: frozenset[tuple[Address, Protocol]]
+    unidentified: dict[tuple[Address, Protocol, int], str]  # open, but it could not be found out who answers: why
     mute: dict[tuple[Address, Protocol, int], str]
 
 
-def decide(expectation: Expectation, observation: Observation, ports: PortSet, facts: Facts) -> Row:
-    """The row for `ports`, all of them expected alike and observed alike."""
+def decide(
+    expectation: Expectation, observation: Observation, ports: PortSet, facts: Facts, *, for_others: bool = False
+) -> Row:
+    """The row for `ports`, all of them expected alike and observed alike; `for_others`: a device answers for all."""
     if expectation.basis is Basis.SOURCES_UNKNOWN:
         return Row(Result.UNVERIFIED, f"{observation.state}, and {_sources_unknown(expectation)}")
+    if for_others:
+        return _answered_for_others(expectation, observation, facts)
     unproved = _untrustworthy(observation, facts.replies)
     if unproved:
         return Row(Result.UNVERIFIED, unproved)
@@ -87,31 +100,71 @@ def _untrustworthy(observation: Observation, replies: Replies) -> str | None:
         return f"the scanner's own machine said {observation.reason}: nothing reached the address"
     if replies.path_proved(observation.address) or replies.answered(observation) or replies.prohibited(observation):
         return None
-    return "path not proved: no reply came from any address in the same targets entry"
+    return _NOT_PROVED
+
+
+def _answered_for_others(expectation: Expectation, observation: Observation, facts: Facts) -> Row:
+    """What a device on the way says in place of every address.
+
+    Nothing can be known of a port that it takes. One that it refuses is filtered, by it: nobody gets through there.
+    Only a boundary that should drop everything is not seen to do so behind it.
+    """
+    if not facts.replies.path_proved(expectation.address):
+        return Row(Result.UNVERIFIED, f"{_NOT_PROVED}; a device on the way answers for addresses that nobody has")
+    if expectation.address in facts.unreachable:
+        return _at_unreachable_host(expectation, observation)
+    told = f"{observation.state}, as at addresses that nobody has: a device on the way answers for all of them"
+    if observation.state is PortState.OPEN:
+        return Row(Result.UNVERIFIED, told)
+    if expectation.state is ExpectedState.REACHABLE:
+        return Row(Result.DRIFTED, told, Kind.SERVICE_FILTERED)
+    if expectation.state is ExpectedState.BLOCKED and facts.boundary is Boundary.FILTERED:
+        return Row(Result.UNVERIFIED, told)
+    return Row(Result.VERIFIED, told)
 
 
 def _open(expectation: Expectation, observation: Observation, ports: PortSet, facts: Facts) -> Row:
     identity = observation.identity
     probed = identity is not None and identity.probed
-    if (expectation.address, expectation.protocol) in facts.all_open and not probed:
+    place = expectation.address, expectation.protocol
+    if place in facts.all_open and not (probed and (place not in facts.talkative or expectation.basis not in NOWHERE)):
         return Row(Result.UNVERIFIED, "all ports of the address look open: something answers in place of the host")
     if expectation.state is ExpectedState.BLOCKED:
         return Row(Result.DRIFTED, f"open, {expectation.basis.value}", _EXPOSED[expectation.basis])
     endpoint = expectation.address, expectation.protocol, ports.first
-    failed = facts.probe_failures.get(endpoint)
-    if failed:
-        return Row(Result.UNVERIFIED, f"open, but the version probe failed: {failed}")
+    if why := facts.unidentified.get(endpoint):
+        return Row(Result.UNVERIFIED, f"open, but {why}")
     service = expectation.service
-    if service is not None and service.protocol and service.answers and not probed:
-        wrapped = "it closes every connection without a word" if identity and identity.name == "tcpwrapped" else None
-        if why := facts.mute.get(endpoint) or wrapped:
-            return Row(Result.UNVERIFIED, f"open, but not known to speak {service.protocol}: {why}")
     contradiction = service and catalogue.contradiction(
         expectation.protocol, ports.first, identity, service.declared_class, service.protocol
     )
     if contradiction:
         return Row(Result.DRIFTED, contradiction, Kind.WRONG_SERVICE)
+    if service is not None and service.protocol and (why := _not_known_to_speak(service, identity, endpoint, facts)):
+        return Row(Result.UNVERIFIED, f"open, but not known to speak {service.protocol}: {why}")
     return Row(Result.VERIFIED, "open as declared")
+
+
+def _not_known_to_speak(
+    service: Service, identity: Identity | None, endpoint: tuple[Address, Protocol, int], facts: Facts
+) -> str | None:
+    """Why what answers was not seen to speak the declared protocol; None where it was: an identity has to say so.
+
+    That it answers at all, its port number, and words that nobody recognises say nothing of it.
+    """
+    if identity is not None and identity.probed:
+        return catalogue.unproven(identity, service.protocol or "")
+    if identity is None and endpoint[1] is Protocol.TCP and endpoint[2] in catalogue.PRINTER_PORTS:
+        return facts.mute.get(
+            endpoint, "no version probe has recognised what answers, and audits send none that prints"
+        )
+    if identity is not None and identity.name == "tcpwrapped":
+        return facts.mute.get(endpoint, "it closes every connection without a word")
+    if identity is not None and identity.tunnel:
+        return facts.mute.get(endpoint, "nothing that nmap recognises answers inside TLS")
+    if identity is not None and identity.banner:
+        return facts.mute.get(endpoint, "nmap does not recognise what it says")
+    return facts.mute.get(endpoint, "no version probe has recognised what answers")
 
 
 def _at_unreachable_host(expectation: Expectation, observation: Observation) -> Row:

@@ -24,6 +24,7 @@ _BY_KIND: dict[Kind, str] = {
     Kind.SERVICE_FILTERED: "dropped",
     Kind.WRONG_SERVICE: "wrong-service",
     Kind.ALL_PORTS_OPEN: "all-ports-open",
+    Kind.ANSWERS_FOR_OTHERS: "answers-for-others",
     Kind.WRONG_FAMILY: "wrong-family",
     Kind.OUTSIDE_SOURCE_RANGE: "too-open",
     Kind.WRONG_INTERFACE: "wide-bind",
@@ -104,10 +105,10 @@ def _subject(drift: Drift) -> Subject | None:
     """What the commands are about; an address alone for the kinds that have no port."""
     outcome = deciding(drift)
     if outcome is None or drift.kind in _FOUND:
-        return Subject(drift.address) if drift.address else None
+        return Subject(drift.address or drift.places[0]) if drift.places else None
     one = outcome.expectation
     address = drift.address or one.address
-    if drift.kind is Kind.ALL_PORTS_OPEN:  # one port tells as much as 65,535
+    if drift.kind in (Kind.ALL_PORTS_OPEN, Kind.ANSWERS_FOR_OTHERS):  # one port tells as much as 65,535
         return Subject(address, one.protocol, PortSet.of(outcome.ports.first), (address,))
     reach = next(r for r in reaches(drift) if r.protocol is one.protocol and one.address in r.addresses)
     return Subject(address, one.protocol, reach.ports, reach.addresses)

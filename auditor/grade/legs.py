@@ -19,8 +19,8 @@ def legs(drift: Drift, host: Host | None, living: Collection[Address]) -> Mappin
     """Each leg is `yes`, `no` or `unknown`, with its evidence; `living` are the addresses that replied themselves."""
     outcome = deciding(drift)
     seen = outcome.observation if outcome else None
-    if drift.kind is Kind.ALL_PORTS_OPEN:
-        return _answered_by_another()
+    if drift.kind in (Kind.ALL_PORTS_OPEN, Kind.ANSWERS_FOR_OTHERS):
+        return _answered_by_another(drift)
     if drift.kind in (Kind.UNKNOWN_HOST, Kind.UNDECLARED_ADDRESS) and seen is None:
         return _alive(drift)
     if seen is None or drift.kind is Kind.HOST_UNREACHABLE:
@@ -122,6 +122,7 @@ def _alive(drift: Drift) -> Mapping[str, Leg]:
     return _legs(unknown, unknown, Leg("yes", f"{address} replied"))
 
 
-def _answered_by_another() -> Mapping[str, Leg]:
-    unknown = Leg("unknown", "a device on the way answers for every port")
+def _answered_by_another(drift: Drift) -> Mapping[str, Leg]:
+    every = "port" if drift.kind is Kind.ALL_PORTS_OPEN else "address"
+    unknown = Leg("unknown", f"a device on the way answers for every {every}")
     return _legs(unknown, unknown, unknown)

@@ -56,6 +56,8 @@ _NOT_EXPOSED: dict[Kind, str] = {
     "its clients are cut off, nothing is exposed.",
     Kind.ALL_PORTS_OPEN: "Nearly every port of {address} answers from {viewpoint}: "
     "a device answers in its place, and what is open behind it cannot be told.",
+    Kind.ANSWERS_FOR_OTHERS: "Something on the way from {viewpoint} answers for addresses of {host} that nobody has: "
+    "what it answers for proves neither a host nor a service there.",
     Kind.UNKNOWN_HOST: "Something answers at {address} from {viewpoint} and no host declares it: "
     "nobody is known to look after it.",
     Kind.UNDECLARED_ADDRESS: "{host} answers at {addresses} from {viewpoint}, and nothing declares that it may: "

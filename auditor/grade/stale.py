@@ -17,6 +17,8 @@ from auditor.model.ports import PortSet
 from auditor.model.words import OF_INVENTORY, Address, Family, Kind, Network, Protocol, Result
 
 _AT_ANY_ADDRESS = frozenset({Kind.UNKNOWN_HOST, Kind.UNDECLARED_PORT, Kind.ALL_PORTS_OPEN, Kind.BOUNDARY_LEAK})
+# No search for a host's further addresses finds all of them, and what answers for others is asked a few of them.
+_NEVER_ALL = frozenset({Kind.UNDECLARED_ADDRESS, Kind.ANSWERS_FOR_OTHERS})
 _TOLD = frozenset({Result.VERIFIED, Result.DRIFTED})
 
 
@@ -64,7 +66,7 @@ class _Looked:
         kinds = frozenset(terms.match.kinds)
         if kinds and kinds <= OF_INVENTORY:
             return True
-        if Kind.UNDECLARED_ADDRESS in kinds:  # no search for a host's further addresses finds all of them
+        if kinds & _NEVER_ALL:
             return False
         views = [view for name, view in self._inventory.viewpoints.items() if terms.viewpoints.fit(name)]
         if any(view.name not in self._views for view in views):

@@ -10,15 +10,18 @@ from auditor.inventory.expecting import expect
 from auditor.inventory.lint import lint, sight
 from auditor.inventory.loading import absent, load, load_with_places
 from auditor.inventory.moving import earlier
+from auditor.inventory.names import Lookup, as_then, resolve_names
 from auditor.inventory.policy import breaches
 from auditor.inventory.revisions import copied, revision
 
 __all__ = [
     "NOT_LOOKED_FOR",
     "Draft",
+    "Lookup",
     "Outlook",
     "Wanted",
     "absent",
+    "as_then",
     "breaches",
     "carrying",
     "choose",
@@ -32,6 +35,7 @@ __all__ = [
     "load",
     "load_with_places",
     "no_cycles",
+    "resolve_names",
     "revision",
     "sight",
     "usable",

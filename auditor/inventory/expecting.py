@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from auditor.addresses import by_address
+from auditor.inventory.controls import controls
 from auditor.inventory.coverage import (
     SWEEPING,
     Asked,
@@ -89,6 +90,7 @@ def expect(
         limits=limits,
         rotation=None if narrowed else rotation,
         carried=tuple(sorted(coverage.carried, key=_by_host)),
+        controls=controls(inventory, viewpoint, coverage, carried) if asked is None else (),
     )
 
 

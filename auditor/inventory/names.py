@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
+from datetime import datetime
 from ipaddress import IPv6Address, ip_address, ip_network
 
 from auditor import addresses
 from auditor.model.inventory import Host, Interface, Inventory, Scope, Service, SourceRange, Unresolved
+from auditor.model.observation import Resolved
 from auditor.model.words import Address
 
 Lookup = Callable[[Collection[str]], Mapping[str, tuple[Address, ...] | str]]
@@ -37,6 +39,45 @@ def resolve_names(inventory: Inventory, lookup: Lookup) -> Inventory:
         resolved=resolved,
         unresolved=tuple(unresolved),
     )
+
+
+def as_then(resolved: Iterable[Resolved], lookup: Lookup) -> Lookup:
+    """A lookup of where names led when saved evidence was made; `lookup` tells where they lead today.
+
+    nmap takes the first address of a name as a rule: where today's are the same still, they are taken all. A name that
+    has moved, or is gone, is taken where it led, in each family of which the evidence tells. An address to which
+    several names led at different times is that of the last.
+    """
+    latest: dict[Address, datetime] = {}
+    known = {(_plain(one.name), one.address, one.at) for one in resolved}
+    for _, address, at in known:
+        latest[address] = max(at, latest.get(address, at))
+    then: dict[str, set[Address]] = {}
+    for name, address, at in known:
+        if at == latest[address]:
+            then.setdefault(name, set()).add(address)
+
+    def look_up(names: Collection[str]) -> dict[str, tuple[Address, ...] | str]:
+        today = lookup(names)
+        return {name: _merged(then.get(_plain(name), set()), today.get(name, ())) for name in names}
+
+    return look_up
+
+
+def _plain(name: str) -> str:
+    return name.rstrip(".").lower()
+
+
+def _merged(then: set[Address], today: tuple[Address, ...] | str) -> tuple[Address, ...] | str:
+    if not then:
+        return today
+    found = set(then)
+    for version in (4, 6):
+        was = {one for one in then if one.version == version}
+        now = {one for one in today if one.version == version} if not isinstance(today, str) else set()
+        if not was or was & now:
+            found |= now
+    return tuple(sorted(found, key=addresses.by_address))
 
 
 def _interfaces(inventory: Inventory) -> Iterator[tuple[_Place, Interface]]:

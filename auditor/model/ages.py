@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+_SKEW = timedelta(minutes=1)  # that clocks may differ by
 _UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
 
@@ -23,13 +24,25 @@ def ago(now: datetime, then: datetime) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """How old evidence may be, seen from `now`."""
+    """How old evidence may be, seen from `now`; `most` is None where any age will do.
+
+    What was seen later than now, beyond what clocks differ by, tells that one of the clocks is wrong, and so nothing of
+    its age, whatever may be.
+    """
 
     now: datetime
-    most: timedelta
+    most: timedelta | None
+
+    def future(self, at: datetime | None) -> str | None:
+        """Why what is said to have been seen at that time counts for nothing; None where it does not lie ahead."""
+        if at is None or at - self.now <= _SKEW:
+            return None
+        return f"from the future: a clock is wrong: seen {at:%Y-%m-%dT%H:%MZ}, {spelled(at - self.now)} from now"
 
     def stale(self, at: datetime | None) -> str | None:
         """Why what was seen at that time counts no more; None where it does."""
+        if self.most is None:
+            return None
         if at is None:
             return "of unknown age: the evidence does not say when it was seen, and --max-age asks for it"
         if self.now - at > self.most:

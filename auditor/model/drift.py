@@ -34,7 +34,8 @@ class Drift:
 
     `outcomes` are its endpoints; for `all-ports-open` they are evidence only and counted as unverified. `address` is
     set for the kinds that are about a whole address. `undeclared-address` may be about several: `addresses` are all of
-    them, `address` the first, and `prefix` is what holds them in IPv6.
+    them, `address` the first, and `prefix` is what holds them in IPv6. `answers-for-others` is about a network:
+    `prefix` is the `targets` entry, for which `host` stands, and `outcomes` are evidence as with `all-ports-open`.
     """
 
     kind: Kind
@@ -51,7 +52,9 @@ class Drift:
 
     @property
     def places(self) -> tuple[Address, ...]:
-        """The addresses that it is about as a whole; none for most kinds."""
+        """The addresses that it is about as a whole, of a network the first and the last; none for most kinds."""
+        if self.kind is Kind.ANSWERS_FOR_OTHERS and self.prefix is not None:
+            return self.prefix[0], self.prefix[-1]
         return self.addresses or ((self.address,) if self.address else ())
 
 

@@ -95,7 +95,8 @@ class Expectations:
     declares, those included of which the evidence tells no more than that they live. `limits` has every address, looked
     at or not, of which it matters for limits which host has it. `rotation` tells which slice of the undeclared ports it
     sweeps, where that is one of several, on all hosts. `carried` are addresses that declared hosts carry beyond what is
-    declared.
+    declared. `controls` are addresses in scope that nobody declares and nobody carries, near those looked at: whatever
+    answers there too is a device on the way.
     """
 
     viewpoint: Viewpoint
@@ -106,6 +107,7 @@ class Expectations:
     limits: Mapping[Address, HostLimits] = field(default_factory=dict)
     rotation: Rotation | None = None
     carried: tuple[Carried, ...] = ()
+    controls: tuple[Address, ...] = ()
 
     def coverage(self) -> dict[tuple[Address, Protocol], PortSet]:
         """What this audit set out to look at."""

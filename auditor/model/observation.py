@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, Network, PortState, Protocol, Technique
+
+UNDATED = datetime.fromtimestamp(0, UTC)  # stands for a time that is not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,8 @@ class Observation:
 
     `reply_from` is the address that sent the deciding reply where it is not the probed address itself (an ICMP error
     from a router); `ttl` that reply's TTL, 0 where there was no reply or the scanner's own machine made the state,
-    None where nmap collapsed the ports and said neither. `attempts` counts independent probes that agreed.
+    None where nmap collapsed the ports and said neither. `attempts` counts independent probes that agreed. `at` is
+    UNDATED where saved evidence does not tell; `since` is set where an older look has told who answers.
     """
 
     address: Address
@@ -50,6 +53,7 @@ class Observation:
     reply_from: Address | None = None
     identity: Identity | None = None
     attempts: int = 1
+    since: datetime | None = None
 
 
 LINK_REPLIES = frozenset({"arp-response", "nd-response"})  # it lives, but no IP packet has come back over a path
@@ -77,22 +81,37 @@ ICMP_ERRORS = PROHIBITED | frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Evidence that an address lives, apart from its ports: nmap's host status reason, such as `echo-reply`."""
+    """Evidence that an address lives, apart from its ports: nmap's host status reason, such as `echo-reply`.
+
+    `ttl` is that of the reply; None where nmap does not say it.
+    """
 
     address: Address
     reason: str
+    ttl: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Label:
     """What nmap knows an address by: names, those that its user gave first, and the hardware address where it is near.
 
-    Names from DNS are whatever the owner of the address says: hostile text.
+    The first `given` of the names are the user's: nmap found the address by them. The others are whatever the owner of
+    the address says, in DNS: hostile text.
     """
 
     address: Address
     names: tuple[str, ...] = ()
     mac: str = ""
+    given: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A name that the user gave to nmap, and where it led to then, as nmap's evidence tells; UNDATED where not when."""
+
+    name: str
+    address: Address
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,19 +138,33 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Controls:
+    """What addresses that nobody declares, and nobody carries, answered to what other addresses had answered to.
+
+    `pinged` are those that were asked for other signs of life than ports, `replies` what they gave.
+    """
+
+    observations: tuple[Observation, ...] = ()
+    replies: tuple[Reply, ...] = ()
+    pinged: tuple[Address, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Scan:
     """All that one viewpoint's scan gave.
 
     Observations are disjoint: one state per endpoint. `failure` is set when the viewpoint as a whole could not look
     (transport broken, wrong source address): nothing of it can be trusted, and every endpoint is unverified for that
     reason. `canaries` are observations outside the coverage, kept apart since they only prove paths. `probe_failures`
-    are open endpoints whose version probe broke, with the reason; `mute` those that said nothing until
-    it gave up. `not_pinged` are silent addresses whose pings broke: whether they live is not known. `notes` tell what
-    was found out about the network on the way, such as a lossy path or a device that answers in place of hosts. `found`
-    are signs of life from the search for undeclared addresses: they prove no path, since that came before the scan, and
-    whoever asked so much may have been shut out since. `swept` tells where it searched. `bears` is how many packets a
-    second the viewpoint's machine bore before the sweeps, of the rate that it may use, where that was tried. An empty
-    `nmap_version` means that no nmap was found.
+    are open endpoints whose version probe broke, with the reason; `mute` those that said nothing until it gave up;
+    `contradicted` those on which looks name different services, and it is not known which is the younger.
+    `not_pinged` are silent addresses whose pings broke: whether they live is not known. `notes` tell what was found out
+    about the network on the way, such as a lossy path or a device that answers in place of hosts. `found` are signs of
+    life from the search for undeclared addresses: they prove no path, since that came before the scan, and whoever
+    asked so much may have been shut out since. `swept` tells where it searched. `controls` is None where none were
+    asked. `talkative` are addresses where something speaks on whatever port it is asked, as a sample has shown. `bears`
+    is how many packets a second the viewpoint's machine bore before the sweeps, of the rate that it may use, where that
+    was tried. An empty `nmap_version` means that no nmap was found.
     """
 
     viewpoint: str
@@ -143,6 +176,7 @@ class Scan:
     failures: tuple[Failure, ...] = ()
     probe_failures: tuple[Failure, ...] = ()
     mute: tuple[Failure, ...] = ()
+    contradicted: tuple[Failure, ...] = ()
     not_pinged: tuple[Address, ...] = ()
     failure: str | None = None
     commands: tuple[str, ...] = ()
@@ -150,4 +184,6 @@ class Scan:
     notes: tuple[str, ...] = ()
     found: tuple[Reply, ...] = ()
     swept: tuple[Swept, ...] = ()
+    controls: Controls | None = None
+    talkative: tuple[Address, ...] = ()
     bears: int | None = None

@@ -73,6 +73,7 @@ class Kind(StrEnum):
     SERVICE_FILTERED = "service-filtered"
     WRONG_SERVICE = "wrong-service"
     ALL_PORTS_OPEN = "all-ports-open"
+    ANSWERS_FOR_OTHERS = "answers-for-others"
     WRONG_FAMILY = "wrong-family"
     OUTSIDE_SOURCE_RANGE = "outside-source-range"
     WRONG_INTERFACE = "wrong-interface"
@@ -86,7 +87,13 @@ class Kind(StrEnum):
 
 OF_INVENTORY = frozenset({Kind.POLICY_BREACH, Kind.STALE_WAIVER})  # what no scan gives
 ABOUT_AN_ADDRESS = frozenset(  # as a whole, or a prefix of them
-    {Kind.HOST_UNREACHABLE, Kind.ALL_PORTS_OPEN, Kind.UNKNOWN_HOST, Kind.UNDECLARED_ADDRESS}
+    {
+        Kind.HOST_UNREACHABLE,
+        Kind.ALL_PORTS_OPEN,
+        Kind.ANSWERS_FOR_OTHERS,
+        Kind.UNKNOWN_HOST,
+        Kind.UNDECLARED_ADDRESS,
+    }
 )
 NOTICES = frozenset({Kind.STALE_WAIVER})  # listed, and no part of the result; they fail an audit only where named
 

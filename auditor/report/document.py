@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ from auditor.model.audit import Audit
 from auditor.model.drift import Comparison
 from auditor.model.finding import Finding
 from auditor.model.inventory import Host, Inventory
+from auditor.model.observation import UNDATED
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, Family, Protocol, Result, Severity
 from auditor.report.endpoints import fold, matrix_rows
@@ -147,23 +148,38 @@ def _count(names: Iterable[str]) -> dict[str, int]:
 def _coverage(comparison: Comparison) -> list[Document]:
     """One row for each family and set of ports, so that every row is exact for each of its addresses."""
     bits: dict[Address, dict[Protocol, int]] = defaultdict(lambda: dict.fromkeys(Protocol, 0))
+    times: dict[Address, set[datetime]] = defaultdict(set)
     for outcome in comparison.outcomes:
         bits[outcome.expectation.address][outcome.expectation.protocol] |= outcome.ports.bits
+        if seen := outcome.observation:
+            times[outcome.expectation.address] |= {seen.at, seen.since or seen.at}
     groups: dict[tuple[Family, int, int], list[Address]] = defaultdict(list)
     for address, ports in bits.items():
         groups[Family.of(address), ports[Protocol.TCP], ports[Protocol.UDP]].append(address)
     rows = [
-        {
-            "viewpoint": comparison.viewpoint.name,
-            "family": family.value,
-            "addresses": [str(address) for address in sorted(addresses, key=by_address)],
-            "tcp": str(PortSet(tcp)),
-            "udp": str(PortSet(udp)),
-            "technique": comparison.scan.technique.value,
-        }
+        present(
+            viewpoint=comparison.viewpoint.name,
+            family=family.value,
+            addresses=[str(address) for address in sorted(addresses, key=by_address)],
+            tcp=str(PortSet(tcp)),
+            udp=str(PortSet(udp)),
+            technique=comparison.scan.technique.value,
+            seen=_seen({at for address in addresses for at in times[address]}),
+        )
         for (family, tcp, udp), addresses in groups.items()
     ]
     return sorted(rows, key=lambda row: (row["family"], place(row["addresses"][0])))
+
+
+def _seen(times: Set[datetime]) -> Document | None:
+    """When the first and the last look was of those that count; None where nothing was seen."""
+    dated = times - {UNDATED}
+    if not times:
+        return None
+    return present(
+        **{"from": timestamp(min(dated)), "to": timestamp(max(dated))} if dated else {},
+        undated=True if UNDATED in times else None,
+    )
 
 
 def _discovery(comparisons: Iterable[Comparison]) -> list[Document]:

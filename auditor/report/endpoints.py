@@ -41,7 +41,8 @@ def fold(comparisons: Iterable[Comparison], result: Result) -> list[Document]:
 def matrix_rows(comparisons: Iterable[Comparison]) -> list[Document]:
     """One row for each declared or open endpoint.
 
-    Open ports that an `all-ports-open` finding absorbs are in that finding alone: thousands of them say nothing.
+    Open ports that an `all-ports-open` or `answers-for-others` finding absorbs are in that finding alone: thousands of
+    them say nothing.
     """
     rows = [
         _matrix_row(outcome, port)
@@ -56,9 +57,9 @@ def matrix_rows(comparisons: Iterable[Comparison]) -> list[Document]:
 
 def _telling(comparison: Comparison) -> Iterator[Outcome]:
     absorbed = {
-        (drift.address, outcome.expectation.protocol)
+        (outcome.expectation.address, outcome.expectation.protocol)
         for drift in comparison.drifts
-        if drift.kind is Kind.ALL_PORTS_OPEN
+        if drift.kind in (Kind.ALL_PORTS_OPEN, Kind.ANSWERS_FOR_OTHERS)
         for outcome in drift.outcomes
     }
     for outcome in comparison.outcomes:

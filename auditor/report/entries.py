@@ -10,14 +10,16 @@ from auditor.model.change import Change
 from auditor.model.drift import Drift
 from auditor.model.finding import Finding, Subject
 from auditor.model.inventory import Host, Waiver
-from auditor.model.observation import Identity, Observation
+from auditor.model.observation import UNDATED, Identity, Observation
 from auditor.model.ports import PortSet
 from auditor.model.words import ChangeKind, Kind
 from auditor.report.plain import Document, place, present, timestamp
 from auditor.report.waivers import Day, at, waiver_entry
 
 _LEGS = ("routed", "allowed", "listening")  # the order in which traffic meets them
-_NO_ENDPOINT_EXPECTED = frozenset({Kind.UNKNOWN_HOST, Kind.ALL_PORTS_OPEN, Kind.UNDECLARED_ADDRESS})
+_NO_ENDPOINT_EXPECTED = frozenset(
+    {Kind.UNKNOWN_HOST, Kind.ALL_PORTS_OPEN, Kind.ANSWERS_FOR_OTHERS, Kind.UNDECLARED_ADDRESS}
+)
 
 
 def entry(finding: Finding, hosts: Mapping[str, Host], day: Day | None = None) -> Document:
@@ -155,7 +157,7 @@ def _observed(observations: list[Observation]) -> Document | None:
     return present(
         service=_service(identity) if identity else None,
         banner=(identity.banner or None) if identity else None,
-        at=timestamp(best.at),
+        at=timestamp(best.at) if best.at != UNDATED else None,
     )
 
 

@@ -98,6 +98,7 @@ def html(document: Document) -> str:
             script_hash=_hash(script),
             verdict=views.verdict(doc),
             times=views.times(doc),
+            seen=views.seen(doc),
             totals=views.totals(doc),
             noticed=views.noticed(doc),
             anchors=_ANCHORS,

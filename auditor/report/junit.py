@@ -85,6 +85,8 @@ def _suite(name: str, cases: list[Element], doc: Document) -> Element:
     suite = Element("testsuite", {"name": name, "tests": str(len(cases)), **counts})
     if not is_gate(doc):
         suite.set("timestamp", str(doc["audit"]["started_at"]).removesuffix("Z"))  # Jenkins wants no zone
+        if seen := views.seen(doc, name):
+            SubElement(SubElement(suite, "properties"), "property", name="seen", value=seen)
     suite.extend(cases)
     return suite
 

@@ -185,6 +185,12 @@ _NOTIFICATIONS = [
             "A stage of the audit did not come to its end.",
             "The message says why: mend it and audit again.",
         ),
+        (
+            "age",
+            "Seen more than a day ago",
+            "The verdict rests on saved evidence, or on what an interrupted audit saw before it went on.",
+            "What has changed since is not known: look again.",
+        ),
     )
 ]
 
@@ -192,7 +198,7 @@ _NOTIFICATIONS = [
 def _invocation(doc: Document, lacks: str) -> Document:
     times = {} if is_gate(doc) else doc["audit"]
     notifications = [_notification("left-out", "warning", lacks)] if lacks else []
-    notifications += [] if is_gate(doc) else [*_failed(doc), *_unverified(doc)]
+    notifications += [] if is_gate(doc) else [*_failed(doc), *_unverified(doc), *_aged(doc)]
     return present(
         executionSuccessful=bool(doc["verdict"].get("complete", True)),
         exitCode=doc["verdict"]["exit_code"],
@@ -212,6 +218,12 @@ def _unverified(doc: Document) -> Iterator[Document]:
         where = views.some([f"{row['host']} {views.endpoint(row)}" for row in group.rows])
         what = views.count(group.endpoints, "endpoint")
         yield _notification("unverified", "warning", f"{group.viewpoint}: {what}: {group.reason}: {where}")
+
+
+def _aged(doc: Document) -> Iterator[Document]:
+    for view in doc["audit"]["viewpoints"]:
+        if seen := views.seen(doc, view["name"]):
+            yield _notification("age", "note", f"{view['name']}: seen {seen}")
 
 
 def _notification(id_: str, level: str, text: str) -> Document:

@@ -88,6 +88,10 @@ def _check_values(path: Path, found: Document) -> None:
     try:
         for key in ("started_at", "finished_at"):
             datetime.fromisoformat(found["audit"][key])
+        for row in found["coverage"]:
+            for key in ("from", "to"):
+                if key in row.get("seen", {}):
+                    datetime.fromisoformat(row["seen"][key])
         endpoints = [row["ports"] for row in (*found["unverified"], *found["silent"])]
         covered = [row[protocol] for row in found["coverage"] for protocol in ("tcp", "udp")]
         for ports in (*endpoints, *covered):

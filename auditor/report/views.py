@@ -7,9 +7,10 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
+from auditor.model.ages import spelled
 from auditor.model.ports import PortSet
 from auditor.model.words import NOTICES, Result, ServiceClass, Severity
 from auditor.report.plain import Document
@@ -17,6 +18,7 @@ from auditor.report.plain import Document
 NO_CLASS = "no class"  # shown for findings about a whole address or boundary
 NO_OWNER = "no owner"
 _SHOWN = 8  # names in one line
+_RECENT = timedelta(days=1)  # what was seen before that, people are told of
 PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 _WORDS = {"clean": "Clean", "drift": "Drift", "incomplete": "Incomplete"}
 
@@ -30,7 +32,7 @@ class Verdict:
 
 
 def verdict(document: Document) -> Verdict:
-    sentences = filter(None, (_result(document), _completeness(document)))
+    sentences = filter(None, (_result(document), _completeness(document), _age(document)))
     return Verdict(_WORDS[document["verdict"]["result"]], " ".join(sentences))
 
 
@@ -81,6 +83,34 @@ def _completeness(document: Document) -> str:
     return f"The audit is incomplete: {' and '.join(parts) or 'a stage failed'}."
 
 
+def _age(document: Document) -> str:
+    known = seen(document)
+    return f"It rests on what was seen {known}." if known else ""
+
+
+def seen(document: Document, viewpoint: str | None = None) -> str:
+    """When what counts was seen, by one viewpoint or by all, where it was more than a day before the end; else "".
+
+    `from 2026-11-12T02:00Z to 2026-11-20T03:00Z, up to 12 days before`.
+    """
+    rows = [row for row in document["coverage"] if viewpoint in (None, row["viewpoint"]) and "seen" in row]
+    end = datetime.fromisoformat(document["audit"]["finished_at"])
+    dated = [
+        datetime.fromisoformat(row["seen"][key]) for row in rows for key in ("from", "to") if "from" in row["seen"]
+    ]
+    undated = "at a time that the evidence does not tell" if any("undated" in row["seen"] for row in rows) else ""
+    first, last = min(dated, default=end), max(dated, default=end)
+    if not undated and end - first <= _RECENT:
+        return ""
+    if not dated:
+        return undated
+    if f"{first:%Y-%m-%dT%H:%M}" == f"{last:%Y-%m-%dT%H:%M}":
+        known = f"at {first:%Y-%m-%dT%H:%MZ}, {spelled(end - first)} before"
+    else:
+        known = f"from {first:%Y-%m-%dT%H:%MZ} to {last:%Y-%m-%dT%H:%MZ}, up to {spelled(end - first)} before"
+    return " and ".join(filter(None, (known, undated)))
+
+
 def count(number: int, noun: str, plural: str = "") -> str:
     """`1 finding`, `1,204 findings`."""
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
@@ -102,7 +132,8 @@ def times(document: Document) -> str:
     def later(time: datetime) -> str:
         return f"{time:%H:%M:%S}" if start.date() == time.date() else f"{time:%Y-%m-%d %H:%M:%S}"
 
-    whole = f"{start:%Y-%m-%d %H:%M:%S} to {later(end)} UTC, {_duration(int((end - start).total_seconds()))}"
+    lasted = _duration(int((end - start).total_seconds())) if start <= end else "by a clock that was set back"
+    whole = f"{start:%Y-%m-%d %H:%M:%S} to {later(end)} UTC, {lasted}"
     resumed = [later(datetime.fromisoformat(time)) for time in document["audit"].get("resumed", ())]
     more = (
         f" and {len(resumed) - 1} times before" if len(resumed) > 2 else " and once before" if len(resumed) > 1 else ""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from time import monotonic, sleep
 from typing import IO
 from uuid import uuid4
 
 from auditor.errors import RunError
 
 _SPECIAL = frozenset(map(Path, ("/dev", "/dev/fd", "/proc/self/fd")))  # where even a file is somebody's open stream
+_LOOK = 0.05  # seconds between looks at whether a lock is free
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -62,6 +65,52 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
         with suppress(OSError):
             part.unlink(missing_ok=True)
         raise
+
+
+def locked(file: int, patience: float) -> bool | None:
+    """Whether the file is ours now (flock(2)), after so many seconds at most; None where the system knows no locks.
+
+    It is until the file is closed, by whatever end of the process.
+    """
+    until = monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if monotonic() >= until:
+                return False
+            sleep(_LOOK)
+        except OSError:
+            return None
+        else:
+            return True
+
+
+@contextmanager
+def in_turn(folder: Path, patience: float = 3.0) -> Iterator[bool]:
+    """Processes that do so change what is in the folder one after the other.
+
+    False where there is no such turn: whoever else has locked the folder may keep it for as long as an audit lasts, and
+    a folder that may only be written to cannot be locked.
+    """
+    try:
+        file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        yield False
+        return
+    try:
+        yield bool(locked(file, patience))
+    finally:
+        os.close(file)
+
+
+def to_disk(folder: Path) -> None:
+    """Have the names in a folder survive whatever ends the machine. Raises OSError."""
+    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
 
 
 @contextmanager

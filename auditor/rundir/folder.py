@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import gzip
 import hashlib
 import json
@@ -18,11 +17,24 @@ from typing import Any
 from uuid import uuid4
 
 from auditor.errors import EvidenceError, RunError
-from auditor.rundir.files import as_run_error, whole_file, write_whole
-from auditor.rundir.journal import Done, Doubted, Journal, Shard
+from auditor.rundir.files import as_run_error, in_turn, locked, to_disk, whole_file, write_whole
+from auditor.rundir.journal import Done, Doubted, Finished, Journal, Shard
+from auditor.rundir.leftovers import (
+    EVIDENCE,
+    JOURNAL,
+    LATEST,
+    LOCK,
+    NAME,
+    REPORT,
+    REQUEST,
+    clean_up,
+    remove,
+    worth_keeping,
+)
 
-_REQUEST, _JOURNAL, _LOCK, _EVIDENCE, _REPORT = "run.json", "journal.jsonl", ".lock", "evidence", "report.json"
 _CHUNK = 256 * 1024
+_PAGE = "report.html"
+_PATIENCE = 0.3  # seconds: somebody who only looks whether the folder is held holds it for an instant
 
 
 class RunDir:
@@ -36,14 +48,19 @@ class RunDir:
             raise RunError(f"{latest} is no link, and would be replaced by one; move it away, or choose another folder")
         with as_run_error(f"cannot create the folder {reports}"):
             reports.mkdir(parents=True, exist_ok=True)
-        with as_run_error(f"cannot create {self.path}"):
+        with as_run_error(f"cannot create {self.path}"), in_turn(reports) as alone:
+            if alone:
+                clean_up(reports)
             self.path.mkdir(mode=0o700)
+            folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+            self._locks.append(folder)
+            locked(folder, 0)  # nobody else's leftover
 
     def _begin(self, reports: Path, path: Path) -> None:
         self._reports = reports
         self.path = path
-        self._lock: int | None = None
-        self._journal = Journal(path / _JOURNAL)
+        self._locks: list[int] = []
+        self._journal = Journal(path / JOURNAL)
 
     @classmethod
     def reopen(cls, path: Path) -> RunDir:
@@ -53,14 +70,14 @@ class RunDir:
         """
         folder = path.resolve() if path.is_symlink() or not path.name else path
         with as_run_error(f"cannot read {folder}"):
-            if not any(one.name == _REQUEST for one in folder.iterdir()):
-                raise RunError(f"{folder} is no folder of an audit: there is no {_REQUEST} in it")
+            if not any(one.name == REQUEST for one in folder.iterdir()):
+                raise RunError(f"{folder} is no folder of an audit: there is no {REQUEST} in it")
         self = cls.__new__(cls)
         self._begin(folder.parent, folder)
         with as_run_error(f"cannot read {folder}"):
             self._hold()
             self._journal.read()
-            for part in (*folder.glob(".*.part"), *folder.glob(f"{_EVIDENCE}/.*.part")):
+            for part in (*folder.glob(".*.part"), *folder.glob(f"{EVIDENCE}/.*.part")):
                 part.unlink()  # of a process that was killed outright: nobody else writes here
         return self
 
@@ -68,11 +85,11 @@ class RunDir:
         """Hold the folder for this process, and note what was asked for. Raises RunError."""
         with as_run_error(f"cannot hold {self.path}"):
             self._hold()
-        self.write(_REQUEST, json.dumps(request, ensure_ascii=False, indent=2) + "\n")
+        self.write(REQUEST, json.dumps(request, ensure_ascii=False, indent=2) + "\n")
 
     def request(self) -> Any:
         """What was asked for, as JSON. Raises RunError where it cannot be read."""
-        path = self.path / _REQUEST
+        path = self.path / REQUEST
         with as_run_error(f"cannot read {path}"):
             text = path.read_bytes()
         try:
@@ -106,22 +123,27 @@ class RunDir:
         return self._journal.damaged
 
     @property
+    def finished(self) -> bool:
+        """Whether the last attempt at the audit has come to its end: nothing is left to be written."""
+        return self._journal.finished
+
+    @property
     def reported(self) -> Path | None:
         """The report, where there is one."""
-        path = self.path / _REPORT
+        path = self.path / REPORT
         return path if path.exists() else None
 
     @property
     def resumable(self) -> bool:
         """Whether this is an audit's folder and something was seen, so that it is worth while to go on from here."""
-        return (self.path / _REQUEST).exists() and self._worth_keeping()
+        return (self.path / REQUEST).exists() and self._worth_keeping()
 
     def close(self) -> None:
         """Let another process have the folder."""
         self._journal.close()
-        if self._lock is not None:
-            os.close(self._lock)
-        self._lock = None
+        for lock in self._locks:
+            os.close(lock)
+        self._locks.clear()
 
     def write(self, name: str, text: str) -> Path:
         """Write a file of the run. Raises RunError, leaving no part of it behind."""
@@ -132,7 +154,7 @@ class RunDir:
     @contextmanager
     def open(self, name: str) -> Iterator[gzip.GzipFile]:
         """A compressed evidence file, `evidence/<name>.gz`, that appears when its writer is done. Raises RunError."""
-        path = self.path / _EVIDENCE / f"{name}.gz"
+        path = self.path / EVIDENCE / f"{name}.gz"
         with as_run_error(f"cannot write {path}"):
             path.parent.mkdir(mode=0o700, exist_ok=True)
             with whole_file(path) as raw, gzip.GzipFile(fileobj=raw, mode="wb", mtime=0) as packed:
@@ -177,47 +199,65 @@ class RunDir:
             yield
         except BaseException:
             if not self._worth_keeping():
-                self._discard()
+                remove(self.path)
             raise
 
-    def publish(self) -> None:
-        """Point `latest` to this run. Call it last."""
+    def publish(self, now: datetime | None = None) -> str | None:
+        """Point `latest` to this run, unless a complete one that began later has it: the name of that is given then.
+
+        One that began after `now` was told so by a wrong clock. Raises RunError.
+        """
         latest = self._reports / "latest"
-        link = self._reports / f".latest-{uuid4().hex}"
-        with as_run_error(f"cannot move {latest}"):
+        with as_run_error(f"cannot move {latest}"), in_turn(self._reports):
+            if newer := self._newer(latest, now):
+                return newer
+            link = self._reports / f"{LATEST}{uuid4().hex}"
             link.symlink_to(self.path.name, target_is_directory=True)
             try:
                 link.replace(latest)
             except OSError:
                 link.unlink()
                 raise
+        return None
+
+    def finish(self) -> None:
+        """Note that the audit has come to its end. Call it last: what was written before is on the disk then.
+
+        Raises RunError.
+        """
+        if (self.path / REQUEST).exists():
+            with as_run_error(f"cannot write to {self.path}"):
+                to_disk(self.path)
+                to_disk(self._reports)
+                self._journal.add(Finished())
+
+    def _newer(self, latest: Path, now: datetime | None) -> str | None:
+        """The run that `latest` points to, where it is complete and began after this one."""
+        name = latest.readlink().name if latest.is_symlink() else ""
+        theirs, ours = NAME.fullmatch(name), NAME.fullmatch(self.path.name)
+        if not theirs or not ours or theirs["began"] <= ours["began"]:
+            return None
+        if now is not None and theirs["began"] > f"{now:%Y%m%dT%H%M%SZ}":
+            return None
+        return name if all((self._reports / name / file).exists() for file in (REPORT, _PAGE)) else None
 
     def _worth_keeping(self) -> bool:
-        return self.reported is not None or any(self.path.glob(f"{_EVIDENCE}/*.gz"))
-
-    def _discard(self) -> None:
-        for name in (_REQUEST, _JOURNAL, _LOCK):
-            with suppress(OSError):
-                (self.path / name).unlink()
-        for folder in (self.path / _EVIDENCE, self.path):
-            with suppress(OSError):  # not empty: somebody else's
-                folder.rmdir()
+        return worth_keeping(self.path)
 
     def _evidence_of(self, shard: Shard) -> Path:
-        return self.path / _EVIDENCE / f"{shard.name}.xml.gz"
+        return self.path / EVIDENCE / f"{shard.name}.xml.gz"
 
     def _hold(self) -> None:
-        """Lock the folder (flock(2)); the system lets go of it when this process ends, however that comes."""
-        lock = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        """Lock the folder (flock(2)); the system lets go of it when this process ends, however that comes.
+
+        A file system that knows no locks must cost nobody the audit.
+        """
+        lock = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        if locked(lock, _PATIENCE) is False:
             holder = os.pread(lock, 200, 0).decode("utf-8", "replace").strip()
             os.close(lock)
-            raise RunError(f"{self.path} is in use by {holder or 'another process'}; it has to end first") from None
-        except OSError:
-            pass  # a file system that knows no locks must cost nobody the audit
-        self._lock = lock
+            raise RunError(f"{self.path} is in use by {holder or 'another process'}; it has to end first")
+        self._locks.append(lock)
         with suppress(OSError):  # a full disk: then nobody is told who holds it
             os.ftruncate(lock, 0)
             os.pwrite(lock, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)

@@ -51,8 +51,16 @@ class Doubted:
     addresses: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The audit has come to its end: its reports are written, and `latest` has moved where it had to."""
+
+
 class Journal:
-    """`shards` and how many lines are `damaged`, as read; the viewpoints that are `done` and when it was `resumed`."""
+    """`shards` and how many lines are `damaged`, as read; the viewpoints that are `done` and when it was `resumed`.
+
+    `finished` is whether the last line says so.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -61,6 +69,7 @@ class Journal:
         self.done: frozenset[str] = frozenset()
         self.resumed: tuple[datetime, ...] = ()
         self.damaged = 0
+        self.finished = False
 
     def read(self) -> None:
         """Read what is there, and cut off a line that a process was killed in. Raises OSError."""
@@ -76,7 +85,9 @@ class Journal:
                 if not line.endswith(b"\n"):
                     break
                 whole += len(line)
-                match _entry(line):
+                entry = _entry(line)
+                self.finished = isinstance(entry, Finished)
+                match entry:
                     case Shard() as shard:
                         shards.append(replace(shard, attempt=len(resumed)))
                     case Done(viewpoint):
@@ -85,13 +96,15 @@ class Journal:
                         doubts.append((len(shards), doubt))
                     case datetime() as time:
                         resumed.append(time)
+                    case Finished():
+                        pass
                     case None:
                         self.damaged += 1
         if whole < self._path.stat().st_size:
             os.truncate(self._path, whole)
         self.shards, self.done, self.resumed = _with_doubts(shards, doubts), frozenset(done), tuple(resumed)
 
-    def add(self, entry: Shard | Done | Doubted | datetime) -> None:
+    def add(self, entry: Shard | Done | Doubted | Finished | datetime) -> None:
         """Write an entry, whole. Raises OSError, leaving no part behind."""
         match entry:
             case Shard():
@@ -105,6 +118,9 @@ class Journal:
             case datetime():
                 self._write({"resumed": entry.isoformat()})
                 self.resumed = (*self.resumed, entry)
+            case Finished():
+                self._write({"finished": True})
+        self.finished = isinstance(entry, Finished)
 
     def close(self) -> None:
         if self._file is not None:
@@ -137,12 +153,14 @@ def _with_doubts(shards: Sequence[Shard], doubts: Iterable[tuple[int, Doubted]])
     )
 
 
-def _entry(line: bytes) -> Shard | Done | Doubted | datetime | None:
+def _entry(line: bytes) -> Shard | Done | Doubted | Finished | datetime | None:
     """A line of the journal; None for what was never written so."""
     try:
         data = json.loads(line)
         if "resumed" in data:
             return datetime.fromisoformat(data["resumed"]).astimezone(UTC)
+        if "finished" in data:
+            return Finished() if data["finished"] is True else None
         if "done" in data:
             return Done(str(data["done"]))
         if "doubted" in data:

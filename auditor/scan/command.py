@@ -87,9 +87,11 @@ def loopback(ports: PortSet, *, rate: float) -> tuple[str, ...]:
     return "unshare", "--net", "--", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", *scan
 
 
-def ping(technique: Technique, targets: Sequence[ProbeTarget], *, link: bool, rate: float) -> tuple[str, ...]:
-    """Signs of life, by nmap's usual pings. With `link`, ARP and neighbour discovery count too: life, but no path."""
-    options = ["-sn", "--max-rate", f"{rate:.10g}"]
+def ping(
+    technique: Technique, targets: Sequence[ProbeTarget], *, link: bool, rate: float, pings: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """Signs of life, by nmap's usual pings, or by some. With `link`, ARP and neighbour discovery count: no path."""
+    options = ["-sn", "--max-rate", f"{rate:.10g}", *pings]
     return _command(technique, targets, *options, *([] if link else ["--disable-arp-ping"]))
 
 

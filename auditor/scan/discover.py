@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from ipaddress import IPv6Address, ip_address
 
-from auditor.addresses import ProbeTarget, by_address, probe_target
+from auditor.addresses import Neighbourhoods, ProbeTarget, any_in, by_address, intersection, probe_target
 from auditor.errors import TransportError
 from auditor.model.context import Context
 from auditor.model.discovery import Discovery
 from auditor.model.expectation import LeftOut
 from auditor.model.inventory import Inventory, Viewpoint, places
 from auditor.model.observation import Label, Reply, Scan, Swept
-from auditor.model.words import Address, Family, Network
+from auditor.model.words import Address, Family, Network, Technique
 from auditor.scan import command
 from auditor.scan.abilities import Abilities, probe_abilities
 from auditor.scan.links import links, neighbours
@@ -28,6 +29,8 @@ from auditor.scan.source import check_sources
 from auditor.scan.together import together
 from auditor.transport import Transport
 
+_FEW = 5  # resets from one network, and no fewer, may be a router's own
+_NEARLY_ALL = 0.85  # of the addresses asked there
 _MOST_HEARD = 4096  # IPv6 addresses: whoever is on the link can answer for as many as it likes
 _HEARD = re.compile(r"^\s*IP: ([0-9A-Fa-f:]{2,39})\s", re.MULTILINE)  # in what nmap's multicast scripts say
 _ASKED_NEIGHBOURS = "multicast to all neighbours, then neighbour discovery of each that was heard of"
@@ -157,9 +160,53 @@ class _Searching:
                 said = f": {run.noted}" if run.noted else ""
                 self._fail(f"nmap did not report on {missing:,} addresses of {sweep.entry}{said}")
             lived |= self._take(run)
+        lived -= await self._only_reset(sweep)
         self._swept.append(
             Swept((sweep.entry,), self._search.pings.said(self._search.technique), len(lived), sweep.asked)
         )
+
+    async def _only_reset(self, sweep: Sweep) -> set[Address]:
+        """Addresses that do not live, where a router resets every stray ACK: asked without those, they are silent.
+
+        nmap tells only the first reply of an address, and the router's comes first.
+        """
+        dead: set[Address] = set()
+        for near, resets in self._alike(sweep):
+            asked = {one.address for one in resets}
+            rest: set[Reply] = set()
+            for chunk in command.chunks(sorted(asked, key=by_address)):
+                targets = [probe_target(one, self._search.scope) for one in chunk]
+                argv = command.ping(
+                    Technique.SYN, targets, link=False, rate=self._search.rate, pings=self._search.pings.stateless
+                )
+                run = await self._runner.run(f"{Purpose.DISCOVERY}-{Family.IPV4}", argv)
+                # what is not told this time is not known to be silent
+                told = {one.address for one in run.records} if run.unsent is None else set()
+                rest |= {one for one in resets if one.address in chunk and one.address not in told}
+                rest |= {Reply(one.address, one.reply, one.reply_ttl or None) for one in run.records if one.reply}
+            lives = {one.address for one in rest}
+            self._found = (self._found - resets) | rest
+            self._runner.note(
+                f"{len(asked)} addresses of {near} that nobody declares reset what belongs to no connection, as nearly "
+                f"all there do: a device on the way does that; asked otherwise, {len(lives)} of them live"
+            )
+            dead |= asked - lives
+        return dead
+
+    def _alike(self, sweep: Sweep) -> Iterator[tuple[Network, set[Reply]]]:
+        """The networks of which nearly all addresses asked have been reset from equally far away."""
+        if self._search.technique is not Technique.SYN:
+            return
+        where = Neighbourhoods(self._search.viewpoint.targets)
+        groups: dict[tuple[Network, int | None], set[Reply]] = defaultdict(set)
+        for reply in self._found:
+            near = where.of(reply.address) if reply.reason == "reset" else None
+            if near is not None and any_in(sweep.entry, (reply.address,)):
+                groups[near, reply.ttl].add(reply)
+        for (near, _), resets in sorted(groups.items(), key=lambda one: by_address(one[0][0].network_address)):
+            asked = sum(one.num_addresses for one in intersection((near,), sweep.networks))
+            if len(resets) >= _FEW and len(resets) > asked * _NEARLY_ALL:
+                yield near, resets
 
     async def _multicast(self) -> set[tuple[str, Address]]:
         """The addresses that were heard of on each link."""
@@ -236,7 +283,7 @@ class _Searching:
             if record.label is not None and record.label.mac:
                 self._labels.add(Label(record.address, mac=record.label.mac))
             if record.reply is not None and self._search.meant(record.address):
-                self._found.add(Reply(record.address, record.reply))
+                self._found.add(Reply(record.address, record.reply, record.reply_ttl or None))
                 lived.add(record.address)
         return lived
 

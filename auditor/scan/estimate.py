@@ -9,7 +9,7 @@ from math import ceil
 from auditor.model.expectation import Expectations
 from auditor.model.limits import Window, named, next_opening, open_until
 from auditor.model.words import Address, Basis, ExpectedState
-from auditor.scan import command
+from auditor.scan import command, controls
 from auditor.scan.plan import Plan, Purpose
 
 _NIGHT = timedelta(hours=6)  # where no window says how long one is
@@ -55,6 +55,11 @@ def _hosts(expectations: Expectations) -> dict[Address, str]:
 def _later(plan: Plan) -> Iterator[str]:
     """What follows from what is found: bounds, as far as there are any."""
     addresses = len({address for address, _ in plan.expectations.coverage()})
+    if count := len(plan.expectations.controls):
+        yield (
+            f"then {count} addresses that no host declares, as controls, are asked what others have answered: a few "
+            f"dozen probes each, {controls.MOST * controls.TRIES:,} at most"
+        )
     due = sum(
         len(one.ports)
         for one in plan.expectations.expectations

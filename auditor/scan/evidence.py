@@ -5,18 +5,19 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 
 from auditor.errors import EvidenceError
 from auditor.model.ages import Freshness
 from auditor.model.expectation import BEYOND, LeftOut, Unasked
-from auditor.model.observation import Failure, Label, Observation, Reply, Scan
+from auditor.model.observation import UNDATED, Failure, Label, Observation, Reply, Resolved, Scan
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, PortState, Protocol, Technique
 from auditor.scan.abilities import fault_after_syn
 from auditor.scan.arguments import EXCLUDE_FILE, meant, source_addresses
+from auditor.scan.fresh import Fresh, Source, reported
 from auditor.scan.merge import ANSWERS, Board
 from auditor.scan.nmap_records import Asked, HostRecord, Item, Skipped, Unread, bounded
 from auditor.scan.nmap_xml import NmapXmlReader
@@ -34,7 +35,8 @@ class Evidence:
 
     An address of which a file tells only that it lives is in `asked` with no ports. `sources` are the source addresses
     that the scans were told to use (nmap's -S). `unasked` are addresses that they named and did not ask, `left_out` is
-    what they asked over protocols that are not audited.
+    what they asked over protocols that are not audited. `contradicted` are open endpoints on which it is not known who
+    answers.
     """
 
     observations: tuple[Observation, ...]
@@ -50,6 +52,8 @@ class Evidence:
     notes: tuple[str, ...] = ()
     unasked: tuple[Unasked, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+    contradicted: tuple[Failure, ...] = ()
+    resolved: tuple[Resolved, ...] = ()
 
     @property
     def alive(self) -> frozenset[Address]:
@@ -66,6 +70,7 @@ class Evidence:
             observations=self.observations,
             replies=self.replies,
             failures=self.failures,
+            contradicted=self.contradicted,
             commands=self.commands,
             errors=self.errors,
             notes=self.notes,
@@ -73,23 +78,22 @@ class Evidence:
 
 
 def read_evidence(paths: Sequence[Path], freshness: Freshness | None = None) -> Evidence:
-    """Read nmap XML files, plain or gzipped, as one body of evidence. What is cut off is kept as far as it goes.
+    """Read nmap XML files, plain or gzipped, as one body of evidence, whatever their order.
 
-    With `freshness`, what is too old was asked about in vain, and is no sign of life either. Raises EvidenceError where
-    a file cannot be read or is not nmap XML.
+    What is cut off is kept as far as it goes. What was seen of an endpoint at several times is laid over one another,
+    see `over_time`. With `freshness`, what is too old or from the future was asked about in vain, and is no sign of
+    life either. Raises EvidenceError where a file cannot be read or is not nmap XML.
     """
     board = Board()
     asked: dict[tuple[Address, Protocol], PortSet] = {}
     documents = (one for path in paths for one in _read(path))
-    read = {one.digest: one for one in documents}.values()  # a copy of a scan is no second look
+    read = sorted(documents, key=lambda one: (one.at or UNDATED, one.path))
+    read = [*{one.digest: one for one in read}.values()]  # a copy of a scan is no second look
+    fresh = Fresh(board, freshness)
     for one in read:
-        for record in one.run.records:
-            stale = freshness.stale(record.at or one.at) if freshness else None
-            if stale is None:
-                board.add(record)
-            else:
-                for protocol, ports in _reported(record):
-                    board.fail(record.address, protocol, ports, stale)
+        fresh.add(Source(one.path, one.at, one.span, one.reader.asked), _with_absent(one))
+    contradicted = fresh.lay()
+    for one in reversed(read):  # of several reasons why nothing is known, the youngest is told
         for scan in one.reader.asked:
             if scan.protocol in ("tcp", "udp"):
                 protocol = Protocol(scan.protocol)
@@ -99,27 +103,41 @@ def read_evidence(paths: Sequence[Path], freshness: Freshness | None = None) -> 
         for record in one.run.records:
             if record.reply is not None:
                 _ask(asked, (record.address, Protocol.TCP), PortSet())
-            for protocol, ports in _reported(record):  # scanners other than nmap do not say what they asked
+            for protocol, ports in reported(record):  # scanners other than nmap do not say what they asked
                 _ask(asked, (record.address, protocol), ports)
     starts = [one.reader.start for one in read if one.reader.start is not None]
     connect = any(scan.type == "connect" for one in read for scan in one.reader.asked)
+    problems = [f"{one.path}: {one.run.problem}" for one in read if one.run.problem is not None]
     return Evidence(
-        observations=board.observations(
-            max((one.at for one in read if one.at), default=datetime.fromtimestamp(0, UTC))
-        ),
+        observations=board.observations(UNDATED),
         replies=board.replies(),
         failures=board.failures(),
         asked=asked,
         nmap_version=", ".join(sorted({start.version for start in starts if start.version})),
         technique=Technique.CONNECT if connect else Technique.SYN,
         commands=tuple(bounded(start.args, 4096) for start in starts),
-        errors=tuple(f"{one.path}: {one.run.problem}" for one in read if one.run.problem is not None),
-        labels=tuple(dict.fromkeys(record.label for one in read for record in one.run.records if record.label)),
+        errors=(*problems, *fresh.errors),
+        labels=tuple(dict.fromkeys(fresh.labels)),
         notes=tuple(note for one in read if (note := _doubt(one))),
         sources=tuple(dict.fromkeys(source for start in starts for source in source_addresses(start.args))),
         unasked=_unasked(read),
         left_out=tuple(_beyond(read)),
+        contradicted=contradicted,
+        resolved=tuple(dict.fromkeys(fresh.resolved)),
     )
+
+
+def _with_absent(file: _File) -> Iterator[HostRecord]:
+    """The records of a file, and one for each address that it was about and that a whole scan says nothing of.
+
+    Without -v, nmap leaves out who did not answer its pings.
+    """
+    yield from file.run.records
+    if file.run.problem is None:
+        told = {record.address for record in file.run.records}
+        for address in file.addresses:
+            if address not in told and str(address) not in file.run.skipped:
+                yield HostRecord(address, None, down=True)
 
 
 def _doubt(file: _File) -> str | None:
@@ -174,11 +192,6 @@ def _spelled(protocol: str) -> str:
     return protocol.upper()[:16] if protocol.isascii() and protocol.isalnum() else "an unknown protocol"
 
 
-def _reported(record: HostRecord) -> Iterator[tuple[Protocol, PortSet]]:
-    yield from ((seen.protocol, seen.ports) for seen in record.seen)
-    yield from ((unread.protocol, unread.ports) for unread in record.unread)
-
-
 @dataclass(frozen=True, slots=True)
 class _File:
     """One document of a file; `path` names it, and says which it is where there are several."""
@@ -190,6 +203,7 @@ class _File:
     down: frozenset[Address]  # those of them that nmap held to be down, so that it asked no port
     excluded: frozenset[Address]
     at: datetime | None
+    span: tuple[datetime | None, datetime | None]  # from when to when it may have looked
     digest: bytes  # of what it holds, unpacked
 
 
@@ -227,8 +241,9 @@ class _Reading:
         addresses = tuple(dict.fromkeys((*(record.address for record in records), *named)))
         times = [finish.at if finish else None, reader.start.at]
         at = next((time for time in times if time is not None), None)
+        span = reader.start.at, finish.at if finish else None
         down = frozenset(_down(run, addresses, reader))
-        return _File(self._path, reader, run, addresses, down, excluded, at, self._digest.digest())
+        return _File(self._path, reader, run, addresses, down, excluded, at, span, self._digest.digest())
 
 
 def _read(path: Path) -> list[_File]:

@@ -43,12 +43,13 @@ class Board:
     def __init__(self) -> None:
         self._seen: dict[Place, dict[Sight, int]] = {}
         self._failed: dict[tuple[Place, str], int] = {}
-        self._replies: dict[Address, set[str]] = {}
+        self._replies: dict[Address, set[Reply]] = {}
 
     def add(self, record: HostRecord) -> None:
         """Take in one host as one pass saw it; a record is one look, so its own ports do not confirm each other."""
         if record.reply is not None:
-            self._replies.setdefault(record.address, set()).add(record.reply)
+            reply = Reply(record.address, record.reply, record.reply_ttl or None)
+            self._replies.setdefault(record.address, set()).add(reply)
         first: dict[Place, int] = {}  # ports seen so far where this is the first look; most often it is the only one
         for seen in record.seen:
             place, bits = (record.address, seen.protocol), seen.ports.bits
@@ -134,11 +135,15 @@ class Board:
     def answered(self, address: Address) -> bool:
         """Whether the address itself has given any reply that came over a path, on a port or to a ping."""
         on_port = any(sight.state in ANSWERS for p in Protocol for sight in self._seen.get((address, p), {}))
-        return on_port or bool(self._replies.get(address, set()) - LINK_REPLIES)
+        return on_port or any(one.reason not in LINK_REPLIES for one in self.replies_of(address))
 
     def near(self, address: Address) -> bool:
         """Whether the address has answered on the scanner's own link."""
-        return bool(self._replies.get(address, set()) & LINK_REPLIES)
+        return any(one.reason in LINK_REPLIES for one in self.replies_of(address))
+
+    def replies_of(self, address: Address) -> frozenset[Reply]:
+        """The signs of life of one address apart from ports."""
+        return frozenset(self._replies.get(address, ()))
 
     def observations(self, now: datetime) -> tuple[Observation, ...]:
         """One state per endpoint, sorted; `now` stands in where nmap gave no time."""
@@ -154,6 +159,7 @@ class Board:
                 sight.reply_from if sight.reply_from != address else None,
                 sight.identity,
                 sight.attempts,
+                sight.since,
             )
             for (address, protocol), sights in self._seen.items()
             for sight, bits in sights.items()
@@ -173,8 +179,7 @@ class Board:
 
     def replies(self) -> tuple[Reply, ...]:
         """Signs of life apart from ports, sorted."""
-        replies = (Reply(address, reason) for address, reasons in self._replies.items() for reason in reasons)
-        return tuple(sorted(replies, key=reply_order))
+        return tuple(sorted((one for every in self._replies.values() for one in every), key=reply_order))
 
 
 def covered(records: Iterable[HostRecord], protocol: Protocol) -> PortSet:
@@ -188,7 +193,7 @@ def rank(state: PortState) -> int:
 
 
 def reply_order(reply: Reply) -> tuple[object, ...]:
-    return by_address(reply.address), reply.reason
+    return by_address(reply.address), reply.reason, reply.ttl or 0
 
 
 def _order(one: Observation | Failure) -> tuple[object, ...]:

@@ -68,6 +68,7 @@ class HostReader:
     def read(self, element: Element) -> HostRecord | None:
         """The record of one host; None where the element names no IP address."""
         address, mac, reason, state = None, "", "", ""
+        reply_ttl: int | None = None
         names: list[Element] = []
         seen: tuple[Seen, ...] = ()
         unread: tuple[Unread, ...] = ()
@@ -85,19 +86,22 @@ class HostReader:
                     address = _ip(child.get("addr"))
                 case "status":
                     state, reason = child.get("state", ""), bounded(child.get("reason", ""))
+                    reply_ttl = _ttl(child)
                 case _:
                     pass
         if address is None:
             return None
-        at = instant(element.get("endtime"))
+        at, began = instant(element.get("endtime")), instant(element.get("starttime"))
         if state == "down":
             return _down(address, at)
         reply = None if reason in _NO_EVIDENCE else reason
         label = _label(address, names, mac)
         if element.get("timedout") == "true":
             why_not = "nmap gave up on this host: host timeout"
-            return HostRecord(address, at, reply=reply, why_not=why_not, label=label)
-        return HostRecord(address, at, seen, unread, reply, label=label, beyond=beyond)
+            return HostRecord(address, at, reply=reply, why_not=why_not, label=label, reply_ttl=reply_ttl)
+        return HostRecord(
+            address, at, seen, unread, reply, label=label, beyond=beyond, reply_ttl=reply_ttl, began=began
+        )
 
     def _read_ports(self, element: Element) -> _Ports:
         """All that tells is the key to what has been made of it before."""
@@ -225,7 +229,8 @@ def _label(address: Address, hostnames: Sequence[Element], mac: str) -> Label | 
         (one.get("type") != "user", bounded(one.get("name", ""), _LONGEST_NAME)) for one in hostnames[:_MOST_NAMES]
     ]
     names = tuple(dict.fromkeys(name for _, name in sorted(found) if name))
-    return Label(address, names, mac) if names or mac else None
+    given = sum(not other for other, _ in set(found) if _)
+    return Label(address, names, mac, given) if names or mac else None
 
 
 def _sorted(found: Sequence[Found], asked: Sequence[Asked]) -> _Ports:
@@ -272,14 +277,19 @@ def _sight(port: Element) -> Sight | None:
     element = port.find("state")
     if element is None or (state := _state(element.get("state"))) is None:
         return None
-    ttl = element.get("reason_ttl", "")
     return Sight(
         state,
         bounded(element.get("reason", "")),
-        ttl=int(ttl) if ttl.isascii() and ttl.isdigit() and len(ttl) <= 3 else None,
+        ttl=_ttl(element),
         reply_from=_ip(element.get("reason_ip")),
         identity=_identity(port),
     )
+
+
+def _ttl(element: Element) -> int | None:
+    """The TTL of the reply that decided."""
+    ttl = element.get("reason_ttl", "")
+    return int(ttl) if ttl.isascii() and ttl.isdigit() and len(ttl) <= 3 else None
 
 
 def _identity(port: Element) -> Identity | None:

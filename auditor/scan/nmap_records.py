@@ -54,7 +54,8 @@ class Finish:
 class Sight:
     """How nmap saw a port: everything of an observation but the place.
 
-    A record has the time for all of its own; `at` is set where looks of several records meet.
+    A record has the time for all of its own; `at` is set where looks of several records meet, and `since` where what is
+    known of the port comes in part from an older look: who answers there.
     """
 
     state: PortState
@@ -64,6 +65,7 @@ class Sight:
     reply_from: Address | None = None
     identity: Identity | None = None
     attempts: int = 1
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +99,9 @@ class HostRecord:
     """One finished `host` element. `why_not` is set where the host as a whole was not scanned to its end, and `down`
     where nmap's own ping, or ARP, is why.
 
-    `reply` is nmap's reason for holding the host to be up, where that is evidence from the network. `label` has the
-    names and the hardware address of it, where there is any.
+    `began` and `at` are when nmap began with it and when it had done; None where it does not say.
+    `reply` is nmap's reason for holding the host to be up, where that is evidence from the network, and `reply_ttl` the
+    TTL of that reply. `label` has the names and the hardware address of it, where there is any.
     """
 
     address: Address
@@ -110,6 +113,8 @@ class HostRecord:
     down: bool = False
     label: Label | None = None
     beyond: tuple[Beyond, ...] = ()
+    began: datetime | None = None
+    reply_ttl: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

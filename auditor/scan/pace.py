@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from time import monotonic
 
 from auditor.model.context import Context
 from auditor.model.expectation import HostLimits
@@ -58,6 +59,7 @@ class Pace:
         self._hosts = hosts
         self._now = context.now
         self._until = until
+        self._over = monotonic() + (until - context.now()).total_seconds() if until is not None else 0.0
         self._windows = viewpoint.limits.windows
         now = context.now()
         self._closes = open_until(self._windows, now) if self._windows else None
@@ -147,7 +149,8 @@ class Pace:
         elif self._closes is not None:
             yield _End(self._closes if last else self._closes - self._tail, _closed(self._windows))
         if self._until is not None:
-            yield _End(self._until + (_LAST_LOOK if last and self._began else timedelta()), OVER)
+            left = timedelta(seconds=self._over - monotonic())  # a clock that is set back gives no more time
+            yield _End(min(self._until, now + left) + (_LAST_LOOK if last and self._began else timedelta()), OVER)
 
     @staticmethod
     def _host_ends(now: datetime, host: HostLimits) -> Iterator[_End]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from auditor.model.words import Technique
 
@@ -23,6 +23,11 @@ class Pings:
     def options(self) -> tuple[str, ...]:
         asked = (("-PS", self.syn), ("-PA", self.ack), ("-PU", self.udp))
         return (*self.icmp, *(f"{option}{_joined(ports, ',')}" for option, ports in asked if ports))
+
+    @property
+    def stateless(self) -> tuple[str, ...]:
+        """Those without the stray ACKs that a router may reset in place of whoever is asked."""
+        return replace(self, ack=(), syn=self.syn or (443,)).options
 
     @property
     def each(self) -> int:

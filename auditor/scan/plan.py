@@ -35,7 +35,8 @@ _TALKING = 50  # packets a second with a host that is asked what answers; nmap c
 _TALKING_SHARE = 0.05  # of the rate, for that beside a sweep
 _ALONE_SHARE = 0.5  # of the rate, at most, for hosts with a rate of their own while others are swept
 _SWEEP_RETRIES = 3  # at most; nmap goes beyond one only for hosts that have answered to a retry, so it costs no time
-_TRIES = {"declared": 2, "sweep": 2, "udp": 3, "canary": 2}  # probes to a port that stays silent, typically
+# Probes to a port that stays silent, typically.
+_TRIES = {"declared": 2, "sweep": 2, "udp": 3, "canary": 2, "controls": 2}
 
 
 Coverage = Mapping[tuple[Address, Protocol], PortSet]
@@ -53,6 +54,7 @@ class Purpose(StrEnum):
     CONFIRM = "confirm"
     REFUSALS = "refusals"
     DISCOVERY = "discovery"
+    CONTROLS = "controls"
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,16 +134,13 @@ async def run_nmap(
                         case Progress():
                             percent = 0.0 if "Ping" in item.task else item.percent
                             tell(percent, len(records))
-            if end is not None and chunks.cut:
-                problem = end.reason
+            try:
+                returncode = await chunks.end_of(process)
+            except TransportError as error:  # what was finished before is kept, and the rest of stderr still holds
+                problem = str(error)
             else:
-                try:
-                    returncode = await process.wait()
-                except TransportError as error:  # what was finished before is kept, and the rest of stderr still holds
-                    problem = str(error)
-                else:
-                    noted = _last_line(process.stderr)
-                    problem = _problem(reader, returncode, noted)
+                noted = "" if end is not None and chunks.cut else _last_line(process.stderr)
+                problem = end.reason if end is not None and chunks.cut else _problem(reader, returncode, noted)
             if said := _NOT_SENT.search(process.stderr):
                 # nmap goes on, reports success, and names no more than the first ten such probes
                 unsent = f"the viewpoint's own machine did not send some of the probes: {bounded(said[1], 100)}"
@@ -163,7 +160,10 @@ class End:
 
 
 class _Chunks:
-    """The output of a process as it comes, until its time is over: then `cut` is true."""
+    """The output of a process as it comes, and its end, until its time is over by our own clock: then `cut` is true.
+
+    A process may have closed its output long before it ends, or have left it to another one that goes on.
+    """
 
     def __init__(self, end: End | None) -> None:
         self._when = None if end is None else asyncio.get_running_loop().time() + end.seconds
@@ -176,10 +176,23 @@ class _Chunks:
                 async with asyncio.timeout_at(self._when):
                     chunk = await anext(chunks)
                 yield chunk
+                if self._when is not None and asyncio.get_running_loop().time() >= self._when:
+                    raise TimeoutError  # what is there already is read without waiting, and so without the time-out
         except StopAsyncIteration:
             return
         except TimeoutError:
             self.cut = True
+
+    async def end_of(self, process: Process) -> int:
+        """Its exit status; 0 where its time was over before. May raise TransportError."""
+        if self.cut:
+            return 0
+        try:
+            async with asyncio.timeout_at(self._when):
+                return await process.wait()
+        except TimeoutError:
+            self.cut = True
+            return 0
 
 
 def _nobody(_percent: float, _hosts: int) -> None:

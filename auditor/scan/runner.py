@@ -12,10 +12,10 @@ from itertools import count
 
 from auditor.model.context import Context, Event
 from auditor.model.expectation import HostLimits
-from auditor.model.inventory import Viewpoint
+from auditor.model.inventory import Via, Viewpoint
 from auditor.model.words import Address
 from auditor.rundir import Shard
-from auditor.scan import command
+from auditor.scan import command, patience
 from auditor.scan.earlier import Earlier
 from auditor.scan.kernel import Kernel
 from auditor.scan.pace import Pace, Turn
@@ -118,7 +118,7 @@ class Runner:
         started = self._context.now()
         sink = None if self._evidence is None else self._evidence.open(f"{name}.xml")
         self.tell(f"{name}: {shlex.join(argv)}", "debug")
-        end = None if turn.seconds is None else End(turn.seconds, turn.reason)
+        end = _end(turn, argv, self._viewpoint.via)
         run = await run_nmap(self._transport, self._viewpoint.via, argv, sink, progress, end=end)
         self._kernel.tell(run)
         seconds = run.span[1] - run.span[0]
@@ -164,7 +164,7 @@ class Runner:
             if part not in self._beats:
                 self._beats.add(part)
                 self.tell(f"asking what has answered whether it still does: {shlex.join(part)}", "debug")
-            end = None if turn.seconds is None else End(turn.seconds, turn.reason)
+            end = _end(turn, part, self._viewpoint.via)
             with self._kernel.asking(command.endpoints(part)):
                 runs.append(await run_nmap(self._transport, self._viewpoint.via, part, end=end))
                 self._kernel.tell(runs[-1])
@@ -213,6 +213,14 @@ class Runner:
     @property
     def notes(self) -> tuple[str, ...]:
         return tuple(self._notes)
+
+
+def _end(turn: Turn, argv: Sequence[str], via: Via) -> End:
+    """The time that limits give to a run, or that no run needs."""
+    longest = patience.longest(argv, via)
+    if turn.seconds is not None and turn.seconds <= longest:
+        return End(turn.seconds, turn.reason)
+    return End(longest, patience.why(longest))
 
 
 @asynccontextmanager

@@ -19,6 +19,7 @@ from auditor.model.words import Address, Family, PortState, Protocol, Technique
 from auditor.scan import again, command
 from auditor.scan.bears import bears, tried
 from auditor.scan.confirm import Confirmation
+from auditor.scan.controls import Controlling
 from auditor.scan.kernel import Kernel
 from auditor.scan.limited import Limited
 from auditor.scan.lost import Lost
@@ -32,7 +33,7 @@ from auditor.scan.runner import Runner
 from auditor.scan.source import check_sources, unresolved
 from auditor.scan.sweep import Sweeps
 from auditor.scan.together import Crowd, Room, beside, crew, together
-from auditor.scan.versions import VersionJob, unsettled, version_jobs, wants
+from auditor.scan.versions import VersionJob, talkative, unsettled, version_jobs, wants
 from auditor.transport import Transport
 
 _AGAIN_SIDE_BY_SIDE = 4
@@ -130,11 +131,13 @@ class _Viewpoint:
             plan.viewpoint, plan.scope, self._technique, self._runner, boards, context.now, self._runner.limited
         )
         self._sweeps = Sweeps(self._runner, self._board, self._pulse, self._job, kernel)
+        self._controls = Controlling(plan, transport, self._runner, self._board, self._talk)
         self._probe_failures: list[Failure] = []
         self._mute: list[Failure] = []
         self._not_pinged: set[Address] = set()
         self._pinged: set[Address] = set()  # that have answered pings after the sweep, and nothing before
         self._absent: frozenset[Address] = frozenset()  # neighbours that the viewpoint's kernel does not find
+        self._sampled: set[Address] = set()  # crowded addresses: a few of their ports have been asked what answers
         self._bears: float | None = None  # packets a second
         self._versioned: dict[tuple[Address, Protocol], PortSet] = {}
         self._progress = Progress(context, plan.viewpoint.name, "probes")
@@ -170,6 +173,8 @@ class _Viewpoint:
         self._runner.tell("probing the rest of the coverage")
         async with crew() as asking:
             await self._rest(lanes, lost, lambda: asking.create_task(self._versions()))
+            await self._controls.ask(self._late_rate)
+        await self._controls.ask(self._late_rate)  # what only version probes have found
         await self._confirm()
         await self._once_more()
         self._not_versioned()
@@ -356,6 +361,9 @@ class _Viewpoint:
             return self._talking_slowly(command.versions(self._technique, one.protocol, one.ports, targets, rate=rate))
         return command.probe(self._technique, one.protocol, one.ports, targets, rate=rate)
 
+    async def _talk(self, name: str, argv: tuple[str, ...]) -> Run:
+        return await self._runner.run(name, self._talking_slowly(argv), gate=self._talking)
+
     def _talking_slowly(self, argv: tuple[str, ...]) -> tuple[str, ...]:
         """A version probe as it is, or no faster than its share of a rate that bears no conversation."""
         return command.slowed(argv, command.rate(argv)) if self._plan.viewpoint.rate < command.CONVERSATION else argv
@@ -390,6 +398,9 @@ class _Viewpoint:
                 key = target.address, job.protocol
                 self._versioned[key] = self._versioned.get(key, PortSet()) | job.ports
         await together(*(self._version(job) for job in jobs))
+        if crowds := {address for job in jobs if job.crowd for address in job.addresses} - self._sampled:
+            self._sampled |= crowds
+            await self._versions()
 
     def _version_jobs(self) -> tuple[VersionJob, ...]:
         return version_jobs(
@@ -399,6 +410,7 @@ class _Viewpoint:
             scope=self._plan.scope,
             technique=self._technique,
             profile=self._plan.expectations.profile,
+            sampled=self._sampled,
             side_by_side=max(1, self._version_room.places),
         )
 
@@ -492,5 +504,11 @@ class _Viewpoint:
             commands=self._runner.commands,
             errors=self._runner.errors,
             notes=self._runner.notes,
+            controls=self._controls.result(now),
+            talkative=tuple(sorted(filter(self._talks, self._sampled), key=by_address)),
             bears=None if self._bears is None else round(self._bears),
         )
+
+    def _talks(self, address: Address) -> bool:
+        place = address, Protocol.TCP
+        return talkative(self._board, address, self._versioned[place] - self._wanted.named.get(place, PortSet()))

@@ -12,6 +12,7 @@ from auditor.model.inventory import Scope, Service
 from auditor.model.ports import PortSet
 from auditor.model.words import NOWHERE, Address, Basis, PortState, Profile, Protocol, ServiceClass, Technique
 from auditor.scan import command
+from auditor.scan.confirm import spread
 from auditor.scan.merge import SILENCE, Board
 from auditor.scan.nmap_records import HostRecord, Sight
 from auditor.scan.run import Run
@@ -19,6 +20,8 @@ from auditor.scan.run import Run
 _CROWDED = 50  # undeclared open ports of one address; more than that looks like a middlebox that answers for all
 _TARGETS = 16  # hosts in one run at most; nmap probes about 40 services at a time
 _PORTS = 40  # ports of one crowded address in one run
+_SAMPLE = 20  # ports of one where nearly all are open, that are asked before the usual ones
+_ALL = 0.9  # of the ports of an address: a middlebox's
 
 _SETTLED = (Basis.DECLARED, Basis.OUTSIDE_SOURCES, Basis.SOURCES_UNKNOWN)  # declared on that very address
 
@@ -31,6 +34,7 @@ class VersionJob:
     technique: Technique
     printers: bool = False
     own: bool = False  # silent over UDP so far: only nmap's probes for these very ports
+    crowd: bool = False
 
     def argv(self, rate: float) -> tuple[str, ...]:
         return command.versions(
@@ -99,11 +103,13 @@ def version_jobs(
     scope: Scope,
     technique: Technique,
     profile: Profile,
+    sampled: Collection[Address] = (),
     side_by_side: int = _TARGETS,
 ) -> tuple[VersionJob, ...]:
     """The runs for what has been found open since `done`: one port of several hosts, or many of one crowded address.
 
-    None of them talks to more than `side_by_side` hosts.
+    Of a crowded address a sample comes first; `sampled` are those of which it has been asked. None of the runs talks to
+    more than `side_by_side` hosts.
     """
     most = min(_TARGETS, side_by_side)
     alike: dict[tuple[int, Protocol, int, bool], list[ProbeTarget]] = {}
@@ -112,11 +118,14 @@ def version_jobs(
     for (address, protocol), covered in wanted.coverage.items():
         single, crowd = _chosen(board, wanted, address, protocol, covered, full=profile is Profile.FULL)
         already = done.get((address, protocol), PortSet())
+        if crowd:
+            named = wanted.named.get((address, protocol), PortSet())
+            crowd = _of_crowd(crowd, board, address, named, already, sampled=address in sampled)
         target = probe_target(address, scope)
         for port in single - already:
             alike.setdefault((address.version, protocol, port, port in PRINTER_PORTS), []).append(target)
         crowds += [
-            VersionJob(protocol, PortSet.of(*ports), (target,), technique)
+            VersionJob(protocol, PortSet.of(*ports), (target,), technique, crowd=True)
             for ports in command.chunks(crowd - already, _PORTS)
         ]
         if protocol is Protocol.UDP and (ports := _reticent(board, wanted, address, covered) - already):
@@ -132,6 +141,23 @@ def version_jobs(
         for chunk in command.chunks(targets, most)
     ]
     return (*jobs, *crowds, *asked)
+
+
+def _of_crowd(
+    crowd: PortSet, board: Board, address: Address, named: PortSet, already: PortSet, *, sampled: bool
+) -> PortSet:
+    """What to ask of a crowded address: where all ports are open, first some of them, and no more if those talk."""
+    opened = board.ports(address, Protocol.TCP, PortState.OPEN) - named
+    if len(opened) <= _ALL * len(board.ports(address, Protocol.TCP, *PortState) - named):
+        return crowd
+    if not sampled:
+        return PortSet() if already & opened else spread(opened - PRINTER_PORTS, _SAMPLE)
+    return PortSet() if talkative(board, address, already - named) else crowd
+
+
+def talkative(board: Board, address: Address, asked: PortSet) -> bool:
+    """Whether something says what it is on most of the ports asked, none of them declared: no host is all of that."""
+    return 2 * len(board.recognised(address, Protocol.TCP) & asked) > len(asked)
 
 
 def unsettled(job: VersionJob, wanted: Wants, run: Run) -> tuple[ProbeTarget, ...]:

@@ -15,7 +15,7 @@ import time
 import warnings
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 from uuid import uuid4
 
@@ -28,7 +28,8 @@ from auditor.errors import TransportError
 from auditor.model.inventory import ClusterVia, Via, WorkerVia
 from auditor.transport import worker
 from auditor.transport.base import Process
-from auditor.transport.engine import Cluster
+from auditor.transport.engine import Cluster, Hold
+from auditor.transport.held import held
 from auditor.transport.system import SystemTransport
 
 _CONNECTING = 10.0  # seconds until a scheduler counts as unreachable
@@ -145,6 +146,10 @@ class ClusterTransport:
             f"no worker of the cluster stands at viewpoint {viewpoint}; start one there, as root: "
             f'dask worker {self._scheduler} --resources "{resource(viewpoint)}=4" --nthreads 4{tls}'
         )
+
+    def alone(self, vias: Sequence[ClusterVia], hold: Hold) -> AbstractAsyncContextManager[None]:
+        """Hold the places of all workers that are used, while the context lasts. Raises TransportError."""
+        return held(self._ask, vias, hold, self._warn, self._look)
 
     @asynccontextmanager
     async def run(self, via: Via, argv: Sequence[str], *, nice: bool = False) -> AsyncIterator[Process]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from pathlib import Path
@@ -41,14 +41,27 @@ class Cluster:
         return self.tls is None and not loopback
 
 
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """That an audit of the inventory wants the places of workers for itself, and whether it can `wait` for them.
+
+    `tell` is told whom for.
+    """
+
+    inventory: str
+    wait: bool
+    tell: Callable[[str], None]
+
+
 @asynccontextmanager
 async def engine(
-    cluster: Cluster | None, viewpoints: Sequence[Viewpoint], warn: Callable[[str], None]
+    cluster: Cluster | None, viewpoints: Sequence[Viewpoint], warn: Callable[[str], None], hold: Hold | None = None
 ) -> AsyncIterator[tuple[Transport, tuple[Viewpoint, ...]]]:
     """The transport for these viewpoints, and the viewpoints as it reaches them, for as long as the context lasts.
 
     With a cluster each of them is where its workers stand, and its own `via` does not count. `warn` is told of workers
-    that are lost or cannot be used. Raises TransportError where the cluster cannot be reached.
+    that are lost or cannot be used. With `hold`, no other audit is where those workers stand meanwhile; places that are
+    reached from here are held by `alone`. Raises TransportError where the cluster cannot be reached, or is in use.
     """
     if cluster is None:
         async with SystemTransport() as transport:
@@ -62,4 +75,5 @@ async def engine(
         ) from error
     async with connected(cluster, warn) as workers:
         vias = await workers.stand([viewpoint.name for viewpoint in viewpoints])
-        yield workers, tuple(replace(v, via=via) for v, via in zip(viewpoints, vias, strict=True))
+        async with workers.alone(vias, hold) if hold else nullcontext():
+            yield workers, tuple(replace(v, via=via) for v, via in zip(viewpoints, vias, strict=True))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import shlex
 import shutil
+import subprocess
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -30,6 +31,9 @@ _LOGIN = 60.0  # seconds for all of it: a key may want a touch, and there may be
 _POLL = 0.02  # seconds between looks at whether the connection is ready
 _TRIES = 3  # to connect again, where it worked before
 _PAUSE = 5.0  # seconds between those
+_CONFIGURATION = 10.0  # seconds for telling how it is configured, which asks nobody
+_ON_THE_WAY = "UNKNOWN port 65535"  # the other end of its connection was a program: ProxyJump or ProxyCommand
+_AFTERMATH = ("kex_exchange_identification:", "Connection closed by", "stdio forwarding failed")  # what follows of that
 _LONGEST_SOCKET = 60  # characters of its folder; all of it fits 108, and OpenSSH adds 17 for a while (unix(7))
 
 
@@ -131,7 +135,7 @@ class Ssh:
             async with asyncio.timeout(_LOGIN):
                 while not socket.exists():
                     if master.ended:
-                        raise TransportError(_why(self._via, await master.wait(), master.stderr))
+                        raise TransportError(await _why(self._via, await master.wait(), master.stderr))
                     await asyncio.sleep(_POLL)
         except TimeoutError as error:
             await master.end()
@@ -181,10 +185,50 @@ class _Connection:
     sessions: int = 0
 
 
-def _why(via: SshVia, returncode: int, stderr: str) -> str:
+async def _why(via: SshVia, returncode: int, stderr: str) -> str:
     """Why there is no way in, and what to do."""
+    if _ON_THE_WAY in stderr:
+        configured = await asyncio.to_thread(settings, via)
+        return _why_not_through(via, configured.get("proxyjump", ""), stderr)
     more = f"`{_by_hand(via)}` may tell more{_colon(last_line(stderr))}"
     return _known(via, stderr) or f"ssh to {via.login} failed with exit status {returncode}; {more}"
+
+
+def _why_not_through(via: SshVia, jump: str, stderr: str) -> str:
+    """The same where it was not the host itself that failed. `jump` is as it is configured: `HOST`, or several."""
+    said = last_line("\n".join(line for line in stderr.splitlines() if not line.startswith(_AFTERMATH)))
+    if jump in ("", "none"):
+        return f"ssh: what the SSH configuration sets as the way to {via.host} failed (ProxyCommand){_colon(said)}"
+    if "," in jump:
+        return f"ssh: one of the jump hosts on the way to {via.host} failed ({jump}){_colon(said)}"
+    if "administratively prohibited" in stderr:
+        return f"ssh: the jump host {jump} forwards no connections; allow it AllowTcpForwarding{_colon(said)}"
+    if "open failed" in stderr:
+        return (
+            f"ssh: the jump host {jump} does not reach {via.host}; correct `host` or `port`, or the firewalls "
+            f"between them{_colon(said)}"
+        )
+    by_hand = f"ssh ssh://{jump}" if ":" in jump else f"ssh {jump}"
+    means = _meaning(jump, "", None, by_hand, stderr) or f"it closed the connection; `{by_hand}` may tell more"
+    return f"ssh: the jump host {jump} on the way to {via.host}: {means}{_colon(said)}"
+
+
+def settings(via: SshVia) -> dict[str, str]:
+    """How OpenSSH is configured for a login; nothing is connected to. Empty where it does not say."""
+    login = [*(["-l", via.user] if via.user else []), *(["-p", str(via.port)] if via.port else [])]
+    try:
+        told = subprocess.run(
+            ["ssh", "-G", *login, "--", via.host],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_CONFIGURATION,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    return dict(line.partition(" ")[::2] for line in reversed(told.stdout.splitlines()))
 
 
 def _by_hand(via: SshVia) -> str:
@@ -193,28 +237,31 @@ def _by_hand(via: SshVia) -> str:
 
 def _known(via: SshVia, stderr: str) -> str | None:
     """The same for what OpenSSH's client is known to say."""
-    host, by_hand = via.host, _by_hand(via)
+    means = _meaning(via.host, via.user or "", via.port, _by_hand(via), stderr)
+    return means and f"ssh: {means}{_colon(last_line(stderr))}"
+
+
+def _meaning(host: str, user: str, port: int | None, by_hand: str, stderr: str) -> str | None:
     known = {
         "REMOTE HOST IDENTIFICATION HAS CHANGED": f"the host key of {host} is another than the known one: somebody may "
         f"stand in between; if it was renewed, make sure of it and forget the old one by `ssh-keygen -R {host}`",
         "Host key verification failed": f"the host key of {host} is not known; log in once by `{by_hand}` and compare "
         "its fingerprint",
-        "Permission denied (": f"{host} does not let {via.user or 'this user'} in; give it a key that needs no "
+        "Permission denied (": f"{host} does not let {user or 'this user'} in; give it a key that needs no "
         f"password (`ssh-copy-id`, `ssh-add`), until `{by_hand}` asks for nothing",
         "Too many authentication failures": f"{host} takes none of the keys that were offered; name the right one in "
         "the SSH configuration (IdentityFile, IdentitiesOnly)",
         "Could not resolve hostname": f"the name {host} cannot be resolved; correct `host`, or set HostName for it in "
         "the SSH configuration",
-        "Connection refused": f"nothing takes SSH connections at {host}{f' port {via.port}' if via.port else ''}; "
+        "Connection refused": f"nothing takes SSH connections at {host}{f' port {port}' if port else ''}; "
         "correct `host` or `port`, or start its SSH service",
         "Bad configuration option": "OpenSSH cannot read its configuration; correct it",
         "Bad owner or permissions": "OpenSSH does not trust its configuration; correct its owner and mode",
     }
-    said = last_line(stderr)
     if means := meaning(stderr, known):
-        return f"ssh: {means}{_colon(said)}"
+        return means
     if any(words in stderr for words in ("timed out", "No route to host", "Network is unreachable")):
-        return f"ssh: {host} cannot be reached; check the way to it and the firewalls on that{_colon(said)}"
+        return f"{host} cannot be reached; check the way to it and the firewalls on that"
     return None
 
 

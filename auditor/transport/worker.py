@@ -7,6 +7,7 @@ programs here guards against mistakes, not against attackers; those are kept out
 from __future__ import annotations
 
 import asyncio
+import os
 import zlib
 from collections.abc import Sequence
 from contextlib import suppress
@@ -18,6 +19,7 @@ from distributed import get_worker
 from auditor import __version__
 from auditor.errors import TransportError
 from auditor.model.inventory import LocalVia
+from auditor.transport.alone import Holder, lock_here
 from auditor.transport.system import SystemTransport
 
 PROGRAMS = ("cat", "ip", "nmap")
@@ -35,9 +37,49 @@ class Done:
     problem: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """The place where this worker stands, held for an audit until it `ends`, or says again that it is there."""
+
+    file: int
+    ends: asyncio.TimerHandle
+
+
+_HELD: dict[str, _Held] = {}  # by the audit's token: a worker is one process, and outlives those who ask it
+
+
 def about() -> str:
     """The auditor's version there."""
     return __version__
+
+
+async def hold(holder: Holder, seconds: float) -> str:
+    """Hold the place where this worker stands for an audit, for so long from now. Empty, or who else has it.
+
+    Another worker that stands there may hold it for the same audit. Raises OSError where it cannot be locked.
+    """
+    token = holder.token
+    if (held := _HELD.get(token)) is not None:
+        held.ends.cancel()
+        file: int | None = held.file
+    else:
+        file, other = lock_here(holder)
+        if file is None:
+            return "" if other and other.token == token else str(other or "it does not say which")
+    if file is not None:
+        _HELD[token] = _Held(file, asyncio.get_running_loop().call_later(seconds, _let_go, token))
+    return ""
+
+
+async def let_go(token: str) -> None:
+    """Hold nothing any more for that audit."""
+    _let_go(token)
+
+
+def _let_go(token: str) -> None:
+    if (held := _HELD.pop(token, None)) is not None:
+        held.ends.cancel()
+        os.close(held.file)
 
 
 async def ask(argv: Sequence[str], patience: float) -> Done:

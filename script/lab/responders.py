@@ -169,6 +169,20 @@ async def odd(reader: Reader, writer: Writer) -> None:
     await reader.read(4096)
 
 
+async def smtp(reader: Reader, writer: Writer) -> None:
+    """A mail relay: greets, and does as little as it may."""
+    writer.write(b"220 relay.example ESMTP Postfix\r\n")
+    while line := await reader.readline():
+        match line[:4].upper():
+            case b"EHLO" | b"HELO":
+                writer.write(b"250-relay.example\r\n250 PIPELINING\r\n")
+            case b"QUIT":
+                writer.write(b"221 2.0.0 Bye\r\n")
+                return
+            case _:
+                writer.write(b"502 5.5.2 Error: command not recognized\r\n")
+
+
 async def dns_over_tcp(reader: Reader, writer: Writer) -> None:
     """The name server over TCP: each message after its length."""
     while length := await reader.readexactly(2):
@@ -188,6 +202,7 @@ TCP: dict[str, Callable[[Reader, Writer], Awaitable[None]]] = {
     "https": https(b"nginx/1.24.0", {b"/": _PAGE % (b"Shop", b"Shop")}),
     "app": http(b"gunicorn/21.2.0", {b"/": _PAGE % (b"Shop backend", b"Shop backend")}),
     "exporter": exporter,
+    "smtp": smtp,
     "dns-tcp": dns_over_tcp,
     "silent": silent,
     "odd": odd,

@@ -178,8 +178,8 @@ def vias(audited: Audited) -> list[str]:
 def test_the_report_is_that_of_one_machine(cluster: Cluster, inventory: Path, tmp_path: Path) -> None:
     """Who ran nmap is told, and is the only difference."""
     options = ("--profile", "quick", "-V", "public", "-V", "internal")
-    by_cluster = begin(inventory, tmp_path / "cluster", *options)
-    alone = result(start(inventory, tmp_path / "alone", *options), tmp_path / "alone")
+    by_cluster = begin(inventory, tmp_path / "cluster", *options, "--wait")  # they look from the same places
+    alone = result(start(inventory, tmp_path / "alone", *options, "--wait"), tmp_path / "alone")
     together = result(by_cluster, tmp_path / "cluster")
 
     assert [f"dask {SCHEDULER}"] * 2 == vias(together)
@@ -205,7 +205,7 @@ def test_no_nmap_goes_on_for_an_auditor_that_has_gone(cluster: Cluster, tmp_path
     """Ctrl-C ends the runs on all workers, and so does the auditor's sudden death; by itself the sweep would go on."""
     slow = tmp_path / "slow.yaml"
     slow.write_text(INVENTORY.replace("rate: 30000", "rate: 300"), encoding="utf-8")  # a sweep of seven minutes
-    running = begin(slow, tmp_path, "-V", "internal")
+    running = begin(slow, tmp_path, "-V", "internal", "--wait")  # a killed one is believed to live for 20 seconds
     _, sweep = await_sweep(cluster.workers["in"])
     running.send_signal(number)
     code = running.wait(timeout=PATIENCE)
@@ -260,7 +260,7 @@ def test_tls_asks_both_sides_who_they_are(cluster: Cluster, inventory: Path, tmp
 
 def test_a_lost_worker_costs_its_own_runs_only(cluster: Cluster, inventory: Path, tmp_path: Path) -> None:
     """Where another one stands, it takes over and nothing is missing; where none does, that viewpoint is unverified."""
-    running = begin(inventory, tmp_path, "-V", "public", "-V", "internal", "--fail-on", "none")
+    running = begin(inventory, tmp_path, "-V", "public", "-V", "internal", "--fail-on", "none", "--wait")
     out = [cluster.workers["out-1"], cluster.workers["out-2"]]
     lost, _ = await_sweep(*out)
     os.kill(lost.popen.pid, signal.SIGKILL)

@@ -115,7 +115,8 @@ def odd_machines(estate: Estate) -> None:
     estate.settings("prohibits", {"ipv4/icmp_ratelimit": 0})
     hole = "tcp dport 80 accept\nmeta nfproto ipv6 tcp dport 22 accept"
     machine(estate, "six", "23", "ssh,::,22", "nginx,::,80", rules=hole, six=True)
-    machine(estate, "silent", "25", "silent,::,7000", "odd,::,7001", rules="tcp dport { 7000, 7001 } accept")
+    strangers = "silent,::,7000", "odd,::,7001", "odd,::,7002"
+    machine(estate, "silent", "25", *strangers, rules="tcp dport 7000-7002 accept")
     machine(estate, "middlebox", "26", "ssh,::,22", "silent,::,7001")
     estate.firewall("middlebox", MIDDLEBOX)
     limited = "tcp dport 22 accept\nlimit rate 5/second burst 1 packets reject with icmpx port-unreachable"
@@ -296,11 +297,15 @@ def test_host_down(audited: Audited) -> None:
 
 
 def test_silent_listener(audited: Audited) -> None:
-    """Open is open, whether it speaks or not: verified, and no finding."""
+    """Open is open, whether it speaks or not: verified, and no finding. What should speak SMTP has to do so."""
     rows = [row for row in audited.report["matrix"] if row["host"] == "silent" and row.get("service")]
+    outcomes = {"quiet": "verified", "odd": "verified", "mail": "unverified"}
 
     assert of_host(audited, "silent") == []
-    assert {("quiet", "verified"), ("odd", "verified")} == {(row["service"], row["outcome"]) for row in rows}
+    assert outcomes == {row["service"]: row["outcome"] for row in rows}
+    assert [("7002", "open, but not known to speak smtp")] == [
+        (row["ports"], row["reason"].partition(": ")[0]) for row in unverified(audited, "silent")
+    ]
 
 
 def test_all_ports_open_middlebox(audited: Audited) -> None:

@@ -54,7 +54,7 @@ SetEnv PATH={folder}/bin:/usr/bin:/bin
 ForceCommand echo "Welcome!"; exec sh -c "$SSH_ORIGINAL_COMMAND"
 """
 SSH = """
-Host gate probe renewed
+Host gate probe renewed shut astray-behind
   User root
   IdentityFile {folder}/key
   IdentitiesOnly yes
@@ -65,6 +65,14 @@ Host renewed
   HostKeyAlias renewed
 Host astray
   HostName 10.76.1.77
+Host shut
+  ProxyJump root@10.76.1.1:23
+Host astray-behind
+  HostName 10.76.2.2
+  Port 23
+  ProxyJump gate
+Host unknown-to-gate
+  ProxyJump nobody@gate
 Host probe
   HostName 10.76.2.2
   ProxyJump gate
@@ -211,6 +219,12 @@ def test_doctor_looks_there(far: Far, tmp_path: Path) -> None:
         (SshVia("gate", port=23), "nothing takes SSH connections at gate port 23"),
         (SshVia("no-such-name.invalid"), "the name no-such-name.invalid cannot be resolved"),
         (SshVia("astray"), "astray cannot be reached"),
+        (SshVia("shut"), "the jump host root@[10.76.1.1]:23 on the way to shut: nothing takes SSH connections at "),
+        (
+            SshVia("unknown-to-gate"),
+            "the jump host nobody@gate on the way to unknown-to-gate: nobody@gate does not ",
+        ),
+        (SshVia("astray-behind"), "the jump host gate does not reach astray-behind; correct `host` or `port`"),
     ],
     ids=str,
 )

@@ -18,7 +18,7 @@ import pytest
 from auditor import __version__
 from auditor.cli.main import cli
 from auditor.report import FORMATS
-from tests.commands import AUDITOR, CASES, PATIENCE, FakeNmap, auditor, compare, environment
+from tests.commands import ANY_DAY, AUDITOR, CASES, PATIENCE, FakeNmap, auditor, compare, environment
 
 CLEAN = CASES / "clean.exit0" / "inventory.yaml"
 BAD = CASES / "bad-inventory.exit2" / "inventory.yaml"
@@ -173,7 +173,7 @@ def test_evidence_in_a_file_with_an_equals_sign(tmp_path: Path) -> None:
     file.write_bytes((CASES / "clean.exit0" / "public.xml").read_bytes())
 
     for argument in (str(file), f"public={file}"):
-        assert auditor("compare", CLEAN, "--nmap-xml", argument, "-o", tmp_path / "reports").returncode == 0
+        assert auditor("compare", CLEAN, "--nmap-xml", argument, *ANY_DAY, "-o", tmp_path / "reports").returncode == 0
 
 
 # ------------------------------------------------------------------ the report's folder
@@ -223,7 +223,12 @@ def test_the_options_are_in_the_report(tmp_path: Path) -> None:
     compare("tag-chosen.exit1", tmp_path, "--tag", "staging", "--fail-on", "none", "--allow-unverified")
     report = json.loads((tmp_path / "latest" / "report.json").read_text())
 
-    assert report["audit"]["options"] == {"tags": ["staging"], "fail_on": ["none"], "allow_unverified": True}
+    assert report["audit"]["options"] == {
+        "max_age": "any",
+        "tags": ["staging"],
+        "fail_on": ["none"],
+        "allow_unverified": True,
+    }
 
 
 # ------------------------------------------------------------------ formats
@@ -303,7 +308,7 @@ def test_no_locale_costs_the_verdict(encoding: str, tmp_path: Path) -> None:
         env = environment({"PYTHONIOENCODING": encoding})
         return subprocess.run([AUDITOR, *map(str, arguments)], env=env, capture_output=True, check=False)
 
-    ended = run("compare", case / "inventory.yaml", f"--nmap-xml=public={case / 'public.xml'}", "-o", reports)
+    ended = run("compare", case / "inventory.yaml", f"--nmap-xml=public={case / 'public.xml'}", *ANY_DAY, "-o", reports)
     page = run("render", reports / "latest" / "report.json", "--format", "html")
 
     assert (ended.returncode, page.returncode) == (1, 0)
@@ -440,10 +445,10 @@ def test_config_gives_defaults(tmp_path: Path) -> None:
         '[audit]\nfail-on = ["boundary-leak"]\n',
     )
     case = CASES / "behind.exit1"
-    ended = auditor("compare", case / "inventory.yaml", "--nmap-xml", case / "public.xml", "--config", file)
+    ended = auditor("compare", case / "inventory.yaml", "--nmap-xml", case / "public.xml", *ANY_DAY, "--config", file)
 
     assert ended.returncode == 0
-    assert json.loads(ended.stdout)["audit"]["options"] == {"fail_on": ["none"]}
+    assert json.loads(ended.stdout)["audit"]["options"] == {"max_age": "any", "fail_on": ["none"]}
     assert (tmp_path / "elsewhere" / "latest").is_symlink()
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from auditor.report import FORMATS, GATE_FORMATS, to_json
 from auditor.report.sarif import MOST_RESULTS
-from tests.commands import CASES, auditor
+from tests.commands import ANY_DAY, CASES, auditor
 from tests.gates import FILE, OPENED, change, gate
 
 CASE = CASES / "behind.exit1"
@@ -29,7 +29,9 @@ def test_an_audit(repository: Path) -> None:
     """Each format goes to its file; files are named from here even where the inventory was given by its full name."""
     formats = [f"--format={name}=out.{name}" for name in ("sarif", "junit", "markdown")]
     inventory = repository / "inventories" / "shop.yaml"
-    ended = auditor("compare", inventory, f"--nmap-xml=public={CASE / 'public.xml'}", *formats, cwd=repository)
+    ended = auditor(
+        "compare", inventory, f"--nmap-xml=public={CASE / 'public.xml'}", *ANY_DAY, *formats, cwd=repository
+    )
     results = json.loads((repository / "out.sarif").read_text())["runs"][0]["results"]
     stored = json.loads((repository / "reports" / "latest" / "report.json").read_text())
 
@@ -46,7 +48,7 @@ def test_an_audit(repository: Path) -> None:
 def test_an_audit_again(name: str, repository: Path) -> None:
     """What was stored renders to what the run wrote."""
     arguments = ("inventories/shop.yaml", f"--nmap-xml=public={CASE / 'public.xml'}", f"--format={name}=first")
-    auditor("compare", *arguments, cwd=repository)
+    auditor("compare", *arguments, *ANY_DAY, cwd=repository)
     again = auditor("render", "reports/latest/report.json", f"--format={name}", cwd=repository)
 
     assert (again.returncode, again.stdout) == (0, (repository / "first").read_text())
@@ -156,7 +158,7 @@ def test_no_such_format_of_a_gate(name: str, known: dict[str, object], stored_ga
 
 def test_no_annotations_of_an_audit(repository: Path) -> None:
     """Annotations are for changed lines, which an audit has none of."""
-    auditor("compare", "inventories/shop.yaml", f"--nmap-xml=public={CASE / 'public.xml'}", cwd=repository)
+    auditor("compare", "inventories/shop.yaml", f"--nmap-xml=public={CASE / 'public.xml'}", *ANY_DAY, cwd=repository)
     ended = auditor("render", "reports/latest/report.json", "--format=github", cwd=repository)
 
     assert ended.returncode == 2

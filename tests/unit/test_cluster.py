@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +15,8 @@ import pytest
 from auditor import __version__
 from auditor.errors import TransportError
 from auditor.model.inventory import ClusterVia, LocalVia, Via, WorkerVia
-from auditor.transport import Captured, Cluster, capture, worker
+from auditor.transport import Captured, Cluster, Hold, alone, capture, worker
+from auditor.transport.alone import Holder
 from auditor.transport.cluster import ClusterTransport, connected
 
 SCHEDULER = "tcp://192.0.2.1:8786"
@@ -270,3 +272,100 @@ def test_a_peer_that_is_no_scheduler_is_given_up() -> None:
 
     with pytest.raises(TransportError, match="nothing there answers as a scheduler does"):
         asyncio.run(reach())
+
+
+@dataclass
+class Standing(Client):
+    """Workers that hold places; all of them stand in this process, and so at one place."""
+
+    asked: list[Callable[..., Any]] = field(default_factory=list)
+
+    async def run(self, function: Callable[..., Any], *arguments: Any, workers: list[str], on_error: str) -> Any:
+        if function not in (worker.hold, worker.let_go):
+            return await super().run(function, *arguments, workers=workers, on_error=on_error)
+        self.asked.append(function)
+        try:
+            return {address: await function(*arguments) for address in workers}
+        except OSError as error:
+            return dict.fromkeys(workers, error)
+
+
+def held(over: ClusterTransport, told: list[str], *, wait: bool = False, vias: Sequence[ClusterVia] = ()) -> Any:
+    return over.alone(vias or (via(ONE, TWO), ClusterVia("vpn", SCHEDULER, (TWO,))), Hold("estate", wait, told.append))
+
+
+def test_an_audit_holds_the_places_of_its_workers() -> None:
+    """Two workers at one place are one audit's; another one is refused, and an audit of that machine's own too."""
+
+    async def meet() -> str:
+        client = Standing({ONE: PUBLIC, TWO: PUBLIC})
+        async with held(transport(client), []):
+            with pytest.raises(TransportError) as told:
+                async with held(transport(client), []):
+                    pass
+            here = alone({"here": LocalVia()}, "shop", tell=print, warn=print)
+            with pytest.raises(TransportError, match="viewpoint here is in use by another audit"), here:
+                pass
+        async with held(transport(client), []):
+            pass
+        return str(told.value)
+
+    said = asyncio.run(meet())
+
+    assert f"is in use by another audit (worker {ONE}): process {os.getpid()} of " in said
+    assert "inventory estate, viewpoint " in said
+
+
+def test_one_audit_of_a_cluster_waits_for_another() -> None:
+    """It says for whom, once, and holds nothing meanwhile."""
+    told: list[str] = []
+
+    async def meet() -> list[str]:
+        client = Standing({ONE: PUBLIC})
+        order: list[str] = []
+
+        async def second() -> None:
+            async with held(transport(client), told, wait=True, vias=[via(ONE)]):
+                order.append("second")
+
+        async with held(transport(client), [], vias=[via(ONE)]):
+            waiting = asyncio.create_task(second())
+            await asyncio.sleep(0.2)
+            order.append("first")
+        await waiting
+        return order
+
+    assert ["first", "second"] == asyncio.run(meet())
+    assert [True] == [one.startswith("waiting: viewpoint public is in use by another audit (worker ") for one in told]
+
+
+def test_a_worker_holds_its_place_for_nobody_who_has_gone() -> None:
+    """An audit that was killed, or cut off, says no more that it is there."""
+
+    async def outlive() -> list[str]:
+        one, two, three = (Holder.of("estate", "public", token) for token in ("one", "two", "three"))
+        first = await worker.hold(one, 0.3)
+        again = await worker.hold(one, 0.3)
+        early = await worker.hold(two, 0.3)
+        await asyncio.sleep(0.5)
+        late = await worker.hold(two, 0.3)
+        await worker.let_go("two")
+        third = await worker.hold(three, 0.1)
+        await worker.let_go("three")
+        return [first, again, early and early.partition(" ")[0], late, third]
+
+    assert ["", "", "process", "", ""] == asyncio.run(outlive())
+
+
+def test_a_worker_that_cannot_lock_costs_no_audit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is warned that another audit would go unseen."""
+    monkeypatch.setenv("AUDITOR_LOCKS", "/nowhere")
+    warned: list[str] = []
+
+    async def run() -> None:
+        async with held(transport(Standing({ONE: PUBLIC}), warned), [], vias=[via(ONE)]):
+            pass
+
+    asyncio.run(run())
+
+    assert [True] == [f"worker {ONE} cannot be asked: " in one and "goes unseen" in one for one in warned]

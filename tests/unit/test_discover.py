@@ -270,6 +270,46 @@ def test_a_search_that_breaks_off(written: Callable[..., Inventory], broken: Cal
     assert result.errors
 
 
+@dataclass
+class Resetting(Network):
+    """A router resets stray ACKs to `reset`; only `lives` answer anything else, from behind it."""
+
+    reset: Collection[Address] = tuple(ip_network("10.0.1.0/25"))
+
+    def _nmap(self, argv: Sequence[str]) -> str:
+        acks = any(word.startswith("-PA") for word in argv)
+        asked = [one for word in argv for one in _addresses(word) if one.version == 4]
+        hosts = "".join(self._reply(one, acks=acks and one in self.reset) for one in asked)
+        return f'<nmaprun>{hosts}<runstats><finished time="1" exit="success"/></runstats></nmaprun>'
+
+    def _reply(self, address: Address, *, acks: bool) -> str:
+        echo = ("up", "echo-reply", 63) if str(address) in self.lives else ("down", "no-response", 0)
+        said = ("up", "reset", 64) if acks else echo
+        status = '<status state="{}" reason="{}" reason_ttl="{}"/>'.format(*said)
+        return f'<host>{status}<address addr="{address}" addrtype="ipv4"/></host>'
+
+
+def test_a_router_that_resets_for_everybody(written: Callable[..., Inventory]) -> None:
+    """Nobody lives by its word; who lives is asked again, in words that it does not answer."""
+    network = Resetting({"10.0.1.5": ""})
+    result = look(searched(written()), network)
+    (again,) = (argv for argv in network.ran if "10.0.1.5" in argv)
+
+    assert result.found == (Reply(ip_address("10.0.1.5"), "echo-reply", 63),)
+    assert not any(word.startswith("-PA") for word in again)
+    assert (128, 1) == (result.swept[-1].asked, result.swept[-1].lived)
+    assert "as nearly all there do" in result.notes[0]
+
+
+def test_hosts_that_reset_are_hosts(written: Callable[..., Inventory]) -> None:
+    """Some of a network, however many: the others do not."""
+    network = Resetting(reset=tuple(ip_network("10.0.1.0/26")))
+    result = look(searched(written()), network)
+
+    assert 64 == len(result.found)
+    assert () == result.notes
+
+
 def test_the_wrong_source_address(written: Callable[..., Inventory]) -> None:
     """Nothing is sent from another address than the declared one."""
     network = Network(route='[{"dst": "x", "prefsrc": "10.0.0.77"}]')

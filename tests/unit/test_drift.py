@@ -507,17 +507,50 @@ def test_family_gap_needs_every_address_of_the_other_family():
     [
         (SSH, Result.VERIFIED),
         (replace(SSH, protocol="ssh"), Result.UNVERIFIED),
-        (replace(SSH, protocol="ssh", answers=False), Result.VERIFIED),
+        (replace(SSH, protocol="ssh", answers=False), Result.UNVERIFIED),
     ],
 )
 def test_a_declared_protocol_is_verified_by_what_it_says_alone(declared, wanted):
-    """It accepts and says nothing, or closes at once: whatever listens there, it was not seen to speak it."""
+    """Whatever listens there, it was not seen to speak it: it says nothing, hangs up, or says what nobody knows."""
     mute = (Failure(V4, Protocol.TCP, PortSet.of(22), "it said nothing"),)
     wrapped = seen(PortState.OPEN, identity=Identity("tcpwrapped", "probed"))
+    stranger = seen(PortState.OPEN, identity=Identity("ssh", "table", banner="SF-Port22-TCP:HELLO"))
+    inside = seen(PortState.OPEN, identity=Identity("ssh", "table", tunnel="ssl"))
     said = seen(PortState.OPEN, identity=Identity("ssh", "probed", "OpenSSH"))
     here = [expected(*REACHABLE, service=declared)]
 
     assert result(run(here, [seen(PortState.OPEN)], mute=mute)) is wanted
-    assert result(run(here, [wrapped])) is wanted
+    assert {wanted} == {result(run(here, [one])) for one in (seen(PortState.OPEN), wrapped, stranger, inside)}
     assert result(run(here, [said], mute=mute)) is Result.VERIFIED
-    assert result(run(here, [seen(PortState.OPEN)])) is Result.VERIFIED
+
+
+@pytest.mark.parametrize(
+    ("declared", "name", "tunnel", "wanted"),
+    [
+        ("smtp", "ssl", "", "nothing that nmap recognises answers inside TLS"),
+        ("https", "ssl", "", "nothing that nmap recognises answers inside TLS"),
+        ("imaps", "unknown", "ssl", "nothing that nmap recognises answers inside TLS"),
+        ("smtp", "unknown", "", "nmap does not recognise what it says"),
+        ("zeromq", "zmtp", "", "zmtp says nothing of what it carries"),
+        ("smtp", "smtp", "", None),
+        ("smtps", "smtp", "ssl", None),
+        ("https", "http", "ssl", None),
+        ("https", "https", "", None),
+        ("http", "http-proxy", "", None),
+        ("tls", "ssl", "", None),
+        ("tls", "imap", "ssl", None),
+        ("ssl", "unknown", "ssl", None),
+        ("zmtp", "zmtp", "", None),
+        ("etcd", "http", "", None),
+        ("prometheus", "http", "", None),
+        ("postgres", "postgresql", "", None),
+    ],
+)
+def test_a_carrier_says_nothing_of_what_it_carries(declared, name, tunnel, wanted):
+    """Names, aliases and what HTTP carries count as seen to be spoken; TLS alone shows no more than TLS."""
+    service = replace(SSH, protocol=declared, declared_class=None)
+    answer = seen(PortState.OPEN, identity=Identity(name, "probed", tunnel=tunnel))
+    (outcome,) = run([expected(*REACHABLE, service=service)], [answer]).outcomes
+    reason = f"open, but not known to speak {declared}: {wanted}" if wanted else "open as declared"
+
+    assert reason == outcome.reason

@@ -235,6 +235,78 @@ def test_why_no_command_starts(bin_: Path, via: Via, code: int, stderr: str, pro
     assert str(caught.value).startswith(problem), caught.value
 
 
+THROUGH = "kex_exchange_identification: Connection closed by remote host\nConnection closed by UNKNOWN port 65535"
+
+
+@pytest.mark.parametrize(
+    ("jump", "stderr", "problem"),
+    [
+        (
+            "gate",
+            "ssh: connect to host 192.0.2.1 port 22: Connection refused",
+            "ssh: the jump host gate on the way to h: nothing takes SSH connections at gate; correct `host` or `port`, "
+            "or start its SSH service: ssh: connect to host 192.0.2.1 port 22: Connection refused",
+        ),
+        (
+            "x@gate:2222",
+            "x@192.0.2.1: Permission denied (publickey).",
+            "ssh: the jump host x@gate:2222 on the way to h: x@gate:2222 does not let this user in; give it a key that "
+            "needs no password (`ssh-copy-id`, `ssh-add`), until `ssh ssh://x@gate:2222` asks for nothing: ",
+        ),
+        (
+            "gate",
+            "Host key verification failed.",
+            "ssh: the jump host gate on the way to h: the host key of gate is not known; log in once by `ssh gate`",
+        ),
+        (
+            "gate",
+            "ssh: Could not resolve hostname gate: Name or service not known",
+            "ssh: the jump host gate on the way to h: the name gate cannot be resolved",
+        ),
+        (
+            "gate",
+            "ssh: connect to host 192.0.2.1 port 22: Network is unreachable",
+            "ssh: the jump host gate on the way to h: gate cannot be reached; check the way to it",
+        ),
+        (
+            "gate",
+            "kex_exchange_identification: Connection closed by remote host\nConnection closed by 192.0.2.1 port 22",
+            "ssh: the jump host gate on the way to h: it closed the connection; `ssh gate` may tell more",
+        ),
+        (
+            "gate",
+            "channel 0: open failed: administratively prohibited: open failed\nstdio forwarding failed",
+            "ssh: the jump host gate forwards no connections; allow it AllowTcpForwarding: channel 0: open failed: ",
+        ),
+        (
+            "gate",
+            "channel 0: open failed: connect failed: Connection refused\nstdio forwarding failed",
+            "ssh: the jump host gate does not reach h; correct `host` or `port`, or the firewalls between them: ",
+        ),
+        (
+            "one,two",
+            "ssh: connect to host 192.0.2.1 port 22: Connection refused",
+            "ssh: one of the jump hosts on the way to h failed (one,two): ssh: connect to host 192.0.2.1 port 22: ",
+        ),
+        ("", "nc: refused", "ssh: what the SSH configuration sets as the way to h failed (ProxyCommand): nc: refused"),
+    ],
+)
+def test_a_jump_host_that_refuses_is_named(bin_: Path, jump: str, stderr: str, problem: str) -> None:
+    """It is not the host behind it that has to be looked at. As OpenSSH 9.2 words it."""
+    (bin_ / "ssh").write_text(
+        f'#!/bin/sh\ncase "$*" in "-G"*) echo "hostname h"; echo "proxyjump {jump}"; exit 0;; esac\n'
+        f"echo {shlex.quote(f'{stderr}{chr(10)}{THROUGH}')} >&2\nexit 255\n",
+        encoding="utf-8",
+    )
+    (bin_ / "ssh").chmod(0o755)
+
+    with pytest.raises(TransportError) as caught:
+        asyncio.run(ran(SshVia("h"), ["true"]))
+
+    assert str(caught.value).startswith(problem), caught.value
+    assert "UNKNOWN" not in str(caught.value)
+
+
 @pytest.mark.parametrize(("via", "program"), [(SshVia("h"), "ssh"), (WEB, "docker"), (POD, "kubectl")])
 def test_a_missing_client_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, via: Via, program: str) -> None:
     """It is this machine that lacks it."""

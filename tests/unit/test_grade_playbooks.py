@@ -72,6 +72,7 @@ CHOICES: list[Choice] = [
     ("no-route", Kind.SERVICE_FILTERED, FILTERED, "host-unreach", SSH, None, False),
     ("host-unreachable", Kind.HOST_UNREACHABLE, FILTERED, "no-response", None, None, False),
     ("all-ports-open", Kind.ALL_PORTS_OPEN, OPEN, "syn-ack", None, None, False),
+    ("answers-for-others", Kind.ANSWERS_FOR_OTHERS, OPEN, "syn-ack", None, None, False),
     ("wrong-family", Kind.WRONG_FAMILY, OPEN, "syn-ack", SSH, UFW, True),
     ("family-hole", Kind.OUTSIDE_SOURCE_RANGE, OPEN, "syn-ack", SSH, UFW, True),
     ("family-hole", Kind.UNDECLARED_PORT, OPEN, "syn-ack", None, None, True),

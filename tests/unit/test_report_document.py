@@ -13,7 +13,7 @@ import pytest
 from auditor.model.audit import Audit
 from auditor.model.inventory import InventoryFile, Policy
 from auditor.model.words import Kind, Result, ServiceClass, Severity
-from auditor.report import document, to_json, views
+from auditor.report import FORMATS, document, to_json, views
 from auditor.report.entries import entry
 from auditor.resources import schema_text
 from tests import builders
@@ -84,7 +84,7 @@ def test_schema_itself() -> None:
         (("findings", 0, "owner"), None),
         (("findings", 0, "endpoints", 0, "state"), "opened"),
         (("unverified", 0, "ports"), ""),
-        (("matrix", 0, "port"), 0),
+        (("matrix", 0, "port"), -1),
         (("waived", 0, "waiver", "match"), {"host": "web-1"}),
         (("waived", 0, "waiver", "expires"), "31.12.2026"),
         (("waived", 0, "waiver", "expires_in_days"), 15),
@@ -260,7 +260,10 @@ def test_coverage_is_exact() -> None:
     """Each coverage row holds for each of its addresses: different ports, different rows."""
     rows = document(clean_audit())["coverage"]
 
-    assert [("public", "ipv4", ["203.0.113.10"], "1-65535", "53,161", "syn")] == [tuple(row.values()) for row in rows]
+    seen = {"from": "2026-11-22T02:00:31Z", "to": "2026-11-22T02:00:31Z"}
+    assert [("public", "ipv4", ["203.0.113.10"], "1-65535", "53,161", "syn", seen)] == [
+        tuple(row.values()) for row in rows
+    ]
 
 
 def test_left_out_names_the_viewpoint() -> None:
@@ -380,3 +383,13 @@ def test_an_audit_that_was_interrupted_says_so(times: tuple[int, ...], said: str
 
     assert report["audit"].get("resumed", []) == [f"{at:%Y-%m-%dT%H:%M:%SZ}" for at in resumed]
     assert views.times(report) == f"2026-11-22 02:00:00 to 02:00:05 UTC, 5 s{said}"
+
+
+def test_a_clock_that_was_set_back_gives_no_negative_time() -> None:
+    """The report stays valid, and says so in the place of how long it took."""
+    start = datetime(2026, 11, 22, 2, tzinfo=UTC)
+    report = document(replace(clean_audit(), started_at=start, finished_at=start - timedelta(days=1)))
+    validator().validate(report)
+
+    assert views.times(report) == "2026-11-22 02:00:00 to 2026-11-21 02:00:00 UTC, by a clock that was set back"
+    assert all(render(report) for render in FORMATS.values())

@@ -17,7 +17,7 @@ from tests.gates import FILE, OPENED, WAIVER, change, gate
 @pytest.mark.parametrize(
     ("words", "failing"),
     [
-        ((), 16),  # all but the notice
+        ((), 17),  # all but the notice
         (("none",), 0),
         (("direct-compromise",), 4),
         (("internal-recon",), 8),

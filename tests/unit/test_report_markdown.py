@@ -96,7 +96,7 @@ def test_an_audit() -> None:
     """The same over an audit: findings by severity, and what could not be told."""
     text = markdown(document(busy_audit()))
 
-    assert text.startswith(f"{MARKER}\n### Exposure audit of example-estate: drift\n\n16 findings: ")
+    assert text.startswith(f"{MARKER}\n### Exposure audit of example-estate: drift\n\n17 findings: ")
     for entry in document(busy_audit())["findings"]:
         assert f"| {entry['kind']} |" in text
     assert "**Failed in part (1)**" in text

@@ -177,7 +177,7 @@ def test_what_could_not_be_told() -> None:
     told = [(each["descriptor"]["id"], each["level"]) for each in invocation["toolExecutionNotifications"]]
 
     assert not invocation["executionSuccessful"]
-    assert [("failed", "error"), *[("unverified", "warning")] * 3] == told
+    assert [("failed", "error"), *[("unverified", "warning")] * 4] == told
     assert run(document(clean_audit()))["invocations"][0]["executionSuccessful"]
 
 

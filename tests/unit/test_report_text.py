@@ -22,15 +22,15 @@ def test_verdict_first() -> None:
     """The first line is the verdict with its figures; the next names profile, inventory, viewpoints and times."""
     lines = text(BUSY, width=300).splitlines()
 
-    assert lines[0].startswith("DRIFT  16 findings: 4 direct-compromise, 1 control-bypass, ")
-    assert ", 7 operational-drift; 3 waived. The audit" in lines[0]
+    assert lines[0].startswith("DRIFT  17 findings: 4 direct-compromise, 1 control-bypass, ")
+    assert ", 8 operational-drift; 3 waived. The audit" in lines[0]
     assert (
-        "The audit is incomplete: 197,003 endpoints could not be verified and 1 error came up on the way." in lines[0]
+        "The audit is incomplete: 197,004 endpoints could not be verified and 1 error came up on the way." in lines[0]
     )
     assert (
         "standard profile · example-estate · from public, vpn · 2026-11-22 02:00:00 to 02:01:02 UTC, 62 s" == lines[1]
     )
-    assert "65,532 verified · 21 drifted · 4 silent · 197,003 unverified · 3 left out" == lines[3]
+    assert "65,532 verified · 21 drifted · 4 silent · 197,004 unverified · 3 left out" == lines[3]
 
 
 def test_order() -> None:

@@ -131,10 +131,13 @@ def test_the_report_so_far_needs_no_packet_and_is_not_the_end(inventory: Path, t
 
 
 def test_audits_side_by_side_have_folders_of_their_own(inventory: Path, tmp_path: Path) -> None:
-    """In one reports folder: each has its report, and `latest` is one of them."""
+    """In one reports folder: each has its report, and `latest` is one of them. They look from two places."""
     env = FakeNmap(tmp_path / "bad", ONE_RUN + "exit 1").env
     more = ("-V", "inside", "--profile", "quick", "-o", tmp_path / "reports")
-    both = [start("audit", inventory, *more, env=env) for _ in range(2)]
+    places = [tmp_path / "here", tmp_path / "there"]
+    for place in places:
+        place.mkdir()
+    both = [start("audit", inventory, *more, env={**env, "AUDITOR_LOCKS": str(place)}) for place in places]
     for one in both:
         one.communicate(timeout=PATIENCE)
     folders = {path.name for path in (tmp_path / "reports").iterdir() if not path.is_symlink() and path.is_dir()}

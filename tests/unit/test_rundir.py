@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import os
 import stat
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -165,3 +166,130 @@ def test_a_new_file_takes_no_other_s_place(tmp_path: Path) -> None:
     assert new.read_text(encoding="utf-8") == "yours"
     assert stat.S_IMODE(new.stat().st_mode) == 0o600
     assert names(tmp_path) == ["link", "new", "taken"]
+
+
+def complete(reports: Path, began: datetime, number: int = 1) -> RunDir:
+    run = RunDir(reports, "estate", f"{number:08x}", began)
+    run.write("report.json", "{}")
+    run.write("report.html", "")
+    return run
+
+
+@pytest.mark.parametrize(
+    ("later", "lacking", "now", "moves"),
+    [
+        (timedelta(hours=1), "", timedelta(hours=2), False),
+        (timedelta(0), "", timedelta(hours=2), True),
+        (timedelta(hours=-1), "", timedelta(hours=2), True),
+        (timedelta(hours=1), "report.html", timedelta(hours=2), True),
+        (timedelta(hours=1), "report.json", timedelta(hours=2), True),
+        (timedelta(days=365), "", timedelta(hours=2), True),
+    ],
+    ids=["later", "at once", "earlier", "no page", "no report", "in the future"],
+)
+def test_latest_never_goes_back(tmp_path: Path, later: timedelta, lacking: str, now: timedelta, moves: bool) -> None:
+    """An older audit that ends after a newer one leaves it there, unless that is incomplete or its clock lied."""
+    other = complete(tmp_path, STARTED + later, 1)
+    other.publish()
+    if lacking:
+        (other.path / lacking).unlink()
+    run = complete(tmp_path, STARTED, 2)
+    newer = run.publish(STARTED + now)
+
+    assert newer == (None if moves else other.path.name)
+    assert (tmp_path / "latest").readlink().name == (run if moves else other).path.name
+
+
+def test_latest_that_points_nowhere_moves(tmp_path: Path) -> None:
+    """Whoever removed that run did not mean the link to stay."""
+    (tmp_path / "latest").symlink_to("20990101T000000Z-estate-00000000")
+    run = complete(tmp_path, STARTED)
+
+    assert (run.publish(STARTED), (tmp_path / "latest").readlink().name) == (None, run.path.name)
+
+
+@pytest.mark.parametrize(
+    ("files", "kept"),
+    [
+        ({}, False),
+        ({".lock": "process 1 on x\n", ".run.json.0123456789abcdef0123456789abcdef.part": "{"}, False),
+        ({"run.json": "", "journal.jsonl": "", ".lock": ""}, False),
+        ({"run.json": '{"schema": "auditor/r', "evidence/.a.xml.gz.0123456789abcdef0123456789abcdef.part": ""}, False),
+        ({"run.json": "{}"}, True),
+        ({"run.json": "", "evidence/public-sweep-001.xml.gz": "x"}, True),
+        ({"report.json": "{}"}, True),
+        ({"run.json": "", "notes.txt": "mine"}, True),
+        ({"run.json": "", "evidence/notes.txt": "mine"}, True),
+    ],
+    ids=["empty", "killed", "request empty", "request cut", "whole", "seen", "told", "notes", "notes within"],
+)
+def test_what_never_began_is_cleaned_up(tmp_path: Path, files: dict[str, str], kept: bool) -> None:
+    """The next audit removes what a killed one left before it had sent anything; and never more."""
+    folder = tmp_path / "20260101T010000Z-estate-00000009"
+    folder.mkdir()
+    for name, text in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+    (tmp_path / ".latest-0123").symlink_to("nowhere")
+    before = names(folder)
+    make_in(tmp_path)
+
+    assert folder.exists() is kept
+    assert not kept or before == names(folder)
+    assert not (tmp_path / ".latest-0123").is_symlink()
+
+
+def make_in(reports: Path) -> RunDir:
+    return RunDir(reports, "estate", "0123456789abcdef", STARTED)
+
+
+def test_what_somebody_is_at_is_no_leftover(tmp_path: Path) -> None:
+    """An audit that has made its folder, and not come further yet; nor is what looks like a run and is none."""
+    young = RunDir(tmp_path, "estate", "0" * 32, STARTED)
+    other, link = tmp_path / "20260101T020000Z-notes", tmp_path / "20260101T020000Z-estate-0000000b"
+    other.mkdir()
+    link.symlink_to(other)
+    file = tmp_path / "20260101T020000Z-estate-0000000c"
+    file.write_text("")
+    make_in(tmp_path)
+    there = [path.exists() for path in (young.path, other, link, file)]
+    young.close()
+    RunDir(tmp_path, "estate", "f" * 32, STARTED)
+
+    assert ([True] * 4, False) == (there, young.path.exists())
+
+
+def test_a_held_reports_folder_stops_nobody(tmp_path: Path) -> None:
+    """A job that runs audits under flock(1) on that very folder: nothing is cleaned up then, and all goes on."""
+    leftover = tmp_path / "20260101T010000Z-estate-00000009"
+    leftover.mkdir()
+    file = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(file, fcntl.LOCK_EX)
+    run = complete(tmp_path, STARTED)
+    run.publish()
+    os.close(file)
+
+    assert ((tmp_path / "latest").readlink().name, True) == (run.path.name, leftover.exists())
+
+
+def test_finished_is_the_last_line_alone(tmp_path: Path) -> None:
+    """An audit that was resumed since, or whose line was torn off, is not; one that was never begun has no journal."""
+    run = make(tmp_path)
+    run.finish()
+
+    assert not (run.path / "journal.jsonl").exists()
+
+    run.begin({})
+    states = []
+    for step in (RunDir.finish, lambda one: one.resume(STARTED), RunDir.finish, tear):
+        step(run)
+        run.close()
+        run = RunDir.reopen(run.path)
+        states.append((run.finished, run.damaged, len(run.resumed)))
+
+    assert states == [(True, 0, 0), (False, 0, 1), (True, 0, 1), (False, 0, 1)]
+
+
+def tear(run: RunDir) -> None:
+    path = run.path / "journal.jsonl"
+    path.write_bytes(path.read_bytes()[:-3])

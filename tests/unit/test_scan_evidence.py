@@ -237,3 +237,134 @@ def test_evidence_that_is_too_old(tmp_path: Path) -> None:
     assert [("22", unknown), missing] == told(timeless)
     assert [missing, ("22", "reset"), ("reply", "echo-reply")] == told(new)
     assert [missing, ("22", "reset"), ("reply", "echo-reply")] == told(old, new)
+
+
+def saved(path: Path, span: tuple[int, int], ports: str, *, timed: bool = True, down: bool = False) -> Path:
+    """A scan of TCP 1 to 100 of 10.0.0.1 between two times, which the host tells or the file alone."""
+    begin, end = span
+    times = f' starttime="{begin}" endtime="{end}"' if timed else ""
+    state = "down" if down else "up"
+    path.write_text(
+        f'<nmaprun scanner="nmap" args="nmap -p 1-100 10.0.0.1" version="7.93" start="{begin}">'
+        f'<scaninfo type="syn" protocol="tcp" services="1-100"/><host{times}><status state="{state}" reason="reset"/>'
+        f'<address addr="10.0.0.1" addrtype="ipv4"/><ports>{ports}</ports></host>'
+        f'<runstats><finished exit="success" time="{end}"/></runstats></nmaprun>',
+        encoding="utf-8",
+    )
+    return path
+
+
+def port(number: int, state: str, reason: str) -> str:
+    return f'<port protocol="tcp" portid="{number}"><state state="{state}" reason="{reason}"/></port>'
+
+
+def collapsed(state: str, reason: str, ports: str) -> str:
+    lines = f'<extrareasons reason="{reason}" count="9" proto="tcp" ports="{ports}"/>'
+    return f'<extraports state="{state}" count="9">{lines}</extraports>'
+
+
+def states(*paths: Path) -> dict[str, str]:
+    """The state of each port, or in parentheses the first word of why it has none; the same in every order."""
+    found, other = read_evidence(paths), read_evidence(paths[::-1])
+    assert found == other
+    return {str(one.ports): one.state.value for one in found.observations} | {
+        str(one.ports): f"({one.reason.partition(' ')[0].rstrip(':')})" for one in found.failures
+    }
+
+
+def test_a_younger_look_cuts_what_an_older_one_collapsed(tmp_path: Path) -> None:
+    """And the other way round: whole ranges are laid over single ports."""
+    few = port(22, "open", "syn-ack") + collapsed("closed", "reset", "1-21,23-100")
+    none = collapsed("closed", "reset", "1-100")
+    first, then = (1000, 1010), (2000, 2010)
+
+    opened = saved(tmp_path / "a.xml", first, none), saved(tmp_path / "b.xml", then, few)
+    assert {"22": "open", "1-21,23-100": "closed"} == states(*opened)
+    shut = saved(tmp_path / "c.xml", first, few), saved(tmp_path / "d.xml", then, none)
+    assert {"1-21,23-100": "closed", "22": "closed"} == states(*shut)  # the others have been seen so twice
+    silent = saved(tmp_path / "e.xml", then, collapsed("filtered", "no-response", "1-50"))
+    assert {"22": "(open)", "1-21,23-50": "(closed)", "51-100": "closed"} == states(shut[0], silent)
+
+
+def test_times_of_the_file_stand_in_for_those_of_hosts(tmp_path: Path) -> None:
+    """A host that says nothing of when was seen at some time of its scan: beside another one, or surely after it."""
+    shut = saved(tmp_path / "shut.xml", (1500, 1500), port(22, "closed", "reset"))
+    during = saved(tmp_path / "during.xml", (1000, 2000), port(22, "open", "syn-ack"), timed=False)
+    after = saved(tmp_path / "after.xml", (1501, 2000), port(22, "open", "syn-ack"), timed=False)
+
+    assert "(contradicting)" == states(shut, during)["22"]
+    assert "open" == states(shut, after)["22"]
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "expected"),
+    [
+        (("open", "syn-ack"), ("filtered", "no-response"), "open"),  # lost by one of two scans side by side
+        (("closed", "reset"), ("open", "syn-ack"), "(contradicting)"),
+        (("open", "syn-ack"), ("filtered", "admin-prohibited"), "(contradicting)"),
+        (("open", "syn-ack"), ("unfiltered", "reset"), "open"),
+    ],
+)
+def test_scans_side_by_side(first: tuple[str, str], then: tuple[str, str], expected: str, tmp_path: Path) -> None:
+    """Which of them looked at the port first is not known, though one of them came to its end later."""
+    one = saved(tmp_path / "one.xml", (1000, 3000), port(22, *first))
+    other = saved(tmp_path / "other.xml", (2000, 4000), port(22, *then))
+
+    assert expected == states(one, other)["22"]
+
+
+def test_a_port_twice_in_one_host(tmp_path: Path) -> None:
+    """A document that contradicts itself is believed in nothing."""
+    both = port(22, "open", "syn-ack") + port(22, "closed", "reset")
+
+    assert "(contradicting)" == states(saved(tmp_path / "both.xml", (1000, 1010), both))["22"]
+
+
+def test_who_is_down_since_serves_nothing_for_sure(tmp_path: Path) -> None:
+    """With -v nmap names who did not answer its pings. Of a host that answers none, a scan beside it knows better."""
+    served = saved(tmp_path / "served.xml", (1000, 1010), port(22, "open", "syn-ack"))
+    down = saved(tmp_path / "down.xml", (2000, 2010), "", timed=False, down=True)
+    at_once = saved(tmp_path / "at-once.xml", (990, 1010), "", timed=False, down=True)
+    again = saved(tmp_path / "again.xml", (3000, 3010), port(22, "open", "syn-ack"))
+
+    assert "(open)" == states(served, down)["22"]
+    assert ["no sign of life"] == [
+        one.reason.partition(", then ")[2].partition(" at ")[0]
+        for one in read_evidence([served, down]).failures
+        if 22 in one.ports
+    ]
+    assert "open" == states(served, at_once)["22"]
+    assert ["open"] == [one.state.value for one in read_evidence([served, down, again]).observations]
+
+
+def test_scans_of_one_file_are_looks_of_their_own(tmp_path: Path) -> None:
+    """What `--append-output` has put together has the times that it has apart, whichever scan comes first."""
+    old = saved(tmp_path / "old.xml", (1000, 1010), port(22, "open", "syn-ack"))
+    young = saved(tmp_path / "young.xml", (2000, 2010), port(22, "closed", "reset"))
+    at_once = saved(tmp_path / "at-once.xml", (1000, 1010), port(22, "closed", "reset"))
+    file = tmp_path / "appended.xml"
+
+    for pair in ((old, young), (young, old)):
+        file.write_bytes(b"".join(one.read_bytes() for one in pair))
+        assert states(*pair) == states(file)
+        assert "closed" == states(file)["22"]
+    file.write_bytes(old.read_bytes() + at_once.read_bytes())
+    assert "(contradicting)" == states(file)["22"]
+    assert f"in {file} (its scan 2)" in next(one.reason for one in read_evidence([file]).failures if 22 in one.ports)
+
+
+def test_what_a_younger_scan_leaves_out_is_no_sign_of_death(tmp_path: Path) -> None:
+    """It did not ask the address that it was told to leave out; of one that it asked and found down, nobody knows."""
+    old = saved(tmp_path / "old.xml", (1000, 1010), port(22, "open", "syn-ack"))
+    found = {}
+    for name, more in (("excluded", "--exclude 10.0.0.1 "), ("down", "")):
+        young = tmp_path / f"{name}.xml"
+        young.write_text(
+            f'<nmaprun scanner="nmap" args="nmap -p 1-100 {more}10.0.0.0/30" version="7.93" start="2000">'
+            '<scaninfo type="syn" protocol="tcp" services="1-100"/><runstats><finished exit="success" time="2010"/>'
+            f'<hosts up="0" down="{3 if more else 4}" total="{3 if more else 4}"/></runstats></nmaprun>',
+            encoding="utf-8",
+        )
+        found[name] = states(old, young)["22"]
+
+    assert {"excluded": "open", "down": "(open)"} == found

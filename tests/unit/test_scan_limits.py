@@ -195,6 +195,21 @@ def test_a_run_is_ended_when_its_time_is_over(windows: bool) -> None:
     assert 1 == sum("--min-rate" in argv for argv in ran)
 
 
+def test_a_clock_that_is_set_back_gives_no_more_time() -> None:
+    """What `--max-duration` gives is counted by a clock that nobody sets."""
+    start = datetime.now(UTC)
+    asked = iter([timedelta()])
+
+    def now() -> datetime:
+        return datetime.now(UTC) - next(asked, timedelta(hours=1))
+
+    transport = Hanging(all_closed)
+    found, _ = scanned(expectations(ONE, TWO, ports="1-10"), transport, now=now, until=start + timedelta(seconds=0.5))
+
+    assert [("10.0.0.2", "1-10", OVER)] == failures(found)
+    assert True in transport.ended
+
+
 @pytest.mark.parametrize("over", [False, True])
 def test_the_last_look_is_made_after_the_end_but_not_where_nothing_was_sent(over: bool) -> None:
     """With no time at all nothing leaves; else silence is worth something only by that look."""

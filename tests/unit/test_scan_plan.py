@@ -10,6 +10,7 @@ import pytest
 from auditor.addresses import OutOfScopeError, probe_target
 from auditor.model.expectation import Expectation, Expectations
 from auditor.model.inventory import Canary, Scope, Service, Viewpoint
+from auditor.model.observation import Identity
 from auditor.model.ports import ALL_PORTS, PortSet
 from auditor.model.words import (
     Basis,
@@ -212,9 +213,14 @@ def opened(board: Board, address: str, ports: str, state: PortState = PortState.
     board.add(HostRecord(ip_address(address), None, (Seen(protocol, PORTS(ports), Sight(state, "x")),)))
 
 
-def versions(board: Board, *each: Expectation, profile: Profile = Profile.STANDARD) -> tuple[VersionJob, ...]:
+def versions(
+    board: Board, *each: Expectation, profile: Profile = Profile.STANDARD, done: PortSet | None = None
+) -> tuple[VersionJob, ...]:
+    """The jobs for what is open; `done` are ports of ONE that have been asked, of which a sample is one."""
+    known = {(ip_address(ONE), Protocol.TCP): done} if done else {}
+    sampled = {ip_address(ONE)} if done else ()
     wanted = wants(expectations(*each))
-    return version_jobs(board, wanted, {}, scope=SCOPE, technique=RAW.technique, profile=profile)
+    return version_jobs(board, wanted, known, scope=SCOPE, technique=RAW.technique, profile=profile, sampled=sampled)
 
 
 def test_version_probes_go_by_port_over_hosts() -> None:
@@ -268,17 +274,42 @@ def test_a_declared_printer_is_sent_no_payload_either(declared: dict[str, object
     assert ([("9100", True)] if probed else []) == [(str(job.ports), "--allports" in job.argv(100)) for job in jobs]
 
 
-def test_a_crowded_address_is_asked_only_where_it_matters() -> None:
-    """Where everything is open, declared ports are probed singly, usual ones in bulk, the rest only by profile full."""
+EVERY = some(ONE, "1-79,81-2000"), some(ONE, "80", Basis.DECLARED)
+
+
+def test_a_crowded_address_is_asked_for_a_sample_first() -> None:
+    """Where everything is open, declared ports are probed singly, and some of the others in bulk: what do they say?"""
     board = Board()
     opened(board, ONE, "1-2000")
-    each = some(ONE, "1-79,81-2000"), some(ONE, "80", Basis.DECLARED)
-    standard, full = versions(board, *each), versions(board, *each, profile=Profile.FULL)
+    declared, sample = versions(board, *EVERY)
+
+    assert ("80", False) == (str(declared.ports), declared.crowd)
+    assert (20, True) == (len(sample.ports), sample.crowd)
+
+
+def test_where_everything_talks_no_more_is_asked() -> None:
+    """A device that has a banner for every port would have one for all of them."""
+    board = Board()
+    opened(board, ONE, "1-2000")
+    declared, sample = versions(board, *EVERY)
+    for port in [*sample.ports][:11]:
+        spoken = Sight(PortState.OPEN, "syn-ack", identity=Identity("ssh", "probed"))
+        board.add(HostRecord(ip_address(ONE), None, (Seen(Protocol.TCP, PortSet.of(port), spoken),)))
+
+    assert () == versions(board, *EVERY, done=declared.ports | sample.ports, profile=Profile.FULL)
+
+
+def test_a_crowded_address_is_asked_only_where_it_matters() -> None:
+    """Where everything is open and says nothing, usual ports are asked in bulk, the rest only by profile full."""
+    board = Board()
+    opened(board, ONE, "1-2000")
+    sample = PORTS("1,1999")
+    standard, full = (versions(board, *EVERY, profile=one, done=sample) for one in (Profile.STANDARD, Profile.FULL))
 
     assert ["80"] == [str(job.ports) for job in standard if len(job.ports) == 1]
     assert 22 in PortSet.union(job.ports for job in standard)
-    assert 1999 not in PortSet.union(job.ports for job in standard)
-    assert 1999 == len(PortSet.union(job.ports for job in full))
+    assert 1998 not in PortSet.union(job.ports for job in standard)
+    assert PORTS("2-514,516-1998,2000") == PortSet.union(job.ports for job in full)  # 515 prints
     assert not any("--host-timeout" in job.argv(100) for job in standard if len(job.ports) > 1)
 
 

@@ -21,7 +21,8 @@ from auditor.model.observation import Scan
 from auditor.model.ports import ALL_PORTS, PortSet
 from auditor.model.rotation import Rotation, slices
 from auditor.model.words import Profile, Protocol, Technique
-from auditor.sweeps import Sweeps
+from auditor.rundir import RunDir
+from auditor.sweeps import Sweeps, read_rotations, rotations_as_read
 from tests.builders import viewpoint
 
 NOW = datetime(2026, 11, 24, 2, tzinfo=UTC)
@@ -182,3 +183,51 @@ def test_audits_that_end_together_lose_nothing(tmp_path: Path) -> None:
 
     assert sorted(names) == sorted(found["inventories"]["estate"])
     assert ["sweeps.json"] == [path.name for path in tmp_path.iterdir()]
+
+
+def begun(tmp_path: Path, number: int, name: str = "estate", *, now: datetime = NOW) -> tuple[RunDir, Rotation]:
+    """An audit in work, three slices to sweep, as the command begins one."""
+    sweeps = Sweeps(tmp_path, lambda message: told([message]))
+    run = RunDir(tmp_path, name, f"{number:08x}{'0' * 24}", now)
+    with sweeps.choosing():
+        rotations = sweeps.rotations(name, [replace(HERE, slices=3)], now)
+        run.begin(rotations_as_read(rotations))
+    return run, rotations["public"]
+
+
+def test_audits_beside_each_other_take_different_slices(tmp_path: Path) -> None:
+    """Where there are more audits than slices, the oldest again; what an ended one had taken is free."""
+    runs, rotations = zip(*(begun(tmp_path, number) for number in range(4)), strict=True)
+    begun(tmp_path, 9, "estate-2")
+    runs[1].close()
+
+    assert [0, 1, 2, 0] == [one.due for one in rotations]
+    assert 1 == begun(tmp_path, 5)[1].due
+    assert "slice 1 of 3, not looked at yet; another audit is looking at it" == dict(rotations[1].left())[0]
+    assert "slice 3 of 3, not looked at yet" == dict(rotations[1].left())[2]
+
+
+def test_they_do_so_where_they_begin_at_once(tmp_path: Path) -> None:
+    """One looks which are taken when the one before it has taken its own."""
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(lambda number: begun(tmp_path, number), range(3)))
+
+    assert {0, 1, 2} == {rotation.due for _, rotation in found}
+
+
+def test_what_was_taken_is_kept_for_those_who_go_on(tmp_path: Path) -> None:
+    """An audit that is resumed goes on with the slice that it began with."""
+    begun(tmp_path, 1)
+    run, rotation = begun(tmp_path, 2)
+    (again,) = read_rotations(run.request(), NOW).values()
+
+    assert (rotation, 1) == (again, again.due)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"swept": 1}', '{"swept": {"public": []}}', "[" * 100_000, "\0"])
+def test_a_damaged_request_takes_nothing(tmp_path: Path, text: str) -> None:
+    """Nor does it stop those who look."""
+    run, _ = begun(tmp_path, 1)
+    (run.path / "run.json").write_text(text)
+
+    assert 0 == begun(tmp_path, 2)[1].due
