@@ -40,6 +40,10 @@ class FakeNmap:
         """The process ids of the runs so far."""
         return [int(line.split()[0]) for line in self._log.read_text().splitlines()] if self._log.exists() else []
 
+    def targets(self) -> set[str]:
+        """The last argument of each run so far."""
+        return {line.split()[-1] for line in self._log.read_text().splitlines()} if self._log.exists() else set()
+
     def wait_until_started(self) -> list[int]:
         until = time.monotonic() + PATIENCE
         while not (pids := self.started()):

@@ -20,6 +20,7 @@ from auditor.model.words import Address, Family, PortState, Protocol, ServiceCla
 _RECOGNISED = frozenset({"product", "protocol", "process"})  # what may decide a class beyond its port number
 _WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,40}")
 _LONGEST_LABEL = 80
+_NONE = PortSet()
 _FEW = 45  # open ports: with no more, the 90 % of at least 50 of that rule are not open
 
 Severities = Callable[[Classification], tuple[Severity, ...]]
@@ -90,18 +91,21 @@ def draft_services(host: DraftHost, views: Sequence[View]) -> DraftServices:
     heard: dict[Endpoint, list[Listener]] = {}
     for listener in host.listeners or ():
         heard.setdefault((listener.protocol, listener.port), []).append(listener)
-    swallowed = {(one.viewpoint, *place) for one in views for place in _answered_for(host, one, opened)}
+    swallowed = {
+        (one.viewpoint, *place): ports for one in views for place, ports in _answered_for(host, one, opened).items()
+    }
     for address, protocol in sorted({(address, protocol) for _, address, protocol in swallowed}, key=str):
         drafted.notes.append(
             f"TODO nearly every {protocol} port of {address} looks open: something answers in place of the host, and "
-            "what did not say what it is cannot be told; compare reports all-ports-open"
+            "what does not say what it is cannot be told, nor where nearly all say something; "
+            "compare reports all-ports-open"
         )
     entries: list[Entry] = []
     for endpoint in sorted(opened.keys() | heard.keys()):
         told = [
             one
             for one in opened.get(endpoint, ())
-            if _probed(one) or (one.view.viewpoint, one.address, endpoint[0]) not in swallowed
+            if endpoint[1] not in swallowed.get((one.view.viewpoint, one.address, endpoint[0]), _NONE)
         ]
         case = _Case(host, endpoint, told, heard.get(endpoint, []), views)
         if told:
@@ -112,7 +116,7 @@ def draft_services(host: DraftHost, views: Sequence[View]) -> DraftServices:
     return drafted
 
 
-def _probed(one: _Sighting) -> bool:
+def _probed(one: _Sighting | Observation) -> bool:
     return one.identity is not None and one.identity.probed
 
 
@@ -128,12 +132,15 @@ def _opened(host: DraftHost, views: Iterable[View]) -> dict[Endpoint, list[_Sigh
 
 def _answered_for(
     host: DraftHost, view: View, opened: Mapping[Endpoint, Sequence[_Sighting]]
-) -> Iterator[tuple[Address, Protocol]]:
-    """Where `compare` will hold that a device answers in place of the host: its rule, with all that this draft may
-    declare there taken as declared, which is what said what it is and is safe.
+) -> dict[tuple[Address, Protocol], PortSet]:
+    """Where `compare` will hold that a device answers in place of the host, and on which ports nothing can be told.
+
+    It is its rule, with all that this draft may declare there taken as declared, which is what said what it is and is
+    safe. Where most of the others say what they are too, that is the device's talk: no host has so many services.
     """
+    found: dict[tuple[Address, Protocol], PortSet] = {}
     if len(opened) <= _FEW:
-        return
+        return found
     declared = {
         endpoint
         for endpoint, sightings in opened.items()
@@ -142,11 +149,13 @@ def _answered_for(
     for address in host.addresses:
         for protocol in Protocol:
             known = PortSet.of(*(port for over, port in declared if over is protocol))
-            rest = [(one.ports - known, one.state) for one in view.seen.get((address, protocol), ())]
+            rest = [(one.ports - known, one) for one in view.seen.get((address, protocol), ())]
             asked = sum(len(ports) for ports, _ in rest)
-            is_open = sum(len(ports) for ports, state in rest if state is PortState.OPEN)
-            if asked >= 50 and is_open > 0.9 * asked:
-                yield address, protocol
+            is_open = PortSet.union(ports for ports, one in rest if one.state is PortState.OPEN)
+            probed = PortSet.union(ports & is_open for ports, one in rest if _probed(one))
+            if asked >= 50 and len(is_open) > 0.9 * asked:
+                found[address, protocol] = is_open if 2 * len(probed) > len(is_open) else is_open - probed
+    return found
 
 
 class _Case:

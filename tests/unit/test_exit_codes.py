@@ -190,13 +190,15 @@ def test_no_nmap_anywhere_is_2(loopback: Path, tmp_path: Path) -> None:
     assert "install the package nmap" in ended.stderr
 
 
-@pytest.mark.parametrize(("version", "code"), [("7.93", 0), ("7.80", 3)], ids=["recent", "old"])
-def test_doctor(version: str, code: int, loopback: Path, tmp_path: Path) -> None:
-    """A failed check is 3; nothing is probed."""
+@pytest.mark.parametrize(
+    ("version", "code", "targets"), [("7.93", 0, {"127.0.0.1"}), ("7.80", 3, set())], ids=["recent", "old"]
+)
+def test_doctor(version: str, code: int, targets: set[str], loopback: Path, tmp_path: Path) -> None:
+    """A failed check is 3; nothing is probed but the loopback interface of a namespace made for it."""
     fake = FakeNmap(tmp_path / "bin", version=version)
     ended = auditor("doctor", loopback, env={**fake.env, "NMAP_PRIVILEGED": "1"})
 
-    assert (ended.returncode, fake.started()) == (code, [])
+    assert (ended.returncode, fake.targets()) == (code, targets)
     assert f"nmap {version}" in ended.stdout
 
 
