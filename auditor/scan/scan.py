@@ -139,6 +139,7 @@ class _Viewpoint:
         self._absent: frozenset[Address] = frozenset()  # neighbours that the viewpoint's kernel does not find
         self._sampled: set[Address] = set()  # crowded addresses: a few of their ports have been asked what answers
         self._bears: float | None = None  # packets a second
+        self._was_busy = False
         self._versioned: dict[tuple[Address, Protocol], PortSet] = {}
         self._progress = Progress(context, plan.viewpoint.name, "probes")
         self._version_progress = Progress(context, plan.viewpoint.name, "versions")
@@ -195,10 +196,11 @@ class _Viewpoint:
         self._bears = await bears(self._transport, self._plan.viewpoint.via, rate)
         busy = self._bears is not None and self._bears < tried(rate)
         self._sweeps.bears(self._bears / rate if busy and self._bears is not None else 1.0)
-        if busy:
+        if busy and not self._was_busy:
+            self._was_busy = True
             self._runner.note(
                 f"the machine of this viewpoint is busy: its nmap can read about {self._bears:,.0f} replies a second "
-                f"now, not {tried(rate):,.0f}; sweeps are slowed down to that"
+                f"now, not {tried(rate):,.0f}; sweeps are slowed down to what it can, tried again before each"
             )
 
     async def _rest(self, lanes: Sequence[Lane], lost: frozenset[Address], found: Callable[[], object]) -> None:
