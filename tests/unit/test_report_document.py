@@ -85,6 +85,7 @@ def test_schema_itself() -> None:
         (("findings", 0, "endpoints", 0, "state"), "opened"),
         (("unverified", 0, "ports"), ""),
         (("matrix", 0, "port"), -1),
+        (("matrix", 0, "port"), 65536),
         (("waived", 0, "waiver", "match"), {"host": "web-1"}),
         (("waived", 0, "waiver", "expires"), "31.12.2026"),
         (("waived", 0, "waiver", "expires_in_days"), 15),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from auditor.cli.main import run
 from auditor.errors import EvidenceError
 from auditor.report import FORMATS, GATE_FORMATS, document, read, to_json
 from auditor.report.plain import Document
@@ -106,3 +107,13 @@ def test_lone_surrogates(write: Callable[[bytes | str], Path]) -> None:
     report = read(write(WHOLE.replace("OpenSSH", "\\ud800OpenSSH")))
 
     assert all(render(report).encode() for render in FORMATS.values())
+
+
+def test_a_port_of_number_zero(tmp_path: Path) -> None:
+    """No inventory can declare it, but nmap can see it open: what is told of it can be rendered like any other."""
+    case = Path(__file__).parent.parent / "cases" / "port-zero.exit1"
+    path = tmp_path / "report.json"
+    told = f"--nmap-xml={case / 'public.xml'}", "--max-age=36500d", f"--format=json={path}", "-o", str(tmp_path / "all")
+    assert run(["compare", str(case / "inventory.yaml"), *told]) == 1
+
+    assert run(["render", str(path), f"--format=html={tmp_path / 'report.html'}"]) == 0
