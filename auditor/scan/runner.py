@@ -185,6 +185,11 @@ class Runner:
             self._evidence.doubt(self._viewpoint.name, addresses)
 
     @property
+    def may_send(self) -> bool:
+        """Whether the viewpoint's time has begun, and is not over."""
+        return self._pace.turn(("nmap",), last=False).refused is None
+
+    @property
     def over(self) -> bool:
         """Whether an earlier attempt had come to its end, so that nothing is left to be sent but pings."""
         return self._earlier.done

@@ -183,7 +183,7 @@ class _Viewpoint:
     async def _slow_down(self) -> None:
         """Sweep no faster than this machine's nmap can read replies now; short sweeps are not worth finding out."""
         swept = sum(job.seconds for job in self._plan.jobs if job.purpose is Purpose.SWEEP)
-        if swept < _LONG_SWEEPS or not self._plan.abilities.raw or self._runner.over:
+        if swept < _LONG_SWEEPS or not self._plan.abilities.raw or self._runner.over or not self._runner.may_send:
             return
         async with self._kernel.idle():
             await self._try_rate()

@@ -168,6 +168,8 @@ def comparable(audited: Audited) -> dict[str, Any]:
         viewpoint["commands"].sort()
     for finding in report["findings"]:
         finding["observed"].pop("at", None)
+    for entry in report["coverage"]:
+        entry.pop("seen", None)
     return report
 
 

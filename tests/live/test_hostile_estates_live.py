@@ -14,7 +14,7 @@ from auditor import catalogue
 from auditor.model.words import Protocol
 from tests.live.audits import Audited, result, start
 
-SHORT = (8, 17, 18)
+SHORT = (8, 17)
 SEEDS = [pytest.param(seed, marks=() if seed in SHORT else pytest.mark.long) for seed in range(30)]
 USUAL = frozenset(catalogue.usual_ports(Protocol.TCP))
 _SIDE_BY_SIDE = 6

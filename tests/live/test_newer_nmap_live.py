@@ -83,7 +83,7 @@ def without_time(record: HostRecord) -> HostRecord:
         else one
         for one in record.seen
     ]
-    return replace(record, at=None, seen=tuple(sorted(seen, key=lambda one: one.ports.first)))
+    return replace(record, at=None, began=None, seen=tuple(sorted(seen, key=lambda one: one.ports.first)))
 
 
 @pytest.mark.usefixtures("_estate")

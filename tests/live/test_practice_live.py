@@ -120,7 +120,7 @@ def await_sweep(pids: Path) -> int:
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         lines = pids.read_text(encoding="utf-8").splitlines() if pids.exists() else []
-        sweeps = [line for line in lines if "--min-rate" in line]
+        sweeps = [line for line in lines if "--min-rate" in line and "127.0.0.1" not in line]
         if sweeps:
             time.sleep(2)
             return int(sweeps[0].split()[0])

@@ -170,7 +170,8 @@ def judged(found: Audited) -> object:
     """What an audit found, without times and ways."""
     report = found.report
     keys = ("kind", "severity", "host", "endpoints", "confidence", "why")
-    return found.code, found.findings(*keys), *(report[key] for key in ("summary", "unverified", "silent", "coverage"))
+    coverage = [{key: value for key, value in entry.items() if key != "seen"} for entry in report["coverage"]]
+    return found.code, found.findings(*keys), coverage, *(report[key] for key in ("summary", "unverified", "silent"))
 
 
 def test_a_cut_connection_ends_nmap_there_and_the_next_audit_is_whole(far: Far, tmp_path: Path) -> None:
