@@ -34,7 +34,7 @@ _NOISE = 3  # times as much as there was while nothing was sent
 _SLOW = 3  # times what is planned where nothing answers, which is what a sweep takes at most
 _STARTING = 10.0  # seconds, for an nmap that starts on a busy machine
 _LEAST_IDLE = 1.0  # seconds; in less, a packet or two would pass for a steady flow
-_FLOOD = 1000  # segments; nmap's buffer holds more than that, so it loses nothing of less
+FLOOD = 1000  # segments; nmap's buffer holds more than that, so it loses nothing of less
 
 
 Doubt = Callable[[Collection[Address]], None]
@@ -224,7 +224,7 @@ class Kernel:
             replies = segments - epoch.told - _SEGMENTS * connections - noise[0]
             allowed = _RESETS * connections + epoch.pings + self._asking + noise[1]
             resets = after.resets - before.resets - epoch.opened - allowed
-            if segments < _FLOOD:
+            if segments < FLOOD:
                 resets = 0
             surplus = Surplus(*span, max(0, replies), max(0, resets), epoch.slow)
         self.surpluses.append(surplus)

@@ -18,7 +18,7 @@ from auditor.addresses import by_address, probe_target
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, Basis, Boundary, Family, PortState, Protocol
 from auditor.scan import command
-from auditor.scan.kernel import Kernel
+from auditor.scan.kernel import FLOOD, Kernel
 from auditor.scan.merge import Board
 from auditor.scan.plan import Plan, Purpose
 from auditor.scan.pulse import Pulse
@@ -104,7 +104,7 @@ class Limited:
     def _may_refuse(self, address: Address, silent: PortSet) -> bool:
         """Whether all refusals of an address may have been lost by the scanner's machine."""
         surplus = self.kernel.of(address)
-        return surplus is not None and (surplus.replies or 0) >= len(silent) * _NOTICED
+        return surplus is not None and (surplus.replies or 0) >= max(FLOOD, len(silent) * _NOTICED)
 
     async def _run(
         self,

@@ -70,7 +70,7 @@ def test_silence_beside_lost_replies_is_sampled_where_nothing_refused() -> None:
         segments, resets = told(argv, xml)
         return segments + (xml.count('state="filtered"') if sweep(argv) else 0), resets
 
-    found = looked(Machine(answer, arrives=arrives), ONE)
+    found = looked(Machine(answer, arrives=arrives), ONE, ports="1-2000")
 
     assert "30,300" == ports(found, ONE, PortState.OPEN)
 
