@@ -23,6 +23,7 @@ _IMPRECISE = 0.3  # seconds, of the time that nmap takes to start
 _STEP = 2  # times slower, after replies were lost: what was told then tells little of what would not have been
 _CLOSE = 1.25  # times slower than what took too long
 _MOST = 65_535  # ports
+_TOO_LONG = "it took too long"
 
 
 def tried(rate: float) -> float:
@@ -70,6 +71,3 @@ async def _try(transport: Transport, via: Via, rate: float, ports: int) -> tuple
         if one.protocol is Protocol.TCP and one.sight.state is PortState.CLOSED
     )
     return sum(closed), run.span[1] - run.span[0]
-
-
-_TOO_LONG = "it took too long"

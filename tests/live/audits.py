@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.commands import AS_FROM_A_SHELL
 
 AUDITOR = Path(sys.executable).with_name("auditor")
@@ -57,3 +59,8 @@ def result(running: subprocess.Popen[str], out: Path, longest: float = _LONGEST)
     path = out / "latest" / "report.json"
     assert path.exists(), f"exit code {running.returncode} and no report:\n{stdout}\n{stderr}"
     return Audited(running.returncode, stdout, stderr, json.loads(path.read_text(encoding="utf-8")))
+
+
+def seeds(request: pytest.FixtureRequest) -> list[int]:
+    """Those that this session asks of the file's tests."""
+    return [item.callspec.params["seed"] for item in request.session.items if item.path == request.path]

@@ -12,7 +12,7 @@ from lab import hostile_truth, random_hostile
 
 from auditor import catalogue
 from auditor.model.words import Protocol
-from tests.live.audits import Audited, result, start
+from tests.live.audits import Audited, result, seeds, start
 
 SHORT = (8, 17)
 SEEDS = [pytest.param(seed, marks=() if seed in SHORT else pytest.mark.long) for seed in range(30)]
@@ -28,9 +28,8 @@ def audits(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[int, Future[Audited]]]:
     """The audits of all estates that this session asks for, several side by side."""
-    seeds = [item.callspec.params["seed"] for item in request.session.items if item.path == request.path]  # type: ignore[attr-defined]
     with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
-        yield {seed: pool.submit(audited, seed, tmp_path_factory.mktemp(f"hostile-{seed}")) for seed in seeds}
+        yield {seed: pool.submit(audited, seed, tmp_path_factory.mktemp(f"hostile-{seed}")) for seed in seeds(request)}
 
 
 def audited(seed: int, folder: Path) -> Audited:

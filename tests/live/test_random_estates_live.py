@@ -13,7 +13,7 @@ from lab.estate import Estate
 
 from auditor import catalogue
 from auditor.model.words import Protocol
-from tests.live.audits import Audited, audit
+from tests.live.audits import Audited, audit, seeds
 from tests.live.reports import differences
 
 SHORT = (13, 14, 23, 42)
@@ -30,9 +30,8 @@ def audits(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[int, Future[tuple[Audited, int]]]]:
     """The audits of all estates that this session asks for, several side by side."""
-    seeds = [item.callspec.params["seed"] for item in request.session.items if item.path == request.path]  # type: ignore[attr-defined]
     with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
-        yield {seed: pool.submit(audited, seed, tmp_path_factory.mktemp(f"seed-{seed}")) for seed in seeds}
+        yield {seed: pool.submit(audited, seed, tmp_path_factory.mktemp(f"seed-{seed}")) for seed in seeds(request)}
 
 
 def audited(seed: int, folder: Path) -> tuple[Audited, int]:

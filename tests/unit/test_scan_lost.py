@@ -26,6 +26,7 @@ from auditor.scan.merge import Board
 from auditor.scan.nmap_records import HostRecord, Seen, Sight
 from auditor.scan.pulse import Beat, Pulse
 from auditor.scan.run import Run
+from tests.unit import test_scan_truth as truth
 from tests.unit.test_scan import (
     NOW,
     ONE,
@@ -38,11 +39,9 @@ from tests.unit.test_scan import (
     failures,
     host,
     port,
-    targets,
 )
 
 TCP = Protocol.TCP
-REASONS = {"open": "syn-ack", "closed": "reset", "filtered": "no-response"}
 State = Callable[[Sequence[str], str, int], str]
 
 
@@ -87,18 +86,7 @@ def told(_argv: Sequence[str], xml: str) -> tuple[int, int]:
 
 def network(state: State) -> Callable[[Sequence[str]], Said]:
     """What nmap says of a network in which `state` tells what a port looks like to a run; nothing is recognised."""
-
-    def answer(argv: Sequence[str]) -> Said:
-        if "-p" not in argv or "-sV" in argv:
-            return Said(document(argv))
-        asked = PortSet.parse(argv[argv.index("-p") + 1])
-        hosts = []
-        for one in targets(argv):
-            each = [(number, state(argv, one, number)) for number in asked]
-            hosts.append(host(one, *(port(number, seen, REASONS[seen]) for number, seen in each)))
-        return Said(document(argv, *hosts))
-
-    return answer
+    return truth.network(state).nmap
 
 
 def sweep(argv: Sequence[str]) -> bool:

@@ -55,7 +55,7 @@ def asked(argv: Sequence[str]) -> PortSet:
 
 
 def kernel() -> Kernel:
-    """One whose counters cannot be read."""
+    """One that counts nothing."""
     return Kernel(FakeTransport(lambda _: Said("")), LocalVia())
 
 
