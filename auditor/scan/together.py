@@ -84,9 +84,7 @@ class Crowd:
 
     def __init__(self) -> None:
         self._talks, self._sweeps = Room(self.talking), Room(self._SWEEPS)
-        self.trying = (
-            asyncio.Lock()
-        )  # what a machine bears: two at a time would take it from each other
+        self.trying = asyncio.Lock()  # what a machine bears: two at a time would take it from each other
         self.borne: dict[object, tuple[float, float, float]] = {}  # by place: when, seconds; the rates tried and borne
 
     def talk(self) -> AbstractAsyncContextManager[None]:
