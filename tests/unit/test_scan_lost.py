@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 
 from auditor.model.context import Context, Event
-from auditor.model.inventory import LocalVia
+from auditor.model.inventory import LocalVia, NetnsVia
 from auditor.model.observation import Scan
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, Boundary, PortState, Protocol
@@ -448,6 +448,8 @@ class Loopback(FakeTransport):
         self.most, self.namespaces, self.tried = most, namespaces, list[float]()
 
     def other(self, argv: Sequence[str]) -> Said:
+        if argv[0] != "unshare":
+            return super().other(argv)
         if not self.namespaces:
             return Said("", returncode=1, stderr="unshare: unshare failed: Operation not permitted")
         rate = float(argv[argv.index("--min-rate") + 1])
@@ -484,3 +486,19 @@ def test_a_loopback_scan_names_nobody() -> None:
 
     assert ("unshare", "--net") == argv[:2]
     assert "127.0.0.1" == argv[-1]
+
+
+def test_viewpoints_beside_each_other_try_a_machine_once() -> None:
+    """Two tries at a time would take processor time from each other, and an idle machine would look busy."""
+    machine = Loopback(1e9)
+    machine.nmap = network(lambda *_: "closed")
+    here = [expectations(one, ports="1-65535", rate=4000) for one in (ONE, TWO)]
+    there = [
+        replace(one, viewpoint=replace(one.viewpoint, via=NetnsVia(name))) for one, name in zip(here, "ab", strict=True)
+    ]
+    plans = [plan(one, SCOPE, Abilities("7.93", raw=True)) for one in there]
+    context = Context(lambda: NOW, random.Random(1), lambda _: None)
+    found = asyncio.run(scan(plans, transport=machine, context=context))
+
+    assert [4000, 4000] == [one.bears for one in found]
+    assert 2 == len(machine.tried)  # one port, for how long nmap takes to start, and a second's worth
