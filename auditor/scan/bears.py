@@ -10,6 +10,7 @@ from auditor.model.inventory import Via, places
 from auditor.model.ports import PortSet
 from auditor.model.words import PortState, Protocol
 from auditor.scan import command
+from auditor.scan.merge import Board
 from auditor.scan.run import End, run_nmap
 from auditor.transport import Transport
 
@@ -64,10 +65,6 @@ async def _try(transport: Transport, via: Via, rate: float, ports: int) -> tuple
     run = await run_nmap(transport, via, argv, end=End(_PATIENCE, _TOO_LONG))
     if run.problem is not None and run.problem != _TOO_LONG:
         return None
-    closed = (
-        len(one.ports)
-        for record in run.records
-        for one in record.seen
-        if one.protocol is Protocol.TCP and one.sight.state is PortState.CLOSED
-    )
-    return sum(closed), run.span[1] - run.span[0]
+    seen = Board.of(run.records)
+    refused = (len(seen.ports(one, Protocol.TCP, PortState.CLOSED)) for one in seen.addresses())
+    return sum(refused), run.span[1] - run.span[0]

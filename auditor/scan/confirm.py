@@ -29,7 +29,6 @@ _SIDE_BY_SIDE = 4
 # Ports of one address that are asked one by one. Of more than that, a sample stands for all: no host has so many open.
 _MANY = {PortState.OPEN: 200, PortState.CLOSED: 100, PortState.FILTERED: 200, PortState.OPEN_FILTERED: 200}
 _SAMPLE = 50
-_ALL = 0.9  # of the ports of an address; where more look open, nobody takes them for open one by one
 _RETRIES = 2
 _DELAY = 20  # milliseconds between probes to one host that has to refuse: systems limit how often they do
 _BY = {Technique.SYN: "SYN", Technique.CONNECT: "connect"}
@@ -149,18 +148,13 @@ class Confirmation:
         self.board.agree(*claim.place, claim.all if alike == claim.asked else alike)
         if not other:
             return None  # what nmap did not come to has its error, and stays as it was seen
-        if claim.asked != claim.all and claim.state is PortState.OPEN and self._all_open(claim.place):
+        if claim.asked != claim.all and claim.state is PortState.OPEN and self.board.nearly_all_open(*claim.place):
             self.runner.note(
                 f"{claim.place[0]}: {len(claim.all):,} ports look open to SYN probes, but connections to {len(other)} "
                 f"of a sample of {len(claim.asked)} fail: a device answers in place of the host"
             )
             return None
         return _Claim(claim.place, claim.state, other, other if other != claim.asked else claim.all)
-
-    def _all_open(self, place: Place) -> bool:
-        """Whether the address looks as a finding of its own says: something answers there on all ports."""
-        opened, seen = self.board.ports(*place, PortState.OPEN), self.board.ports(*place, *PortState)
-        return len(opened) > _ALL * len(seen)
 
     async def _settle(self, claim: _Claim, looks: Sequence[_Look]) -> None:
         """What both techniques see in the end, and none saw better, holds; all else is unstable."""

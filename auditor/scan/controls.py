@@ -145,8 +145,8 @@ class Controlling:
             self._take(silent_if_absent(await self.runner.run(name, job.argv), job))
 
     def _take(self, run: Run) -> None:
+        self._seen.take(run.records)
         for record in run.records:
-            self._seen.add(record)
             if record.label is not None and record.label.mac:
                 self._macs[record.address] = record.label.mac
 
@@ -211,8 +211,7 @@ class Controlling:
             targets = [probe_target(address, self.plan.scope) for address in chunk]
             argv = command.ping(self.plan.abilities.technique, targets, link=False, rate=rate, pings=kinds)
             run = await self.runner.run(f"{Purpose.CONTROLS}-{Family.of(targets[0].address)}", argv)
-            for record in run.records:
-                board.add(record)
+            board.take(run.records)
             told += [] if run.unsent else [record.address for record in run.records]
         return told
 

@@ -126,11 +126,8 @@ class Limited:
             retries=retries,
         )
         run = await self.runner.run(f"{Purpose.REFUSALS}-{Family.of(targets[0].address)}", argv)
-        seen = Board()
-        for record in run.records:
-            seen.add(record)
-            self.board.add(record)
-        return seen
+        self.board.take(run.records)
+        return Board.of(run.records)
 
     async def _judge(self, address: Address, sample: PortSet, seen: Board, rate: float, number: int) -> Verdict:
         opened = seen.ports(address, Protocol.TCP, PortState.OPEN) & sample

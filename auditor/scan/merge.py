@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
+from typing import Self
 
 from auditor.addresses import by_address
 from auditor.model.observation import ICMP_ERRORS, LINK_REPLIES, PROHIBITED, Failure, Identity, Observation, Reply
@@ -26,6 +27,8 @@ _RANK = {
     PortState.CLOSED_FILTERED: 4,
     PortState.OPEN_FILTERED: 5,
 }
+_ALL = 0.9  # of the ports of an address; where more look open, nobody takes them for open one by one
+_NONE = PortSet()
 ANSWERS = frozenset({PortState.OPEN, PortState.CLOSED, PortState.UNFILTERED})  # only the address itself gives these
 SILENCE = "no-response"  # nmap's reason where nothing came back
 # With what routers say of hosts that they do not reach: while a link is down, that is said of everything behind it.
@@ -44,6 +47,18 @@ class Board:
         self._seen: dict[Place, dict[Sight, int]] = {}
         self._failed: dict[tuple[Place, str], int] = {}
         self._replies: dict[Address, set[Reply]] = {}
+
+    @classmethod
+    def of(cls, records: Iterable[HostRecord]) -> Self:
+        """What these alone have seen."""
+        board = cls()
+        board.take(records)
+        return board
+
+    def take(self, records: Iterable[HostRecord]) -> None:
+        """Take in several records, in order."""
+        for record in records:
+            self.add(record)
 
     def add(self, record: HostRecord) -> None:
         """Take in one host as one pass saw it; a record is one look, so its own ports do not confirm each other."""
@@ -73,6 +88,11 @@ class Board:
         """The ports of one address that are in one of the states."""
         sights = self._seen.get((address, protocol), {})
         return PortSet.union(PortSet(bits) for sight, bits in sights.items() if sight.state in states)
+
+    def nearly_all_open(self, address: Address, protocol: Protocol, besides: PortSet = _NONE) -> bool:
+        """Whether nearly all ports of the address that were seen are open: something answers there in place of it."""
+        opened = self.ports(address, protocol, PortState.OPEN) - besides
+        return len(opened) > _ALL * len(self.ports(address, protocol, *PortState) - besides)
 
     def addresses(self) -> tuple[Address, ...]:
         """Every address of which some port was seen."""

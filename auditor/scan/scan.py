@@ -315,8 +315,7 @@ class _Viewpoint:
         share.finish()
         board = self._canaries if job.purpose is Purpose.CANARY else self._board
         run = silent_if_absent(run, job)
-        for record in run.records:
-            board.add(record)
+        board.take(run.records)
         if job.ports:
             reconcile(board, run, job.addresses, job.protocol, job.ports)
         return run
@@ -347,9 +346,7 @@ class _Viewpoint:
                     f"{Purpose.AGAIN}-{Family.of(one.addresses[0])}", argv, gate=room, last=True
                 )
             unasked.update(run.unasked)
-            board = Board()
-            for record in run.records:
-                board.add(record)
+            board = Board.of(run.records)
             for address in one.addresses:
                 if one.answered(board, address):
                     there.add(address)
@@ -389,8 +386,7 @@ class _Viewpoint:
             rate = self._plan.viewpoint.rate * _LATE_SHARE
             argv = command.ping(self._technique, targets, link=link, rate=rate)
             run = await self._runner.run(f"{Purpose.LIVENESS}-{Family.of(targets[0].address)}", argv)
-            for record in run.records:
-                self._board.add(record)
+            self._board.take(run.records)
             told = set() if run.unsent else {record.address for record in run.records}
             self._not_pinged |= {target.address for target in targets} - told
 
@@ -475,10 +471,8 @@ class _Viewpoint:
         """
         records = run.of(address)
         opened = self._board.ports(address, job.protocol, PortState.OPEN)
-        board = Board()
-        for record in records:
-            board.add(record)
-            self._board.add(record)
+        board = Board.of(records)
+        self._board.take(records)
         if not last:
             return
         known = board.ports(address, job.protocol, PortState.OPEN, PortState.OPEN_FILTERED)

@@ -21,7 +21,6 @@ _CROWDED = 50  # undeclared open ports of one address; more than that looks like
 _TARGETS = 16  # hosts in one run at most; nmap probes about 40 services at a time
 _PORTS = 40  # ports of one crowded address in one run
 _SAMPLE = 20  # ports of one where nearly all are open, that are asked before the usual ones
-_ALL = 0.9  # of the ports of an address: a middlebox's
 
 _SETTLED = (Basis.DECLARED, Basis.OUTSIDE_SOURCES, Basis.SOURCES_UNKNOWN)  # declared on that very address
 
@@ -147,9 +146,9 @@ def _of_crowd(
     crowd: PortSet, board: Board, address: Address, named: PortSet, already: PortSet, *, sampled: bool
 ) -> PortSet:
     """What to ask of a crowded address: where all ports are open, first some of them, and no more if those talk."""
-    opened = board.ports(address, Protocol.TCP, PortState.OPEN) - named
-    if len(opened) <= _ALL * len(board.ports(address, Protocol.TCP, *PortState) - named):
+    if not board.nearly_all_open(address, Protocol.TCP, named):
         return crowd
+    opened = board.ports(address, Protocol.TCP, PortState.OPEN) - named
     if not sampled:
         return PortSet() if already & opened else spread(opened - PRINTER_PORTS, _SAMPLE)
     return PortSet() if talkative(board, address, already - named) else crowd
