@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain
 
-from auditor.scan.nmap_records import Item
-from auditor.scan.nmap_xml import NmapXmlReader
+from auditor.scan.nmap.records import Item
+from auditor.scan.nmap.xml import NmapXmlReader
 
 
 class Late(NmapXmlReader):

@@ -22,7 +22,7 @@ import pytest
 
 from auditor.cli import judged, options
 from auditor.cli.main import NO_VERDICT, run
-from auditor.inventory.names import Lookup
+from auditor.inventory.resolving.names import Lookup
 from auditor.model.words import Address, Kind, Result
 from auditor.report.junit import junit
 from auditor.resources import schema_text

@@ -5,18 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from auditor.errors import InventoryError
-from auditor.inventory.cycles import no_cycles
-from auditor.inventory.files import Source, Tree, merge, read
-from auditor.inventory.hosts import resolve_hosts
-from auditor.inventory.interfaces import Machines, resolve_interfaces
-from auditor.inventory.later import refuse_later_keys
-from auditor.inventory.names import Lookup, resolve_names
-from auditor.inventory.places import Places
-from auditor.inventory.policy import resolve_policy
-from auditor.inventory.schema import check
-from auditor.inventory.sources import Sources, resolve_ranges
-from auditor.inventory.viewpoints import resolve_scope, resolve_viewpoints
-from auditor.inventory.waivers import resolve_waivers
+from auditor.inventory.reading.cycles import no_cycles
+from auditor.inventory.reading.files import Source, Tree, merge, read
+from auditor.inventory.reading.later import refuse_later_keys
+from auditor.inventory.reading.places import Places
+from auditor.inventory.reading.schema import check
+from auditor.inventory.resolving.hosts import resolve_hosts
+from auditor.inventory.resolving.interfaces import Machines, resolve_interfaces
+from auditor.inventory.resolving.names import Lookup, resolve_names
+from auditor.inventory.resolving.policy import resolve_policy
+from auditor.inventory.resolving.sources import Sources, resolve_ranges
+from auditor.inventory.resolving.viewpoints import resolve_scope, resolve_viewpoints
+from auditor.inventory.resolving.waivers import resolve_waivers
 from auditor.model.inventory import Inventory, InventoryFile, Scope
 
 

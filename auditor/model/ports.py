@@ -114,6 +114,13 @@ class PortSet:
     def __str__(self) -> str:
         return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in self.ranges())
 
+    def spread(self, most: int) -> PortSet:
+        """At most so many of them, evenly spread from the first to the last."""
+        members = list(self)
+        if len(members) <= most:
+            return self
+        return PortSet.of(*(members[number * (len(members) - 1) // (most - 1)] for number in range(most)))
+
     @property
     def first(self) -> int:
         """The lowest port; -1 for the empty set."""

@@ -17,15 +17,15 @@ from auditor.model.expectation import LeftOut
 from auditor.model.inventory import Inventory, Viewpoint, places
 from auditor.model.observation import Label, Reply, Scan, Swept
 from auditor.model.words import Address, Family, Network, Technique
-from auditor.scan import command
-from auditor.scan.abilities import Abilities, probe_abilities
-from auditor.scan.links import links, neighbours
-from auditor.scan.merge import reply_order
-from auditor.scan.plan import Purpose
-from auditor.scan.run import EvidenceStore, Run
-from auditor.scan.runner import Runner
-from auditor.scan.searching import Search, Sweep, search
-from auditor.scan.source import check_sources
+from auditor.scan.board import reply_order
+from auditor.scan.nmap import command
+from auditor.scan.nmap.abilities import Abilities, probe_abilities
+from auditor.scan.plan.links import links, neighbours
+from auditor.scan.plan.plan import Purpose
+from auditor.scan.plan.searching import Search, Sweep, search
+from auditor.scan.plan.source import check_sources
+from auditor.scan.runs.run import EvidenceStore, Run
+from auditor.scan.runs.runner import Runner
 from auditor.scan.together import together
 from auditor.transport import Transport
 

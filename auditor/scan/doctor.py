@@ -20,9 +20,9 @@ from auditor.model.inventory import (
     places,
 )
 from auditor.model.words import Address, Family
-from auditor.scan.abilities import Abilities, caution, probe_abilities
-from auditor.scan.bears import bears, tried
-from auditor.scan.source import check_sources
+from auditor.scan.nmap.abilities import Abilities, caution, probe_abilities
+from auditor.scan.plan.source import check_sources
+from auditor.scan.trust.bears import bears, tried
 from auditor.transport import Transport, capture
 
 _RATE = 5000  # packets a second, which viewpoints have unless they say otherwise

@@ -19,24 +19,25 @@ from auditor.model.inventory import LocalVia, NetnsVia
 from auditor.model.observation import Failure, Scan
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, Family, PortState, Protocol, Technique
-from auditor.scan import again, command
-from auditor.scan.bears import bears, tried
-from auditor.scan.confirm import Confirmation
-from auditor.scan.controls import Controlling
-from auditor.scan.kernel import Kernel
-from auditor.scan.limited import Limited
-from auditor.scan.lost import Lost
-from auditor.scan.merge import Board, reply_order
-from auditor.scan.plan import Job, Lane, Plan, Purpose
-from auditor.scan.progress import Progress
-from auditor.scan.pulse import Pulse
-from auditor.scan.refusals import refusals, second_looks
-from auditor.scan.run import EvidenceStore, Run, reconcile, silent_if_absent
-from auditor.scan.runner import Runner
-from auditor.scan.source import check_sources, unresolved
-from auditor.scan.sweep import Sweeps
+from auditor.scan.board import Board, reply_order
+from auditor.scan.nmap import command
+from auditor.scan.plan.plan import Job, Lane, Plan, Purpose
+from auditor.scan.plan.source import check_sources, unresolved
+from auditor.scan.plan.versions import VersionJob, talkative, unsettled, version_jobs, wants
+from auditor.scan.runs.kernel import Kernel
+from auditor.scan.runs.progress import Progress
+from auditor.scan.runs.run import EvidenceStore, Run, reconcile, silent_if_absent
+from auditor.scan.runs.runner import Runner
 from auditor.scan.together import Crowd, Room, beside, crew, together
-from auditor.scan.versions import VersionJob, talkative, unsettled, version_jobs, wants
+from auditor.scan.trust import again
+from auditor.scan.trust.bears import bears, tried
+from auditor.scan.trust.confirm import Confirmation
+from auditor.scan.trust.controls import Controlling
+from auditor.scan.trust.limited import Limited
+from auditor.scan.trust.lost import Lost
+from auditor.scan.trust.pulse import Pulse
+from auditor.scan.trust.refusals import refusals, second_looks
+from auditor.scan.trust.sweep import Sweeps
 from auditor.transport import Transport
 
 _AGAIN_SIDE_BY_SIDE = 4
@@ -450,7 +451,7 @@ class _Viewpoint:
         family = Family.of(job.targets[0].address)
         argv = self._talking_slowly(job.argv(rate))
         run = await self._runner.run(f"{Purpose.VERSIONS}-{family}", argv, gate=self._talking)
-        once_more = () if again else unsettled(job, self._wanted, run)
+        once_more = () if again else unsettled(job, self._wanted, run.of)
         for target in job.targets:
             self._take_version(job, run, target.address, last=target not in once_more)
         if once_more:

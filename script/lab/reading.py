@@ -134,7 +134,7 @@ def _rest(taken: set[int]) -> list[int]:
 
 
 def _stream() -> Callable[[Path], int]:
-    record, reader_of = import_module("auditor.scan.nmap_records"), import_module("auditor.scan.nmap_xml")
+    record, reader_of = import_module("auditor.scan.nmap.records"), import_module("auditor.scan.nmap.xml")
 
     def read(path: Path) -> int:
         reader, hosts = reader_of.NmapXmlReader(), 0
@@ -147,7 +147,7 @@ def _stream() -> Callable[[Path], int]:
 
 
 def _evidence() -> Callable[[Path], int]:
-    evidence = import_module("auditor.scan.evidence")
+    evidence = import_module("auditor.scan.saved")
     return lambda path: sum(map(bool, evidence.read_evidence([path]).asked.values()))
 
 

@@ -15,7 +15,7 @@ import yaml
 from lab.estate import Estate
 
 from auditor.model.ports import ALL_PORTS, PortSet
-from auditor.scan.pace import OVER
+from auditor.scan.plan.pace import OVER
 from tests.live.audits import Audited, audit
 from tests.live.meter import metered
 

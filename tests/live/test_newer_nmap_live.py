@@ -15,9 +15,9 @@ from auditor.addresses import probe_target
 from auditor.model.inventory import Scope
 from auditor.model.ports import PortSet
 from auditor.model.words import Protocol, Technique
-from auditor.scan import command
-from auditor.scan.nmap_records import HostRecord
-from auditor.scan.nmap_xml import NmapXmlReader
+from auditor.scan.nmap import command
+from auditor.scan.nmap.records import HostRecord
+from auditor.scan.nmap.xml import NmapXmlReader
 
 pytestmark = [pytest.mark.live, pytest.mark.newer]
 SCOPE = Scope((ip_network("10.78.0.0/24"), ip_network("2001:db8:78::/64")))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auditor.addresses import Members, contains, difference, in_scope
-from auditor.inventory.literals import address, canary, network, ports
+from auditor.inventory.reading.literals import address, canary, network, ports
 from auditor.model.inventory import Scope
 from auditor.model.words import Network
 

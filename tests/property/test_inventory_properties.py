@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from auditor.errors import InventoryError
 from auditor.inventory import expect, load
-from auditor.inventory.schema import decider, wording
-from auditor.inventory.text import dotted
+from auditor.inventory.reading.schema import decider, wording
+from auditor.inventory.reading.text import dotted
 from auditor.model.inventory import Inventory
 from auditor.model.ports import PortSet
 from auditor.model.words import Basis, ExpectedState, Family, Profile, Protocol

@@ -16,9 +16,9 @@ from auditor.model.observation import Identity
 from auditor.model.ports import PortSet
 from auditor.model.words import PortState, Protocol
 from auditor.scan import Evidence, read_evidence
-from auditor.scan.merge import UNHEARD
-from auditor.scan.nmap_records import Sight
-from auditor.scan.over_time import Held, Look, held
+from auditor.scan.board import UNHEARD
+from auditor.scan.nmap.records import Sight
+from auditor.scan.trust.over_time import Held, Look, held
 
 BEGAN = datetime(2026, 11, 1, tzinfo=UTC)
 ADDRESS = ip_address("203.0.113.10")

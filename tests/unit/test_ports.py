@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from auditor.inventory.literals import ports
+from auditor.inventory.reading.literals import ports
 from auditor.model.ports import ALL_PORTS, PortSet
 
 

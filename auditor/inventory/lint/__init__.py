@@ -8,7 +8,7 @@ from auditor.inventory.lint.ranges import range_notes, role_notes
 from auditor.inventory.lint.services import service_notes
 from auditor.inventory.lint.sight import sight, sight_notes
 from auditor.inventory.lint.waivers import waiver_notes
-from auditor.inventory.places import Places
+from auditor.inventory.reading.places import Places
 from auditor.model.inventory import Inventory
 from auditor.model.lint import Lint
 

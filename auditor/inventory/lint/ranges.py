@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from auditor.addresses import Members
 from auditor.inventory.lint.note import Note
-from auditor.inventory.places import Places
-from auditor.inventory.text import clean
+from auditor.inventory.reading.places import Places
+from auditor.inventory.reading.text import clean
 from auditor.model.inventory import Inventory, SourceRange
 from auditor.model.words import Network
 

@@ -7,9 +7,9 @@ from datetime import date
 
 from auditor.catalogue import declared_classes
 from auditor.inventory.lint.note import FEW, Note
-from auditor.inventory.places import Places
-from auditor.inventory.policy import Trusts
-from auditor.inventory.text import listed
+from auditor.inventory.reading.places import Places
+from auditor.inventory.reading.text import listed
+from auditor.inventory.resolving.policy import Trusts
 from auditor.model.inventory import Host, Inventory, Path, Service, SourceRange
 from auditor.model.words import Family, ServiceClass, Trust
 

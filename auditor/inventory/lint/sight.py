@@ -8,8 +8,8 @@ from ipaddress import ip_network
 
 from auditor.addresses import Members, by_address
 from auditor.inventory.lint.note import FEW, Note
-from auditor.inventory.places import Places
-from auditor.inventory.text import counted, listed
+from auditor.inventory.reading.places import Places
+from auditor.inventory.reading.text import counted, listed
 from auditor.model.inventory import Inventory, Path, Service, SourceRange
 from auditor.model.lint import Sight
 from auditor.model.words import Address, Boundary, Family, ViewpointKind

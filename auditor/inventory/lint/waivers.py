@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterable, Iterator
 from datetime import date
 
 from auditor.inventory.lint.note import Note
-from auditor.inventory.literals import is_literal
-from auditor.inventory.text import clean, counted, listed
+from auditor.inventory.reading.literals import is_literal
+from auditor.inventory.reading.text import clean, counted, listed
 from auditor.model.inventory import LOOPBACK, SOON, Inventory, Match, Path, Policy, Waiver
 from auditor.model.patterns import pattern
 from auditor.model.words import ABOUT_AN_ADDRESS, OF_INVENTORY, Kind

@@ -1,0 +1,1 @@
+"""Inventory × viewpoint → what each endpoint should be there, and what is looked at."""

@@ -1,0 +1,1 @@
+"""Plain data to the nouns of `model/`."""

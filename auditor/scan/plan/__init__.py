@@ -1,0 +1,1 @@
+"""What to send, when, and how fast. Pure: sends nothing."""

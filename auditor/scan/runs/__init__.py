@@ -1,0 +1,1 @@
+"""Carrying a run out: its stream, its record, and what an earlier attempt has finished."""

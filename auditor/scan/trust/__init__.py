@@ -1,0 +1,1 @@
+"""Whether what came back may be believed."""
