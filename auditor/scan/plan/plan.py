@@ -38,6 +38,7 @@ _SWEEP_RETRIES = 3  # at most; nmap goes beyond one only for hosts that have ans
 # Ports of one neighbourhood that its controls are asked: of those on which others have answered, at most.
 CONTROL_PORTS = {Protocol.TCP: 256, Protocol.UDP: 24}
 CONTROL_TRIES = 2  # packets to a port that stays silent
+_CONTROL_RATE = 1000.0  # packets a second, at least: to addresses that nobody has, nmap left alone sends a hundred
 # Probes to a port that stays silent, typically.
 _TRIES = {"declared": 2, "sweep": 2, "udp": 3, "canary": 2, "controls": CONTROL_TRIES}
 
@@ -106,13 +107,14 @@ class Job:
         if not self.ports:
             return command.ping(self.technique, self.targets, link=False, rate=self.rate)
         sweep = self.purpose is Purpose.SWEEP
+        least = {Purpose.SWEEP: self.rate, Purpose.CONTROLS: min(self.rate, _CONTROL_RATE)}
         return command.probe(
             self.technique,
             self.protocol,
             self.ports,
             self.targets,
             rate=self.rate,
-            least_rate=self.rate if sweep else None,
+            least_rate=least.get(self.purpose),
             retries=_SWEEP_RETRIES if sweep else 1 if self.patient else None,
             group=self.group if sweep or self.hosts is not None else None,
             patient=self.patient,
