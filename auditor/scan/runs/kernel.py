@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from auditor.errors import TransportError
@@ -91,6 +91,7 @@ class Epoch:
     addresses: set[Address] = field(default_factory=set)
     told: int = 0
     opened: int = 0
+    late: int = 0  # answers that may have come after those who asked had given up
     refusing: set[Address] = field(default_factory=set)
     waits: list[tuple[frozenset[Address], float, int]] = field(default_factory=list)  # seconds, hosts in work
     slow: bool = False
@@ -98,6 +99,23 @@ class Epoch:
     took: dict[Address, float] = field(default_factory=dict)  # seconds of nmap itself, that had waited for no other run
     doubts: list[tuple[Doubt, frozenset[Address]]] = field(default_factory=list)
     judged: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def tell(self, run: Run) -> int:
+        """Count what a run has told. Gives how many ports it has found open."""
+        found = 0
+        if "--min-rate" in run.argv:
+            took = run.span[1] - run.span[0]
+            self.took |= {one: max(took, self.took.get(one, 0.0)) for one in command.split(run.argv)[1]}
+        for record in run.records if "-sS" in run.argv else ():
+            for one in record.seen:
+                if one.protocol is Protocol.TCP and one.sight.state in (PortState.OPEN, PortState.CLOSED):
+                    self.told += len(one.ports)
+                    if one.sight.state is PortState.OPEN:
+                        found += len(one.ports)
+                    else:
+                        self.refusing.add(record.address)
+        self.opened += found
+        return found
 
     @property
     def pings(self) -> int:
@@ -122,8 +140,8 @@ class Kernel:
     _epoch: Epoch | None = None
     _unjudged: list[Epoch] = field(default_factory=list)
     _noise: tuple[float, float] = (0.0, 0.0)  # segments and resets a second, that are no doing of ours
-    _asking: int = 0  # endpoints that are asked beside the sweeps now: their answers may be counted, and are not told
     _beginning: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _counting: asyncio.Lock = field(default_factory=asyncio.Lock)  # no answers arrive that are not told yet
 
     @asynccontextmanager
     async def watching(
@@ -137,7 +155,8 @@ class Kernel:
         mine = frozenset(addresses)
         async with self._beginning:  # none sends before the counters are read
             if self._epoch is None:
-                before = await self._read()
+                async with self._counting:
+                    before = await self._read()
                 self._epoch = Epoch(time.monotonic(), before)
                 self._unjudged.append(self._epoch)
             epoch = self._epoch
@@ -183,38 +202,34 @@ class Kernel:
                 max(0, after.resets - before.resets) / seconds,
             )
 
-    @contextmanager
-    def asking(self, endpoints: int) -> Iterator[None]:
-        """For questions to so many endpoints that are known to answer, beside sweeps."""
-        self._asking += endpoints
-        try:
-            yield
-        finally:
-            self._asking -= endpoints
+    @asynccontextmanager
+    async def asking(self, endpoints: int, tries: int = 1) -> AsyncIterator[list[Run]]:
+        """For questions to so many open endpoints, in so many tries, beside sweeps; what the runs tell is counted.
+
+        No counters are read meanwhile, so that all answers fall into one time. One that comes too late for the run that
+        asked is no open port missed.
+        """
+        async with self._counting:
+            epoch, runs = self._epoch, list[Run]()
+            try:
+                yield runs
+            finally:
+                if epoch is not None:
+                    seen = sum(epoch.tell(run) for run in runs)
+                    epoch.late += max(0, endpoints - seen) * tries
 
     def tell(self, run: Run) -> None:
         """Count what a run has told. One by ordinary connections counts as such in the kernel."""
-        epoch = self._epoch
-        if epoch is None:
-            return
-        if "--min-rate" in run.argv:
-            took = run.span[1] - run.span[0]
-            epoch.took |= {one: max(took, epoch.took.get(one, 0.0)) for one in command.split(run.argv)[1]}
-        for record in run.records if "-sS" in run.argv else ():
-            for one in record.seen:
-                if one.protocol is Protocol.TCP and one.sight.state in (PortState.OPEN, PortState.CLOSED):
-                    epoch.told += len(one.ports)
-                    if one.sight.state is PortState.OPEN:
-                        epoch.opened += len(one.ports)
-                    else:
-                        epoch.refusing.add(record.address)
+        if self._epoch is not None:
+            self._epoch.tell(run)
 
     def of(self, address: Address) -> Surplus | None:
         """That of the last time that the address was swept."""
         return next((one for one in reversed(self.surpluses) if address in one.addresses), None)
 
     async def _judge(self, epoch: Epoch) -> None:
-        after, before = await self._read(), epoch.before
+        async with self._counting:
+            after, before = await self._read(), epoch.before
         span = frozenset(epoch.addresses), epoch.start, time.monotonic()
         surplus = Surplus(*span, slow=epoch.slow)
         if not epoch.unknown and before is not None and after is not None and after.segments >= before.segments:
@@ -222,7 +237,7 @@ class Kernel:
             segments = after.segments - before.segments
             noise = [int(each * _NOISE * (span[2] - span[1])) for each in self._noise]
             replies = segments - epoch.told - _SEGMENTS * connections - noise[0]
-            allowed = _RESETS * connections + epoch.pings + self._asking + noise[1]
+            allowed = _RESETS * connections + epoch.pings + epoch.late + noise[1]
             resets = after.resets - before.resets - epoch.opened - allowed
             if segments < FLOOD:
                 resets = 0

@@ -150,8 +150,10 @@ class Runner:
         if self._evidence is not None and self._whole and not self._errors:
             self._evidence.end(self._viewpoint.name)
 
-    async def beat(self, argv: Sequence[str]) -> Run:
+    async def beat(self, argv: Sequence[str], known: int, tries: int = 1) -> Run:
         """Ask whether something still answers, now: no evidence of the audit, so no part of what can be resumed.
+
+        `known` is how many of the endpoints were open before; each is asked `tries` times at most.
 
         Where the scan had come to its end in an earlier attempt, the present changes nothing about it.
         """
@@ -166,9 +168,9 @@ class Runner:
                 self._beats.add(part)
                 self.tell(f"asking what has answered whether it still does: {shlex.join(part)}", "debug")
             end = _end(turn, part, self._viewpoint.via)
-            with self._kernel.asking(command.endpoints(part)):
+            async with self._kernel.asking(min(known, command.endpoints(part)), tries) as told:
                 runs.append(await run_nmap(self._transport, self._viewpoint.via, part, end=end))
-                self._kernel.tell(runs[-1])
+                told.append(runs[-1])
         return runs[0] if len(runs) == 1 else _united(argv, runs)
 
     def doubt(self, addresses: Collection[Address]) -> None:

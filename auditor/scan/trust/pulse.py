@@ -123,7 +123,7 @@ class Pulse:
 
     async def _ask(self, asked: frozenset[Endpoint], times: int, rate: float) -> None:
         at, since = time.monotonic(), self.now()
-        run = await self.runner.beat(self._argv(asked, max(1.0, rate), 0, times))
+        run = await self.runner.beat(self._argv(asked, max(1.0, rate), 0, times), self._opened(asked) * times)
         if run.problem is not None or run.unsent is not None:
             return
         beat = _beat((at + time.monotonic()) / 2, run, asked)
@@ -158,7 +158,8 @@ class Pulse:
             mine = [one for one in known if Family.of(one[0]) is family]
             while mine:
                 asked = choose(mine, (), self.viewpoint.targets, _PROBES)
-                run = await self.runner.beat(self._argv(asked, self._patient_rate, _PATIENT_RETRIES))
+                argv = self._argv(asked, self._patient_rate, _PATIENT_RETRIES)
+                run = await self.runner.beat(argv, self._opened(asked), _PATIENT_RETRIES + 1)
                 there = {address for address, _ in answers(run)}
                 reported = {record.address for record in run.records} if run.unsent is None else set()
                 for address in {address for address, _ in asked}:
@@ -254,6 +255,13 @@ class Pulse:
 
     def only_refuses(self, address: Address) -> bool:
         return not any(board.ports(address, Protocol.TCP, PortState.OPEN) for board in self.boards)
+
+    def _opened(self, asked: Iterable[Endpoint]) -> int:
+        """How many of the endpoints were open before; the others refused."""
+        return sum(
+            any(port in board.ports(address, Protocol.TCP, PortState.OPEN) for board in self.boards)
+            for address, port in asked
+        )
 
     def _same_path(self, one: Address, other: Address) -> bool:
         paths = [entry for entry in self.viewpoint.targets if _in(entry, other)]

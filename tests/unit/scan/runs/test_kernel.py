@@ -172,3 +172,59 @@ def test_a_place_of_which_nothing_can_be_read() -> None:
     asyncio.run(one())
 
     assert [None] == [surplus.replies for surplus in kernel.surpluses]
+
+
+OPEN = Seen(Protocol.TCP, PortSet.span(2001, 2040), Sight(PortState.OPEN, "syn-ack"))
+FEW = Seen(Protocol.TCP, PortSet.span(2001, 2030), Sight(PortState.OPEN, "syn-ack"))
+
+
+@pytest.mark.parametrize(
+    ("beat", "tries", "missed"),
+    [(OPEN, 1, 30), (FEW, 1, 30), (FEW, 3, 10)],
+    ids=["all answered in time", "ten came too late", "ten were asked three times"],
+)
+def test_what_a_beat_gave_up_on_is_no_open_port_missed(beat: Seen, tries: int, missed: int) -> None:
+    """An nmap without processor time reads some answers too late. Those of others than it asked are not excused."""
+    here = machine()
+    kernel = Kernel(here, LocalVia())
+
+    async def one() -> None:
+        async with kernel.watching((ONE,), 60.0):
+            async with kernel.asking(40, tries) as runs:
+                here.segments += 40
+                here.resets += 40
+                runs.append(Run(("nmap", "-sS"), (HostRecord(ONE, NOW, (beat,)),), (), (0.0, 0.0)))
+            here.segments += 1530
+            here.resets += 30
+            kernel.tell(swept(ONE))
+
+    asyncio.run(one())
+
+    assert [missed] == [surplus.opened for surplus in kernel.surpluses]
+
+
+def test_a_beat_under_way_ends_before_the_counters_are_read() -> None:
+    """Its answers have arrived, and it has not told of them yet: each would look like an open port missed."""
+    here = machine()
+    kernel = Kernel(here, LocalVia())
+    beating = asyncio.Event()
+
+    async def beat() -> None:
+        async with kernel.asking(40) as runs:
+            here.segments += 40
+            here.resets += 40
+            beating.set()
+            await asyncio.sleep(0.05)
+            runs.append(Run(("nmap", "-sS"), (HostRecord(ONE, NOW, (OPEN,)),), (), (0.0, 0.0)))
+
+    async def sweep() -> None:
+        async with kernel.watching((ONE,), 60.0):
+            kernel.tell(swept(ONE))
+            here.segments += 1500
+            beaten = asyncio.create_task(beat())
+            await beating.wait()
+        await beaten
+
+    asyncio.run(sweep())
+
+    assert [0] == [surplus.opened for surplus in kernel.surpluses]

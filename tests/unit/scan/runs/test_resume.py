@@ -304,7 +304,7 @@ def test_a_run_says_what_an_earlier_attempt_had_asked_of_it(tmp_path: Path) -> N
     """What the scanner's kernel counts meanwhile is about the rest of it alone."""
     run = begun(tmp_path)
     with pytest.raises(RunError):
-        carried_out(Interrupted(answer, at=7), run)
+        carried_out(Interrupted(answer, at=10), run)
     argv = next(shard.argv for shard in kept(run.path) if "--min-rate" in shard.argv)
     again = resumed(run.path)
     viewpoint, context = wanted().viewpoint, Context(lambda: STARTED, random.Random(1), lambda _: None)
@@ -323,7 +323,7 @@ def test_what_was_asked_before_a_path_was_lost_is_asked_again(tmp_path: Path) ->
     """Its silence was taken back in the first attempt, whoever answers again in the second."""
     run = begun(tmp_path)
     with pytest.raises(RunError):
-        carried_out(Interrupted(answer, at=8), run)
+        carried_out(Interrupted(answer, at=10), run)
     before = looks(run.path, "sweep")
     lost = RunDir.reopen(run.path)
     lost.doubt("vp", [ONE])
