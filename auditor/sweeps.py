@@ -14,7 +14,8 @@ from typing import Any
 from auditor.errors import RunError
 from auditor.model.inventory import Viewpoint
 from auditor.model.rotation import Rotation
-from auditor.rundir import in_turn, in_work, write_whole
+from auditor.rundir.files import in_turn, write_whole
+from auditor.rundir.leftovers import in_work
 
 _NAME = "sweeps.json"
 _SCHEMA = "auditor/sweeps/v1"

@@ -64,7 +64,7 @@ class Loader:
 
 def load(files: Mapping[str, bytes]) -> list[str]:
     from auditor.errors import InventoryError
-    from auditor.inventory import load as load_inventory
+    from auditor.inventory.loading import load as load_inventory
 
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)

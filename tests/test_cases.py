@@ -20,7 +20,7 @@ from xml.etree.ElementTree import fromstring
 import jsonschema
 import pytest
 
-from auditor.cli import judged, options
+from auditor.cli.acts import choosing, judged
 from auditor.cli.main import NO_VERDICT, run
 from auditor.inventory.resolving.names import Lookup
 from auditor.model.words import Address, Kind, Result
@@ -73,7 +73,7 @@ def test_case(case: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], mo
 
     No two cases of JUnit have one class and name, by which alone services tell them apart.
     """
-    monkeypatch.setattr(options, "look_up", resolver(case))
+    monkeypatch.setattr(choosing, "look_up", resolver(case))
     monkeypatch.setattr(judged, "now", lambda: NOW)
     code = run(arguments(case, tmp_path))
     told = capsys.readouterr().err.replace(str(case), "CASE")

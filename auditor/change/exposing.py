@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from auditor.catalogue import entry_by_word
+from auditor.catalogue.lookup import entry_by_word
 from auditor.change.exposure import Overlay, by_place
 from auditor.change.lines import Lines
 from auditor.change.sources import Sources, SourceSets, Trusting

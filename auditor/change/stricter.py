@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
-from auditor.catalogue import declared_classes
+from auditor.catalogue.declared import declared_classes
 from auditor.change.exposure import renamed, spots
 from auditor.change.sources import Trusting
 from auditor.model.breach import Breach

@@ -22,3 +22,8 @@ def duration(
         message = f"{value!r} is not a duration; write a whole number and s, m, h or d, such as 90m{also}"
         raise click.BadParameter(message, context, parameter)
     return timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
+def age(context: click.Context, parameter: click.Parameter, value: str | None) -> timedelta | None:
+    """The same of an option that may be `any`, which is None."""
+    return None if value == "any" else duration(context, parameter, value, also=" or any")

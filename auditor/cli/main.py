@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
+from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
 from typing import NoReturn, TextIO
@@ -12,14 +12,48 @@ from typing import NoReturn, TextIO
 import click
 
 from auditor import __version__
-from auditor.cli import audit, compare, doctor, expect, gate, init, plan, render, signals, validate
-from auditor.cli.output import clean
+from auditor.cli import signals
+from auditor.cli.completing import VARIABLE
+from auditor.cli.style import clean
 from auditor.errors import AuditorError, InventoryError
 
 NO_VERDICT, CLOSED_PIPE = 2, 141
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+# Every command with what the list of them says: to read that of the command would import all of them.
+COMMANDS = {
+    "audit": "Look from viewpoints, compare, write reports.",
+    "compare": "Compare saved nmap XML with the inventory.",
+    "validate": "Check an inventory: errors, breaches of its policy,...",
+    "expect": "List what should be reachable from a viewpoint, and...",
+    "plan": "Show what an audit would probe, and send nothing.",
+    "gate": "Tell what an inventory change opens, closes and...",
+    "render": "Write a stored report again in another format.",
+    "init": "Draft a first inventory from nmap XML, listeners or...",
+    "doctor": "Check whether audits can run from here.",
+    "schema": "Print a JSON schema: of inventories, or of what a...",
+    "completion": "Print what a shell needs to complete commands,...",
+}
+
+
+class _Commands(click.Group):
+    """Imports a command when it is named."""
+
+    def list_commands(self, _context: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, _context: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"auditor.cli.commands.{name}").command
+        return command
+
+    def format_commands(self, _context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="auditor")
 def cli() -> None:
     """Compare what your hosts expose, seen from a viewpoint, with the inventory of what they should expose.
@@ -39,10 +73,6 @@ def cli() -> None:
       2  no verdict: bad usage, bad inventory, nmap missing, a crash
       3  incomplete: something could not be verified
     """
-
-
-for module in (audit, compare, validate, expect, plan, gate, render, init, doctor):
-    cli.add_command(module.command)
 
 
 def main() -> NoReturn:
@@ -93,6 +123,10 @@ def run(arguments: list[str]) -> int:
 
 def _answer(arguments: list[str]) -> int:
     try:
+        if instruction := os.environ.get(VARIABLE):
+            from click.shell_completion import shell_complete
+
+            return shell_complete(cli, {}, "auditor", VARIABLE, instruction)
         with cli.make_context("auditor", arguments) as context:
             result = cli.invoke(context)
     except click.exceptions.Exit as stop:
@@ -126,6 +160,8 @@ def _answer(arguments: list[str]) -> int:
 def _crashed(error: Exception) -> int:
     click.echo(f"auditor: internal error, no verdict: {type(error).__name__}: {clean(str(error))}", err=True)
     if os.environ.get("AUDITOR_TRACEBACK"):
+        import traceback
+
         click.echo(clean("".join(traceback.format_exception(error))), err=True)
     else:
         click.echo("auditor: this is a defect; AUDITOR_TRACEBACK=1 shows where it happened", err=True)

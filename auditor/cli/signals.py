@@ -8,14 +8,15 @@ task. asyncio.run does so by itself for the first Ctrl-C, but for no second one 
 
 from __future__ import annotations
 
-import asyncio
 import signal
-import socket
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    import asyncio  # costs more than all that most commands import
 
 _T = TypeVar("_T")
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # nmap is in groups of its own: a hangup spares it
@@ -58,6 +59,8 @@ def deafen() -> None:
 def run(coroutine: Coroutine[Any, Any, _T]) -> _T:
     """The result of the coroutine. A signal cancels it, and Stopped is raised once it has cleaned up."""
 
+    import asyncio
+
     async def root() -> _T:
         _heard.task = asyncio.current_task()
         with _woken(asyncio.get_running_loop()):
@@ -74,6 +77,8 @@ def run(coroutine: Coroutine[Any, Any, _T]) -> _T:
 @contextmanager
 def _woken(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
     """Have every signal wake the loop: the system may give one to another thread, and our handler runs in this one."""
+    import socket
+
     reading, writing = socket.socketpair()
     reading.setblocking(False)
     writing.setblocking(False)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from auditor.addresses import difference
-from auditor.catalogue import Classification, classify, known_ports
+from auditor.catalogue.lookup import Classification, classify
+from auditor.catalogue.ports import known_ports
 from auditor.grade.fingerprint import identity
 from auditor.grade.severity import CONSEQUENCE, DECIDED_BY, severities_of
 from auditor.model.change import Change

@@ -8,7 +8,7 @@ from ipaddress import IPv6Address
 from auditor.model.drift import Drift
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, Family, Protocol
-from auditor.transport import by_hand
+from auditor.transport.by_hand import by_hand
 
 _NO_PORTS = PortSet()
 

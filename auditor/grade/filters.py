@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from auditor.addresses import by_address
-from auditor.catalogue import firewalls
+from auditor.catalogue.texts import firewalls
 from auditor.model.drift import Drift
 from auditor.model.inventory import Host
 from auditor.model.ports import PortSet

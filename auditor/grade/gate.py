@@ -10,7 +10,6 @@ from auditor.model.gate import GateVerdict
 from auditor.model.words import Severity
 
 PASS, FAIL = 0, 1
-DEFAULT_FAIL_ON = Severity.INTERNAL_RECON.value
 GATE_FAIL_ON_WORDS = ("none", *Severity, *MAY_FAIL_A_GATE)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from auditor.catalogue import Classification, classify
+from auditor.catalogue.lookup import Classification, classify
 from auditor.model.drift import Drift, Outcome
 from auditor.model.observation import Identity
 from auditor.model.ports import PortSet

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import ip_address, ip_network
 
 from auditor.addresses import Members, contains, difference, in_scope, intersection
-from auditor.catalogue import usual_ports
+from auditor.catalogue.ports import usual_ports
 from auditor.grade.matching import Terms
 from auditor.grade.waivers import Held
 from auditor.model.breach import StaleWaiver

@@ -178,3 +178,11 @@ class Confidence(StrEnum):
     CONFIRMED = "confirmed"  # seen twice
     OBSERVED = "observed"
     INFERRED = "inferred"
+
+
+# What `--format` names, in the order of help; `auditor.report.formats` has what makes them.
+FORMATS = ("json", "html", "text", "sarif", "junit", "markdown")
+GATE_FORMATS = ("json", "text", "sarif", "junit", "markdown", "github")
+EXPECT_FORMATS = ("json", "csv")
+
+DEFAULT_FAIL_ON = Severity.INTERNAL_RECON.value  # of a gate

@@ -27,7 +27,7 @@ from auditor.scan.plan.source import check_sources
 from auditor.scan.runs.run import EvidenceStore, Run
 from auditor.scan.runs.runner import Runner
 from auditor.scan.together import together
-from auditor.transport import Transport
+from auditor.transport.base import Transport
 
 _FEW = 5  # resets from one network, and no fewer, may be a router's own
 _NEARLY_ALL = 0.85  # of the addresses asked there

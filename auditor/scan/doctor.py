@@ -23,7 +23,7 @@ from auditor.model.words import Address, Family
 from auditor.scan.nmap.abilities import Abilities, caution, probe_abilities
 from auditor.scan.plan.source import check_sources
 from auditor.scan.trust.bears import bears, tried
-from auditor.transport import Transport, capture
+from auditor.transport.base import Transport, capture
 
 _RATE = 5000  # packets a second, which viewpoints have unless they say otherwise
 _PATIENCE = 20.0  # seconds; `ip addr` asks the kernel, nothing else

@@ -12,7 +12,7 @@ from math import inf
 from time import monotonic
 
 from auditor.addresses import by_address, probe_target
-from auditor.catalogue import RETICENT_PORTS, usual_ports
+from auditor.catalogue.ports import RETICENT_PORTS, usual_ports
 from auditor.model.context import Context
 from auditor.model.expectation import Expectations
 from auditor.model.inventory import LocalVia, NetnsVia
@@ -38,7 +38,7 @@ from auditor.scan.trust.lost import Lost
 from auditor.scan.trust.pulse import Pulse
 from auditor.scan.trust.refusals import refusals, second_looks
 from auditor.scan.trust.sweep import Sweeps
-from auditor.transport import Transport
+from auditor.transport.base import Transport
 
 _AGAIN_SIDE_BY_SIDE = 4
 _UDP_AGAIN_SIDE_BY_SIDE = 8

@@ -6,7 +6,8 @@ import shlex
 from typing import assert_never
 
 from auditor.model.inventory import ClusterVia, DockerVia, KubectlVia, LocalVia, NetnsVia, SshVia, Via, WorkerVia
-from auditor.transport import docker, kubectl, local
+from auditor.transport import local
+from auditor.transport.prefixes import in_docker, in_pod
 
 
 def by_hand(via: Via) -> str:
@@ -22,9 +23,9 @@ def _words(via: Via) -> list[str]:
             port = ["-p", str(via.port)] if via.port else []
             return ["ssh", *port, via.login, *(["sudo"] if via.sudo else [])]
         case DockerVia():
-            return docker.prefix(via)
+            return in_docker(via)
         case KubectlVia():
-            return kubectl.prefix(via, *(["--stdin"] if via.image else []))
+            return in_pod(via, *(["--stdin"] if via.image else []))
         case ClusterVia() | WorkerVia():
             return []  # nothing runs one command on a worker for somebody at a terminal
         case _:

@@ -7,10 +7,9 @@ from contextlib import asynccontextmanager
 
 from auditor.model.inventory import DockerVia
 from auditor.transport.local import not_in
+from auditor.transport.prefixes import in_docker
 from auditor.transport.said import last_line, meaning
 from auditor.transport.watch import Lifeline, script
-
-_RAW = ("--cap-add", "NET_RAW", "--cap-add", "NET_ADMIN")
 
 
 class Docker:
@@ -22,7 +21,7 @@ class Docker:
 
     @asynccontextmanager
     async def client(self) -> AsyncIterator[list[str]]:
-        yield [*prefix(self._via, "--interactive"), "sh", "-c", script(self._lifeline)]
+        yield [*in_docker(self._via, "--interactive"), "sh", "-c", script(self._lifeline)]
 
     async def close(self) -> None:
         """Nothing to close."""
@@ -53,12 +52,3 @@ class Docker:
 
     def not_installed(self, program: str) -> str:
         return not_in(self._via.image or self._via.container, program, chosen=self._via.image is not None)
-
-
-def prefix(via: DockerVia, *options: str) -> list[str]:
-    """What goes before a command. As root, since a container's own user has no raw sockets."""
-    if via.image is None:
-        return ["docker", "exec", *options, "--user", "0", via.container]
-    network = ["--network", f"container:{via.container}"]
-    beside = ["--rm", "--pull", "never", *options, "--user", "0", *network, *_RAW, "--entrypoint", ""]
-    return ["docker", "run", *beside, via.image]

@@ -14,6 +14,7 @@ from dataclasses import replace
 from auditor.errors import TransportError
 from auditor.model.inventory import KubectlVia
 from auditor.transport.local import not_in
+from auditor.transport.prefixes import debugging, in_pod
 from auditor.transport.process import start
 from auditor.transport.said import last_line, meaning
 from auditor.transport.watch import Lifeline, Watched, script
@@ -39,7 +40,7 @@ class Kubectl:
         if self._via.image is not None:
             async with self._opening:
                 await self._open()
-        yield [*prefix(self._inside, "--stdin"), "sh", "-c", script(self._lifeline)]
+        yield [*in_pod(self._inside, "--stdin"), "sh", "-c", script(self._lifeline)]
 
     async def close(self) -> None:
         if self._container is not None:
@@ -80,7 +81,7 @@ class Kubectl:
         if self._container is not None and not self._container.ended:
             return
         name = self._new_name()
-        command = [*_debug(self._via, name, "--quiet", "--stdin"), "sh", "-c", script(self._lifeline)]
+        command = [*debugging(self._via, name, "--quiet", "--stdin"), "sh", "-c", script(self._lifeline)]
         try:
             self._container = Watched(await start(command, fed=True), _FOREVER, self, self._lifeline)
             await self._container.started()
@@ -91,25 +92,3 @@ class Kubectl:
             self._failed = error
             raise
         self._inside = replace(self._via, container=name, image=None)
-
-
-def prefix(via: KubectlVia, *options: str) -> list[str]:
-    """What goes before a command."""
-    if via.image is not None:
-        return _debug(via, None, *options)
-    container = ["--container", via.container] if via.container else []
-    return [*_kubectl(via), "exec", *options, via.pod, *container, "--"]
-
-
-def _debug(via: KubectlVia, name: str | None, *options: str) -> list[str]:
-    """An ephemeral container. Its profile `netadmin` has raw sockets."""
-    named = ["--container", name] if name else []
-    target = ["--target", via.container] if via.container else []
-    image = ["--image", via.image or "", "--profile", "netadmin"]
-    return [*_kubectl(via), "debug", *options, via.pod, *named, *target, *image, "--"]
-
-
-def _kubectl(via: KubectlVia) -> list[str]:
-    context = ["--context", via.context] if via.context else []
-    namespace = ["--namespace", via.namespace] if via.namespace else []
-    return ["kubectl", *context, *namespace]

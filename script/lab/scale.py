@@ -23,7 +23,8 @@ from time import process_time
 import yaml
 
 from auditor.addresses import difference
-from auditor.inventory import expect, load
+from auditor.inventory.expecting.expecting import expect
+from auditor.inventory.loading import load
 from auditor.model.words import Profile
 
 SIZES = {1_000: 3, 10_000: 3, 100_000: 1}  # hosts: measurements, of which the median counts

@@ -10,7 +10,8 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, sync_playwright
 
 from auditor.model.audit import Audit
-from auditor.report import document, html
+from auditor.report.document import document
+from auditor.report.html import html
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = [

@@ -11,14 +11,14 @@ from lab.estate import Estate
 
 from auditor.errors import TransportError
 from auditor.model.inventory import NetnsVia
-from auditor.transport import alone
+from auditor.transport.alone import alone
 
 pytestmark = pytest.mark.live
 ASKING = """
 import sys
 from auditor.errors import TransportError
 from auditor.model.inventory import LocalVia, NetnsVia
-from auditor.transport import alone
+from auditor.transport.alone import alone
 via = NetnsVia(sys.argv[1]) if len(sys.argv) > 1 else LocalVia()
 try:
     with alone({"vp": via}, "other", tell=print, warn=print):

@@ -22,8 +22,11 @@ from auditor.model.inventory import NetnsVia, Scope, Service, Via, Viewpoint
 from auditor.model.observation import Scan
 from auditor.model.ports import ALL_PORTS, PortSet
 from auditor.model.words import Basis, ExpectedState, Profile, Protocol, ViewpointKind
-from auditor.scan import plan, probe_abilities, scan
-from auditor.transport import Process, SystemTransport, Transport
+from auditor.scan.nmap.abilities import probe_abilities
+from auditor.scan.plan.plan import plan
+from auditor.scan.scan import scan
+from auditor.transport.base import Process, Transport
+from auditor.transport.system import SystemTransport
 
 pytestmark = pytest.mark.live
 DROPS, OPEN, DEAD = (ip_address(f"10.77.0.{n}") for n in (3, 4, 9))

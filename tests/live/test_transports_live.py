@@ -18,8 +18,9 @@ from lab.estate import Estate, run
 
 from auditor.errors import TransportError
 from auditor.model.inventory import SshVia
-from auditor.scan import probe_abilities
-from auditor.transport import SystemTransport, capture
+from auditor.scan.nmap.abilities import probe_abilities
+from auditor.transport.base import capture
+from auditor.transport.system import SystemTransport
 from auditor.transport.watch import Lifeline
 from tests.live.audits import AUDITOR, Audited, result, start
 

@@ -13,7 +13,8 @@ from ipaddress import ip_address, ip_network
 import pytest
 from lab.estate import Estate
 
-from auditor.drift import compare, disputed
+from auditor.drift.compare import compare
+from auditor.drift.disputed import disputed
 from auditor.model.context import Context, Event
 from auditor.model.drift import Comparison
 from auditor.model.expectation import Expectation, Expectations
@@ -21,8 +22,10 @@ from auditor.model.inventory import NetnsVia, Scope, Service, Viewpoint
 from auditor.model.observation import Scan
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, Basis, Boundary, ExpectedState, Profile, Protocol, Result, ViewpointKind
-from auditor.scan import plan, probe_abilities, scan
-from auditor.transport import SystemTransport
+from auditor.scan.nmap.abilities import probe_abilities
+from auditor.scan.plan.plan import plan
+from auditor.scan.scan import scan
+from auditor.transport.system import SystemTransport
 
 pytestmark = pytest.mark.live
 DROPS, OPEN, QUIET, MORE = (ip_address(f"10.78.2.{n}") for n in (3, 4, 5, 6))

@@ -17,8 +17,10 @@ from auditor.model.inventory import NetnsVia, Scope, Service, Viewpoint
 from auditor.model.observation import Scan
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, Basis, ExpectedState, PortState, Profile, Protocol, ViewpointKind
-from auditor.scan import plan, probe_abilities, scan
-from auditor.transport import SystemTransport
+from auditor.scan.nmap.abilities import probe_abilities
+from auditor.scan.plan.plan import plan
+from auditor.scan.scan import scan
+from auditor.transport.system import SystemTransport
 
 pytestmark = pytest.mark.live
 TALKS, REFUSES, REFUSES_SIX = ip_address("10.78.0.3"), ip_address("10.78.0.4"), ip_address("2001:db8:78::4")

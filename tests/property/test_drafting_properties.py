@@ -13,9 +13,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from auditor.errors import EvidenceError
-from auditor.evidence import read_listeners
-from auditor.grade import exposed
-from auditor.inventory import Outlook, Wanted, draft, fit_name, load
+from auditor.evidence.listeners import read_listeners
+from auditor.grade.severity import exposed
+from auditor.inventory.draft.drafting import Outlook, Wanted, draft
+from auditor.inventory.draft.hosts import fit_name
+from auditor.inventory.loading import load
 from auditor.model.listener import Listener
 from auditor.model.observation import Identity, Label, Observation, Scan
 from auditor.model.ports import PortSet

@@ -15,15 +15,16 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from auditor.drift import compare
-from auditor.grade import grade
-from auditor.inventory import expect, load
+from auditor.drift.compare import compare
+from auditor.grade.findings import grade
+from auditor.inventory.expecting.expecting import expect
+from auditor.inventory.loading import load
 from auditor.model.drift import Comparison, Drift
 from auditor.model.inventory import Inventory, Scope, Waiver
 from auditor.model.observation import Identity
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, ExpectedState, Kind, PortState, Profile, Protocol, Result
-from auditor.scan import read_evidence
+from auditor.scan.saved import read_evidence
 from tests.property.strategies import World, waivers, worlds
 
 Key = tuple[Address, Protocol]

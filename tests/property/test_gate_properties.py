@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditor.change import changes
+from auditor.change.changing import changes
 from auditor.model.change import Change, Written
 from auditor.model.inventory import Host, Interface, Inventory, Location, Scope, Service, SourceRange
 from auditor.model.ports import PortSet

@@ -13,9 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from auditor.errors import InventoryError
-from auditor.inventory import expect, load
-from auditor.inventory.reading.schema import decider, wording
+from auditor.inventory.expecting.expecting import expect
+from auditor.inventory.loading import load
+from auditor.inventory.reading.schema import decider
 from auditor.inventory.reading.text import dotted
+from auditor.inventory.reading.wording import wording
 from auditor.model.inventory import Inventory
 from auditor.model.ports import PortSet
 from auditor.model.words import Basis, ExpectedState, Family, Profile, Protocol

@@ -15,9 +15,9 @@ from auditor.model.ages import Freshness
 from auditor.model.observation import Identity
 from auditor.model.ports import PortSet
 from auditor.model.words import PortState, Protocol
-from auditor.scan import Evidence, read_evidence
 from auditor.scan.board import UNHEARD
 from auditor.scan.nmap.records import Sight
+from auditor.scan.saved import Evidence, read_evidence
 from auditor.scan.trust.over_time import Held, Look, held
 
 BEGAN = datetime(2026, 11, 1, tzinfo=UTC)

@@ -13,15 +13,15 @@ from pathlib import Path
 import pytest
 
 from auditor import catalogue
-from auditor.drift import compare
-from auditor.inventory import expect
+from auditor.drift.compare import compare
+from auditor.inventory.expecting.expecting import expect
 from auditor.model.expectation import Expectations
 from auditor.model.inventory import Host, Interface, Inventory, Scope, Service
 from auditor.model.observation import Scan
 from auditor.model.ports import ALL_PORTS, PortSet
 from auditor.model.rotation import Rotation, slices
 from auditor.model.words import Profile, Protocol, Technique
-from auditor.rundir import RunDir
+from auditor.rundir.folder import RunDir
 from auditor.sweeps import Sweeps, read_rotations, rotations_as_read
 from tests.builders import viewpoint
 

@@ -9,7 +9,8 @@ from datetime import datetime
 from enum import StrEnum
 from itertools import product
 
-from auditor.catalogue import Classification, classify, contradiction
+from auditor.catalogue.contradiction import contradiction
+from auditor.catalogue.lookup import Classification, classify
 from auditor.inventory.draft.hosts import DraftHost
 from auditor.model.inventory import LOOPBACK
 from auditor.model.listener import Listener

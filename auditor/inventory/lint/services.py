@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import date
 
-from auditor.catalogue import declared_classes
+from auditor.catalogue.declared import declared_classes
 from auditor.inventory.lint.note import FEW, Note
 from auditor.inventory.reading.places import Places
 from auditor.inventory.reading.text import listed

@@ -12,8 +12,8 @@ from pathlib import Path as FilePath
 from typing import Any, NoReturn
 
 from auditor.errors import InventoryError, Problem
+from auditor.inventory.reading.broken import BROKEN, MISNAMED
 from auditor.inventory.reading.events import MAX_PROBLEMS, Document, parse
-from auditor.inventory.reading.schema import BROKEN, MISNAMED
 from auditor.inventory.reading.text import Suggestions, clean, dotted
 from auditor.model.inventory import InventoryFile, Location, Path
 

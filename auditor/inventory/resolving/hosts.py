@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from auditor.inventory.reading.broken import MISNAMED, Broken, items, sound, told
 from auditor.inventory.reading.files import Tree
 from auditor.inventory.reading.literals import is_literal
-from auditor.inventory.reading.schema import MISNAMED, Broken, items, sound, told
 from auditor.inventory.reading.text import shown
 from auditor.inventory.resolving.interfaces import Attached
 from auditor.inventory.resolving.limits import host_limits

@@ -9,9 +9,9 @@ from ipaddress import ip_network
 from typing import Any
 
 from auditor import addresses
+from auditor.inventory.reading.broken import MISNAMED, Broken, items
 from auditor.inventory.reading.files import Tree
 from auditor.inventory.reading.literals import address_or_name, network
-from auditor.inventory.reading.schema import MISNAMED, Broken, items
 from auditor.inventory.reading.text import shown
 from auditor.model.inventory import LOOPBACK, Interface, Path, Scope, SourceRange
 from auditor.model.words import Address, Network, Trust

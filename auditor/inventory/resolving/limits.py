@@ -9,8 +9,8 @@ from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
+from auditor.inventory.reading.broken import Broken, items, told
 from auditor.inventory.reading.files import Tree
-from auditor.inventory.reading.schema import Broken, items, told
 from auditor.inventory.reading.text import shown
 from auditor.model.inventory import Path
 from auditor.model.limits import WEEKDAYS, Limits, Window

@@ -7,9 +7,9 @@ from functools import cached_property
 from typing import Any
 
 from auditor.addresses import trust_of_sources
-from auditor.catalogue import declared_classes
+from auditor.catalogue.declared import declared_classes
+from auditor.inventory.reading.broken import Broken, items, told
 from auditor.inventory.reading.files import Tree
-from auditor.inventory.reading.schema import Broken, items, told
 from auditor.inventory.reading.text import listed, shown
 from auditor.inventory.resolving.services import ServiceNames
 from auditor.model.breach import Breach

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from auditor.inventory.reading.broken import BROKEN, MISNAMED, Broken, items, sound
 from auditor.inventory.reading.files import Tree
 from auditor.inventory.reading.literals import Ports, ports
-from auditor.inventory.reading.schema import BROKEN, MISNAMED, Broken, items, sound
 from auditor.inventory.reading.text import listed, shown
 from auditor.inventory.resolving.agreement import check_agreement
 from auditor.inventory.resolving.sources import Sources

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from auditor import addresses
+from auditor.inventory.reading.broken import Broken, items, sound, told
 from auditor.inventory.reading.files import Tree
 from auditor.inventory.reading.literals import is_literal, network
-from auditor.inventory.reading.schema import Broken, items, sound, told
 from auditor.inventory.reading.text import shown
 from auditor.inventory.resolving.interfaces import Machines
 from auditor.model.inventory import MACHINES, Path, SourceRange

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from auditor import addresses
+from auditor.inventory.reading.broken import Broken, items, told
 from auditor.inventory.reading.files import Tree
 from auditor.inventory.reading.literals import address, canary
-from auditor.inventory.reading.schema import Broken, items, told
 from auditor.inventory.reading.text import shown
 from auditor.inventory.resolving.limits import viewpoint_limits
 from auditor.inventory.resolving.sources import networks

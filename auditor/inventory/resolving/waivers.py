@@ -8,10 +8,10 @@ from datetime import date
 from functools import cached_property
 from typing import Any
 
+from auditor.inventory.reading.broken import MISNAMED, Broken, items, sound, told
 from auditor.inventory.reading.events import Document
 from auditor.inventory.reading.files import Tree
 from auditor.inventory.reading.literals import is_literal, network, ports
-from auditor.inventory.reading.schema import MISNAMED, Broken, items, sound, told
 from auditor.inventory.reading.text import shown
 from auditor.inventory.resolving.services import ServiceNames
 from auditor.model.inventory import LOOPBACK, Location, Match, Path, Waiver

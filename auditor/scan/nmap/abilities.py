@@ -14,7 +14,7 @@ from auditor.errors import TransportError
 from auditor.model.inventory import LocalVia, NetnsVia, Via, WorkerVia, places
 from auditor.model.words import Technique
 from auditor.scan.nmap.records import bounded
-from auditor.transport import Transport, capture
+from auditor.transport.base import Transport, capture
 
 _OLDEST = (7, 92)  # the first whose XML says which ports it collapsed
 _NEWEST_TRIED = (7, 95)

@@ -13,7 +13,7 @@ from auditor.model.inventory import Via
 from auditor.model.observation import Label
 from auditor.model.words import Address, Network
 from auditor.scan.nmap.host import MAC
-from auditor.transport import Transport, capture
+from auditor.transport.base import Transport, capture
 
 _PATIENCE = 20.0  # seconds; the kernel is asked, nothing else
 _MOST = 65_536  # neighbours; kernels keep far fewer

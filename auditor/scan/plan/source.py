@@ -12,7 +12,7 @@ from auditor.errors import TransportError
 from auditor.model.inventory import Via, Viewpoint, WorkerVia, places
 from auditor.model.words import Address, Family
 from auditor.scan.together import together
-from auditor.transport import Transport, capture
+from auditor.transport.base import Transport, capture
 
 _SIDE_BY_SIDE = 16
 _PATIENCE = 20.0  # seconds; `ip route get` asks the kernel, nothing else

@@ -6,7 +6,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from auditor.addresses import ProbeTarget, probe_target
-from auditor.catalogue import PRINTER_PORTS, RETICENT_PORTS, entries, entry_by_word, usual_ports
+from auditor.catalogue.entry import entries
+from auditor.catalogue.lookup import entry_by_word
+from auditor.catalogue.ports import PRINTER_PORTS, RETICENT_PORTS, usual_ports
 from auditor.model.expectation import Expectations
 from auditor.model.inventory import Scope, Service
 from auditor.model.ports import PortSet

@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from auditor.errors import EvidenceError
 from auditor.model.words import Address
-from auditor.rundir import Shard
+from auditor.rundir.journal import Shard
 from auditor.scan.nmap import command
 from auditor.scan.nmap.records import HostRecord
 from auditor.scan.nmap.xml import NmapXmlReader

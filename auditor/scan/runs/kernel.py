@@ -21,7 +21,7 @@ from auditor.model.inventory import Via, places
 from auditor.model.words import Address, PortState, Protocol
 from auditor.scan.nmap import command
 from auditor.scan.runs.run import Run
-from auditor.transport import Transport, capture
+from auditor.transport.base import Transport, capture
 
 _FILE = "/proc/net/snmp"
 _PATIENCE = 60.0  # seconds; a machine without processor time takes long over everything

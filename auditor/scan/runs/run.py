@@ -15,13 +15,13 @@ from auditor.errors import TransportError
 from auditor.model.inventory import Via
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, PortState, Protocol
-from auditor.rundir import Shard
+from auditor.rundir.journal import Shard
 from auditor.scan.board import SILENCE, Board, covered
 from auditor.scan.nmap import command
 from auditor.scan.nmap.records import Heard, HostRecord, Item, Progress, Seen, Sight, Skipped, Unread, bounded
 from auditor.scan.nmap.xml import NmapXmlReader
 from auditor.scan.plan.plan import Job
-from auditor.transport import Process, Transport
+from auditor.transport.base import Process, Transport
 
 _NOT_SENT = re.compile(r"^sendto in \w+: sendto\(.*\) => (.+)$", re.MULTILINE)
 

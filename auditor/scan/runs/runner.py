@@ -14,7 +14,7 @@ from auditor.model.context import Context, Event
 from auditor.model.expectation import HostLimits
 from auditor.model.inventory import Via, Viewpoint
 from auditor.model.words import Address
-from auditor.rundir import Shard
+from auditor.rundir.journal import Shard
 from auditor.scan.nmap import command
 from auditor.scan.plan import patience
 from auditor.scan.plan.pace import Pace, Turn
@@ -22,7 +22,7 @@ from auditor.scan.runs.earlier import Earlier
 from auditor.scan.runs.kernel import Kernel
 from auditor.scan.runs.run import End, EvidenceStore, Run, run_nmap
 from auditor.scan.together import Room, together
-from auditor.transport import Transport
+from auditor.transport.base import Transport
 
 Gate = Callable[[int], AbstractAsyncContextManager[None]]  # a place for a run about so many addresses
 

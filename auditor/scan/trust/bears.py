@@ -12,7 +12,7 @@ from auditor.model.words import PortState, Protocol
 from auditor.scan.board import Board
 from auditor.scan.nmap import command
 from auditor.scan.runs.run import End, run_nmap
-from auditor.transport import Transport
+from auditor.transport.base import Transport
 
 _SECONDS = 1.0  # that a try takes where nmap keeps up
 _PATIENCE = 60.0  # and that one may take where it does not

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from auditor.addresses import Neighbourhoods, by_address, probe_target
-from auditor.catalogue import PRINTER_PORTS, RETICENT_PORTS, usual_ports
+from auditor.catalogue.ports import PRINTER_PORTS, RETICENT_PORTS, usual_ports
 from auditor.model.observation import LINK_REPLIES, Controls
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, Family, Network, PortState, Protocol, Technique
@@ -21,7 +21,7 @@ from auditor.scan.plan.source import check_sources
 from auditor.scan.runs.run import Run, silent_if_absent
 from auditor.scan.runs.runner import Runner
 from auditor.scan.together import together
-from auditor.transport import Transport
+from auditor.transport.base import Transport
 
 _SIDE_BY_SIDE = 4
 # Ports that are asked, of those that an address has answered on: more are asked of nobody for what a few tell as well.

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from auditor.addresses import by_address
-from auditor.catalogue import usual_ports
+from auditor.catalogue.ports import usual_ports
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, PortState, Protocol, Technique
 from auditor.scan.board import ANSWERS, Board

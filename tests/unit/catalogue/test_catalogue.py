@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from auditor.catalogue import PRINTER_PORTS, Entry, classify, entries, kinds, top_udp_ports, usual_ports
-from auditor.catalogue.entry import read
+from auditor.catalogue.entry import Entry, entries, read
+from auditor.catalogue.lookup import classify
+from auditor.catalogue.ports import PRINTER_PORTS, top_udp_ports, usual_ports
+from auditor.catalogue.texts import kinds
 from auditor.model.observation import Identity
 from auditor.model.ports import PortSet
 from auditor.model.words import ChangeKind, Kind, Protocol, ServiceClass, Severity

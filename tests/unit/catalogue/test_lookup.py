@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from auditor.catalogue import Classification, classify, contradiction
+from auditor.catalogue.contradiction import contradiction
+from auditor.catalogue.lookup import Classification, classify
 from auditor.model.observation import Identity
 from auditor.model.words import Protocol, ServiceClass
 

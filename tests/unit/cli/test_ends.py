@@ -14,10 +14,11 @@ from random import Random
 
 import pytest
 
-from auditor.inventory import load
+from auditor.inventory.loading import load
 from auditor.model.context import Context
 from auditor.model.words import Profile
-from auditor.pipeline import Request, compare_evidence
+from auditor.pipeline.comparing import compare_evidence
+from auditor.pipeline.judging import Request
 from tests.commands import CASES, PATIENCE, FakeNmap, auditor, environment
 from tests.unit.cli.test_resume_cli import EVERYTHING, INVENTORY, folder
 

@@ -9,8 +9,9 @@ from xml.etree.ElementTree import parse
 
 import pytest
 
-from auditor.report import FORMATS, GATE_FORMATS, to_json
+from auditor.report.formats import FORMATS, GATE_FORMATS
 from auditor.report.sarif import MOST_RESULTS
+from auditor.report.stored import to_json
 from tests.commands import ANY_DAY, CASES, auditor
 from tests.gates import FILE, OPENED, change, gate
 

@@ -13,7 +13,7 @@ import pytest
 
 from auditor.cli.main import run
 from auditor.errors import InventoryError
-from auditor.inventory import load
+from auditor.inventory.loading import load
 from auditor.model.inventory import Inventory
 from tests.commands import ANY_DAY
 
@@ -520,7 +520,7 @@ def test_the_modeline_beside_the_schema(tmp_path, monkeypatch):
     """A draft in the same tree names it as the examples do."""
     schemas = tmp_path / "schemas"
     schemas.mkdir()
-    monkeypatch.setattr("auditor.cli.init.schema_path", lambda name: schemas / f"{name}.schema.json")
+    monkeypatch.setattr("auditor.cli.acts.init.schema_path", lambda name: schemas / f"{name}.schema.json")
     folder = tmp_path / "inventories" / "shop"
     folder.mkdir(parents=True)
     assert run(["init", "-q", *BOTH, "-o", str(folder / "estate.yaml")]) == 0

@@ -8,7 +8,8 @@ from pathlib import Path
 from click.testing import CliRunner
 
 from auditor.cli.main import cli
-from auditor.inventory import breaches, load
+from auditor.inventory.loading import load
+from auditor.inventory.resolving.policy import breaches
 
 ROOT = Path(__file__).parents[3]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import yaml
 
-from auditor.report import FORMATS, read
+from auditor.report.formats import FORMATS
+from auditor.report.stored import read
 
 ROOT = Path(__file__).parents[3]
 SAMPLE = ROOT / "reports" / "sample"

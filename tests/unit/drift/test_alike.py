@@ -8,8 +8,8 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from auditor.drift import compare
 from auditor.drift.alike import in_most
+from auditor.drift.compare import compare
 from auditor.model.drift import Comparison
 from auditor.model.expectation import Expectation, Expectations
 from auditor.model.inventory import Service, Viewpoint

@@ -8,7 +8,8 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from auditor.drift import compare, disputed
+from auditor.drift.compare import compare
+from auditor.drift.disputed import disputed
 from auditor.model.drift import Comparison
 from auditor.model.expectation import Carried, Expectation, Expectations
 from auditor.model.inventory import Canary, Service, Viewpoint

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from auditor.errors import EvidenceError
-from auditor.evidence import read_listeners
+from auditor.evidence.listeners import read_listeners
 from auditor.model.listener import Listener
 from auditor.model.words import Protocol
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from auditor.catalogue import firewalls
+from auditor.catalogue.texts import firewalls
 from auditor.grade.diagnosis import playbook
 from auditor.model.inventory import Host
 from auditor.model.ports import PortSet

@@ -11,7 +11,7 @@ from random import Random
 
 import pytest
 
-from auditor.grade import grade
+from auditor.grade.findings import grade
 from auditor.model.drift import Comparison, Drift, Outcome
 from auditor.model.expectation import Expectation
 from auditor.model.finding import Finding

@@ -12,7 +12,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from auditor.catalogue import PLAYBOOK_KEYS, playbooks
+from auditor.catalogue.texts import PLAYBOOK_KEYS, playbooks
 from auditor.grade.breaches import breach_finding, stale_finding
 from auditor.grade.changes import change_finding
 from auditor.grade.diagnosis import playbook

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from auditor.grade import grade
-from auditor.inventory import expect, load
+from auditor.grade.findings import grade
+from auditor.inventory.expecting.expecting import expect
+from auditor.inventory.loading import load
 from auditor.model.drift import Comparison, Outcome
 from auditor.model.finding import Finding
 from auditor.model.inventory import Inventory

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from auditor.grade import grade
+from auditor.grade.findings import grade
 from auditor.grade.fingerprint import fingerprint
 from auditor.grade.matching import Names
 from auditor.model.breach import Breach

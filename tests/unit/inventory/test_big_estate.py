@@ -13,9 +13,9 @@ import yaml
 from click.testing import CliRunner
 
 from auditor.cli.main import cli
-from auditor.inventory import load
+from auditor.inventory.loading import load
 from auditor.model.words import ViewpointKind
-from auditor.pipeline import validate
+from auditor.pipeline.validating import validate
 
 ESTATE = Path("inventories/estate")
 ROOT = Path(__file__).parents[3]

@@ -10,10 +10,12 @@ import pytest
 
 from auditor.addresses import OutOfScopeError, probe_target
 from auditor.errors import UsageError
-from auditor.inventory import denying, expect
+from auditor.inventory.expecting.denying import denying
+from auditor.inventory.expecting.expecting import expect
 from auditor.model.inventory import Canary, Host, Interface, Inventory, Scope
 from auditor.model.words import Profile
-from auditor.scan import Abilities, plan
+from auditor.scan.nmap.abilities import Abilities
+from auditor.scan.plan.plan import plan
 from tests.builders import viewpoint
 from tests.commands import CASES, auditor
 

@@ -9,7 +9,8 @@ import pytest
 
 from auditor import catalogue
 from auditor.errors import UsageError
-from auditor.inventory import expect, load
+from auditor.inventory.expecting.expecting import expect
+from auditor.inventory.loading import load
 from auditor.model.expectation import Expectation, Expectations
 from auditor.model.inventory import Inventory
 from auditor.model.ports import ALL_PORTS, PortSet

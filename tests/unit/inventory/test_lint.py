@@ -10,8 +10,8 @@ from time import process_time
 
 import pytest
 
-from auditor.inventory import lint, load_with_places, sight
-from auditor.inventory.lint import RULES
+from auditor.inventory.lint import RULES, lint, sight
+from auditor.inventory.loading import load_with_places
 from auditor.model.lint import Lint
 from auditor.model.words import Family
 

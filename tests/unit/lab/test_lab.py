@@ -9,7 +9,7 @@ import yaml
 from lab import loopback, practice, responders
 from lab.bench import union
 
-from auditor.inventory import load
+from auditor.inventory.loading import load
 from auditor.model.words import Family, Kind, ServiceClass, Severity
 
 ROOT = Path(__file__).parents[3]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lab import scale
 
-from auditor.inventory import load
+from auditor.inventory.loading import load
 
 
 def test_the_inventory_is_as_big_as_it_says(tmp_path: Path, monkeypatch) -> None:

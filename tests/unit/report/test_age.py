@@ -10,10 +10,11 @@ from xml.etree.ElementTree import fromstring
 import jsonschema
 import pytest
 
-from auditor.cli import judged
+from auditor.cli.acts import judged
 from auditor.cli.main import run
 from auditor.model.ages import Freshness
-from auditor.report import FORMATS, read
+from auditor.report.formats import FORMATS
+from auditor.report.stored import read
 from auditor.report.views import seen, verdict
 from auditor.resources import schema_text
 from tests.commands import CASES

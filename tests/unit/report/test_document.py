@@ -13,8 +13,11 @@ import pytest
 from auditor.model.audit import Audit
 from auditor.model.inventory import InventoryFile, Policy
 from auditor.model.words import Kind, Result, ServiceClass, Severity
-from auditor.report import FORMATS, document, to_json, views
+from auditor.report import views
+from auditor.report.document import document
 from auditor.report.entries import entry
+from auditor.report.formats import FORMATS
+from auditor.report.stored import to_json
 from auditor.resources import schema_text
 from tests import builders
 from tests.builders import clean_audit, drift, observation, outcome, viewpoint

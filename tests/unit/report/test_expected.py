@@ -13,11 +13,12 @@ from typing import Any
 import jsonschema
 import pytest
 
-from auditor.inventory import expect, load
+from auditor.inventory.expecting.expecting import expect
+from auditor.inventory.loading import load
 from auditor.model.expectation import Expectation, Expectations
 from auditor.model.inventory import Inventory, InventoryFile, Location
 from auditor.model.words import Profile
-from auditor.report import EXPECT_FORMATS, expected_document, expected_rows
+from auditor.report.expected import EXPECT_FORMATS, expected_document, expected_rows
 from auditor.resources import schema_text
 from tests.commands import auditor
 

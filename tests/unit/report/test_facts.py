@@ -8,8 +8,8 @@ from pathlib import PurePath
 import pytest
 
 from auditor.model.words import Severity
-from auditor.report import document, relative
-from auditor.report.facts import anchor, facts, fails, within
+from auditor.report.document import document
+from auditor.report.facts import anchor, facts, fails, relative, within
 from tests.estates import busy_audit
 from tests.gates import FILE, OPENED, WAIVER, change, gate
 

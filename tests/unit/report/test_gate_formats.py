@@ -10,8 +10,9 @@ from xml.etree.ElementTree import fromstring
 import pytest
 
 from auditor.model.words import Severity
-from auditor.report import GATE_FORMATS, read
 from auditor.report.facts import anchor, fails, sentence
+from auditor.report.formats import GATE_FORMATS
+from auditor.report.stored import read
 from tests.gates import FILE, WAIVED, change, gate
 from tests.test_gate_cases import CASES, gated
 

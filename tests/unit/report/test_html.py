@@ -12,8 +12,9 @@ import pytest
 
 from auditor.model.audit import Verdict
 from auditor.model.words import Result
-from auditor.report import document, html
+from auditor.report.document import document
 from auditor.report.hostile import visible
+from auditor.report.html import html
 from tests.builders import clean_audit
 from tests.estates import big_audit, blind_audit, busy_audit, hostile_audit
 

@@ -13,7 +13,7 @@ import xmlschema
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditor.report import document
+from auditor.report.document import document
 from auditor.report.junit import junit
 from tests import gates
 from tests.builders import clean_audit

@@ -12,7 +12,7 @@ import pytest
 from cmarkgfm.cmark import Options
 
 from auditor.model.words import Severity
-from auditor.report import document
+from auditor.report.document import document
 from auditor.report.hostile import visible
 from auditor.report.markdown import MARKER, code, inert, markdown
 from tests import gates

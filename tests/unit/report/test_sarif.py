@@ -11,7 +11,7 @@ import jsonschema_rs
 import pytest
 
 from auditor.model.words import Severity
-from auditor.report import document
+from auditor.report.document import document
 from auditor.report.sarif import MOST_RESULTS, sarif, sarif_lacks
 from tests import gates
 from tests.builders import clean_audit

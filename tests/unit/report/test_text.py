@@ -8,10 +8,12 @@ from dataclasses import replace
 import pytest
 from rich.cells import cell_len
 
-from auditor.cli.output import Style, summary
+from auditor.cli.acts.screen import summary
+from auditor.cli.style import Style
 from auditor.model.drift import Outcome
 from auditor.model.words import Result
-from auditor.report import document, text
+from auditor.report.document import document
+from auditor.report.summary import text
 from tests.builders import audit, clean_audit
 from tests.estates import big_audit, busy_audit, hostile_audit
 

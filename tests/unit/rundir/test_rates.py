@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from auditor.rundir import Borne, remember, remembered
+from auditor.rundir.rates import Borne, remember, remembered
 
 
 def test_what_was_borne_is_remembered_by_place(tmp_path: Path) -> None:

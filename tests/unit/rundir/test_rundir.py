@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from auditor.errors import RunError
-from auditor.rundir import RunDir, write_anywhere, write_new, write_whole
+from auditor.rundir.files import write_anywhere, write_new, write_whole
+from auditor.rundir.folder import RunDir
 
 STARTED = datetime(2026, 1, 1, 2, 0, tzinfo=UTC)
 

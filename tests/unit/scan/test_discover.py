@@ -14,17 +14,20 @@ from pathlib import Path
 import pytest
 
 from auditor.addresses import OutOfScopeError, contains, first_of, probe_network
-from auditor.inventory import carrying, expect, load
+from auditor.inventory.expecting.carrying import carrying
+from auditor.inventory.expecting.expecting import expect
+from auditor.inventory.loading import load
 from auditor.model.context import Context
 from auditor.model.discovery import Discovery
 from auditor.model.expectation import Carried
 from auditor.model.inventory import Inventory, Scope, Via, Viewpoint
 from auditor.model.observation import Label, Reply, Scan
 from auditor.model.words import Address, Basis, Profile, Technique
-from auditor.scan import Abilities, Search, discover, with_found
+from auditor.scan.discover import discover, with_found
 from auditor.scan.nmap import command
+from auditor.scan.nmap.abilities import Abilities
 from auditor.scan.plan.links import Link
-from auditor.scan.plan.searching import MOST, search
+from auditor.scan.plan.searching import MOST, Search, search
 
 TEXT = """
 version: 1

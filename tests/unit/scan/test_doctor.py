@@ -14,7 +14,7 @@ import pytest
 from auditor.errors import TransportError
 from auditor.model.inventory import DockerVia, LocalVia, SshVia, Via, Viewpoint
 from auditor.model.words import ViewpointKind
-from auditor.scan import examine
+from auditor.scan.doctor import examine
 from tests.unit.scan.trust.test_lost import Loopback
 
 TARGET = ip_address("203.0.113.10")

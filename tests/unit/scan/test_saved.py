@@ -14,7 +14,7 @@ import pytest
 from auditor.errors import EvidenceError
 from auditor.model.ages import Freshness
 from auditor.model.words import Protocol, Technique
-from auditor.scan import Evidence, read_evidence
+from auditor.scan.saved import Evidence, read_evidence
 from tests.readers import Late
 
 DATA = Path(__file__).parents[2] / "data" / "nmap-xml"

@@ -21,8 +21,10 @@ from auditor.model.inventory import Canary, Scope, Service, Via, Viewpoint
 from auditor.model.observation import Scan
 from auditor.model.ports import PortSet
 from auditor.model.words import Basis, ExpectedState, Profile, Protocol, ViewpointKind
-from auditor.rundir import Shard
-from auditor.scan import Abilities, plan, probe_abilities, scan
+from auditor.rundir.journal import Shard
+from auditor.scan.nmap.abilities import Abilities, probe_abilities
+from auditor.scan.plan.plan import plan
+from auditor.scan.scan import scan
 from auditor.scan.together import Room, together
 from tests.readers import Late
 

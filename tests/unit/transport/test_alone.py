@@ -25,7 +25,7 @@ HOLDING = """
 import os, sys
 from auditor.errors import TransportError
 from auditor.model.inventory import LocalVia
-from auditor.transport import alone
+from auditor.transport.alone import alone
 if len(sys.argv) > 1:
     os.setuid(int(sys.argv[1]))
 try:

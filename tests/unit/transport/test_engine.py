@@ -16,8 +16,10 @@ import pytest
 from auditor.cli.main import run
 from auditor.model.inventory import ClusterVia, Via, Viewpoint, WorkerVia
 from auditor.model.words import ViewpointKind
-from auditor.scan import check_sources, examine, probe_abilities
-from auditor.transport import Cluster
+from auditor.scan.doctor import examine
+from auditor.scan.nmap.abilities import probe_abilities
+from auditor.scan.plan.source import check_sources
+from auditor.transport.engine import Cluster
 from tests.commands import CASES, FakeNmap, auditor
 from tests.unit.scan.test_doctor import Said
 

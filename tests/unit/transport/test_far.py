@@ -16,9 +16,11 @@ import pytest
 
 from auditor.errors import TransportError
 from auditor.model.inventory import DockerVia, KubectlVia, SshVia, Via
-from auditor.scan import probe_abilities
-from auditor.transport import SystemTransport, by_hand, capture
+from auditor.scan.nmap.abilities import probe_abilities
+from auditor.transport.base import capture
+from auditor.transport.by_hand import by_hand
 from auditor.transport.process import NICENESS
+from auditor.transport.system import SystemTransport
 from auditor.transport.watch import Lifeline, script
 
 WEB = DockerVia("web")

@@ -15,8 +15,9 @@ import pytest
 
 from auditor.errors import TransportError
 from auditor.model.inventory import LocalVia, NetnsVia
-from auditor.transport import SystemTransport, capture
+from auditor.transport.base import capture
 from auditor.transport.process import NICENESS
+from auditor.transport.system import SystemTransport
 
 HERE = LocalVia()
 
@@ -170,7 +171,7 @@ def test_a_command_dies_with_us_even_if_we_are_killed() -> None:
     program = (
         "import asyncio, os\n"
         "from auditor.model.inventory import LocalVia\n"
-        "from auditor.transport import SystemTransport\n"
+        "from auditor.transport.system import SystemTransport\n"
         "async def main():\n"
         "    async with SystemTransport().run(LocalVia(), ['sleep', '60']) as process:\n"
         "        print(process.pid, flush=True)\n"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from auditor.errors import InventoryError
-from auditor.inventory import load
+from auditor.inventory.loading import load
 from auditor.inventory.reading.events import MAX_PROBLEMS
 from auditor.inventory.resolving import services
 from tests.limited import Loader

@@ -17,9 +17,10 @@ import pytest
 import yaml
 
 from auditor.errors import InventoryError
-from auditor.inventory import load
+from auditor.inventory.loading import load
 from auditor.inventory.reading.events import parse
-from auditor.inventory.reading.schema import decider, wording
+from auditor.inventory.reading.schema import decider
+from auditor.inventory.reading.wording import wording
 
 FOLDER = Path(__file__).parents[3] / "bad_inventories"
 CASES = sorted(path for path in FOLDER.iterdir() if path.is_dir())
@@ -28,7 +29,7 @@ LOAD = """
 import sys
 from pathlib import Path
 from auditor.errors import InventoryError
-from auditor.inventory import load
+from auditor.inventory.loading import load
 try:
     load(Path(sys.argv[1]))
 except InventoryError as error:

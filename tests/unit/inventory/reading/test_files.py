@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from auditor.errors import InventoryError
-from auditor.inventory import load
+from auditor.inventory.loading import load
 from auditor.inventory.reading.files import MAX_BYTES
 from tests.commands import AUDITOR
 

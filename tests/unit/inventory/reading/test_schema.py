@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from auditor.inventory.reading.schema import decider, wording
+from auditor.inventory.reading.schema import decider
+from auditor.inventory.reading.wording import wording
 from auditor.model.words import NOTICES, Boundary, Family, Kind, Protocol, ServiceClass, Severity, Trust, ViewpointKind
 from auditor.resources import schema_text
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from auditor.errors import InventoryError
-from auditor.inventory import load
-from auditor.inventory.reading.schema import wording
+from auditor.inventory.loading import load
 from auditor.inventory.reading.text import dotted
+from auditor.inventory.reading.wording import wording
 from auditor.resources import schema_text
 
 SCHEMA: dict[str, Any] = json.loads(schema_text("inventory"))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from auditor.inventory import load
+from auditor.inventory.loading import load
 from auditor.inventory.resolving.limits import window
 from auditor.model.limits import NO_LIMITS, Limits, next_opening, open_until
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from auditor import addresses
-from auditor.inventory import expect, load
+from auditor.inventory.expecting.expecting import expect
+from auditor.inventory.loading import load
 from auditor.model.inventory import Inventory, SourceRange
 from auditor.model.words import ExpectedState, Profile, Trust
 

@@ -6,9 +6,9 @@ from datetime import date
 from pathlib import Path
 from time import process_time
 
-from auditor import pipeline
-from auditor.inventory import load_with_places
+from auditor.inventory.loading import load_with_places
 from auditor.model.change import Written
+from auditor.pipeline import gating, validating
 
 TODAY = date(2026, 11, 22)
 MANY = 3000
@@ -33,8 +33,8 @@ def test_many_waivers(tmp_path: Path) -> None:
     before = process_time()
     written = Written(*load_with_places(path))
     loading = process_time() - before
-    validated = pipeline.validate(path, TODAY)
-    gate = pipeline.gate(("base", written), ("head", written), ["none"], TODAY)
+    validated = validating.validate(path, TODAY)
+    gate = gating.gate(("base", written), ("head", written), ["none"], TODAY)
     judging = process_time() - before - 2 * loading
 
     assert MANY == len({one.path for one in validated.breaches})

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from auditor.drift import compare
+from auditor.drift.compare import compare
 from auditor.errors import InventoryError
-from auditor.inventory import expect, load
+from auditor.inventory.expecting.expecting import expect
+from auditor.inventory.loading import load
 from auditor.model.expectation import Expectations
 from auditor.model.inventory import Inventory
 from auditor.model.observation import Observation, Reply, Scan

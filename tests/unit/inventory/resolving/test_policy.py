@@ -11,7 +11,7 @@ from time import perf_counter
 import pytest
 
 from auditor import addresses
-from auditor.catalogue import declared_classes
+from auditor.catalogue.declared import declared_classes
 from auditor.inventory.resolving.policy import breaches
 from auditor.model.breach import Breach
 from auditor.model.inventory import (

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from auditor.errors import InventoryError
-from auditor.inventory import load
+from auditor.inventory.loading import load
 from auditor.inventory.reading import text as text_module
 from auditor.inventory.resolving import services as services_module
 from auditor.model.inventory import (

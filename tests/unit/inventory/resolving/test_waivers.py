@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from auditor.errors import InventoryError
-from auditor.inventory import load
-from auditor.inventory.loading import load_with_places
+from auditor.inventory.loading import load, load_with_places
 from auditor.model.inventory import Forbid, Inventory, Location, Match, Policy
 from auditor.model.ports import PortSet
 from auditor.model.words import Family, Kind, Protocol, ServiceClass, Severity, Trust

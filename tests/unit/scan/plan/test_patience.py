@@ -19,12 +19,13 @@ from auditor.model.context import Context
 from auditor.model.inventory import ClusterVia, LocalVia, Via
 from auditor.model.ports import ALL_PORTS, PortSet
 from auditor.model.words import Protocol, Technique
-from auditor.scan import Abilities, plan, scan
 from auditor.scan.nmap import command
+from auditor.scan.nmap.abilities import Abilities
 from auditor.scan.plan import patience
-from auditor.scan.plan.plan import Job, Purpose
+from auditor.scan.plan.plan import Job, Purpose, plan
 from auditor.scan.runs.run import End, run_nmap
-from auditor.transport import SystemTransport
+from auditor.scan.scan import scan
+from auditor.transport.system import SystemTransport
 from tests.commands import is_gone
 from tests.unit.scan.runs.test_resume import begun, resumed
 from tests.unit.scan.test_scan import (

@@ -20,9 +20,12 @@ from auditor.model.inventory import Canary, Via
 from auditor.model.limits import Limits
 from auditor.model.observation import Scan
 from auditor.model.ports import PortSet
-from auditor.scan import Abilities, estimate, plan, scan
+from auditor.scan.nmap.abilities import Abilities
 from auditor.scan.nmap.command import rate, split
+from auditor.scan.plan.estimate import estimate
 from auditor.scan.plan.pace import OVER
+from auditor.scan.plan.plan import plan
+from auditor.scan.scan import scan
 from tests.unit.scan.test_scan import (
     ONE,
     SCOPE,

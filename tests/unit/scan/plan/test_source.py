@@ -8,7 +8,7 @@ from threading import Barrier, Event
 
 import pytest
 
-from auditor.transport import look_up
+from auditor.transport.names import look_up
 
 
 def test_addresses_of_both_families_are_sorted() -> None:

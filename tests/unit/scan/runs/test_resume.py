@@ -24,12 +24,15 @@ from auditor.model.inventory import Canary, Via
 from auditor.model.observation import Scan
 from auditor.model.ports import PortSet
 from auditor.model.words import Basis, ExpectedState, Protocol
-from auditor.rundir import RunDir, Shard
-from auditor.scan import Abilities, plan, scan
+from auditor.rundir.folder import RunDir
+from auditor.rundir.journal import Shard
+from auditor.scan.nmap.abilities import Abilities
 from auditor.scan.nmap.command import split
+from auditor.scan.plan.plan import plan
 from auditor.scan.runs.earlier import Earlier
 from auditor.scan.runs.run import Run
 from auditor.scan.runs.runner import Runner
+from auditor.scan.scan import scan
 from tests.unit.scan.test_scan import (
     ONE,
     SCOPE,

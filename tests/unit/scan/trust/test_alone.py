@@ -13,7 +13,9 @@ from auditor.model.context import Context
 from auditor.model.expectation import HostLimits
 from auditor.model.inventory import Via
 from auditor.model.words import PortState
-from auditor.scan import Abilities, plan, scan
+from auditor.scan.nmap.abilities import Abilities
+from auditor.scan.plan.plan import plan
+from auditor.scan.scan import scan
 from tests.unit.scan.test_scan import NOW, ONE, SCOPE, TWO, FakeProcess, Said, document, expectations, failures, host
 from tests.unit.scan.trust.test_lost import Machine, looked, network, ports, sweep, told
 

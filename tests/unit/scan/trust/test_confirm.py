@@ -15,10 +15,10 @@ from auditor.model.expectation import Expectations
 from auditor.model.inventory import Scope, Viewpoint
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, PortState, Profile, Protocol, ViewpointKind
-from auditor.scan import plan
 from auditor.scan.board import Board
 from auditor.scan.nmap.abilities import Abilities
 from auditor.scan.nmap.records import HostRecord, Seen, Sight
+from auditor.scan.plan.plan import plan
 from auditor.scan.runs.run import Run
 from auditor.scan.trust.confirm import Confirmation
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
-from auditor.inventory import expect
+from auditor.inventory.expecting.expecting import expect
 from auditor.model.discovery import Discovery
 from auditor.model.expectation import Expectations
 from auditor.model.inventory import Host, Interface, Inventory, Scope, Viewpoint

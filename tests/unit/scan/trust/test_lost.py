@@ -16,12 +16,14 @@ from auditor.model.inventory import LocalVia, NetnsVia
 from auditor.model.observation import Scan
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, Boundary, PortState, Protocol
-from auditor.scan import Abilities, plan, scan
 from auditor.scan.board import Board
 from auditor.scan.nmap import command
+from auditor.scan.nmap.abilities import Abilities
 from auditor.scan.nmap.records import HostRecord, Seen, Sight
+from auditor.scan.plan.plan import plan
 from auditor.scan.runs.kernel import Counts, Kernel, Surplus, counted
 from auditor.scan.runs.run import Run
+from auditor.scan.scan import scan
 from auditor.scan.trust.bears import bears
 from auditor.scan.trust.limited import Limited, Silence
 from auditor.scan.trust.lost import ASKED_FIRST

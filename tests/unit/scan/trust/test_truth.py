@@ -21,12 +21,13 @@ from auditor.model.inventory import LocalVia, Via
 from auditor.model.observation import Scan
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, Basis, ExpectedState, PortState, Protocol, Technique
-from auditor.scan import Abilities, plan, scan
 from auditor.scan.board import Board
+from auditor.scan.nmap.abilities import Abilities
 from auditor.scan.nmap.records import HostRecord, Seen, Sight
-from auditor.scan.plan.plan import Job
+from auditor.scan.plan.plan import Job, plan
 from auditor.scan.runs.kernel import Kernel
 from auditor.scan.runs.run import Run
+from auditor.scan.scan import scan
 from auditor.scan.trust import again
 from auditor.scan.trust.pulse import Beat, Gap, Loss, Pulse, choose, of_the_path
 from auditor.scan.trust.sweep import Sweeps

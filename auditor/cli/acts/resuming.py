@@ -19,9 +19,9 @@ from auditor.model.context import Event
 from auditor.model.inventory import Inventory
 from auditor.model.rotation import Rotation
 from auditor.model.words import Profile
-from auditor.pipeline import Request
-from auditor.report import read
-from auditor.rundir import RunDir
+from auditor.pipeline.judging import Request
+from auditor.report.stored import read
+from auditor.rundir.folder import RunDir
 from auditor.sweeps import read_rotations, rotations_as_read
 
 _SCHEMA = "auditor/run/v1"

@@ -4,38 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import click
 
-from auditor import pipeline
-from auditor.cli import options, signals
-from auditor.cli.output import Style, clean
-from auditor.inventory import NOT_LOOKED_FOR
-from auditor.model.expectation import Expectations
-from auditor.model.inventory import Inventory
-from auditor.rundir import Borne, remembered
-from auditor.scan import Plan, Search, estimate
+from auditor.cli import signals
+from auditor.cli.acts import choosing
+from auditor.cli.style import Style, clean
+from auditor.inventory.expecting.coverage import NOT_LOOKED_FOR
+from auditor.pipeline import auditing
+from auditor.rundir.rates import Borne, remembered
+from auditor.scan.plan.estimate import estimate
+from auditor.scan.plan.plan import Plan
+from auditor.scan.plan.searching import Search
 
 
-@click.command("plan")
-@options.expecting
-@options.discover
-def command(*, declared: Inventory, expected: list[Expectations], discover: bool, style: Style) -> int:
-    """Show what an audit would probe, and send nothing.
-
-    The commands, the number of probes and the estimated time, with all limits.
-
-    Exit codes: 0 shown, 2 bad usage or a bad inventory.
-
-    \b
-    Examples:
-      auditor plan inventories/practice -V public
-      auditor plan inventories/practice -V internal --discover
-    """
+def run(*, discover: bool, style: Style, **chosen: Any) -> int:
+    declared, expected = choosing.expecting(**chosen)
     brief, now = style.verbosity < 0, datetime.now(UTC)
-    searches = signals.run(pipeline.searching(declared, [one.viewpoint for one in expected])) if discover else []
+    searches = signals.run(auditing.searching(declared, [one.viewpoint for one in expected])) if discover else []
     rates = remembered()
-    for plan in signals.run(pipeline.planning(declared, expected)):
+    for plan in signals.run(auditing.planning(declared, expected)):
         borne = rates.get(str(plan.viewpoint.via))
         for line in _lines(plan, now, borne, discover=discover, brief=brief):
             click.echo(clean(line))

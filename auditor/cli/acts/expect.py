@@ -2,49 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 from rich import box
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from auditor.cli import options
-from auditor.cli.output import Style, clean
+from auditor.cli.acts import choosing
+from auditor.cli.acts.formats import to_stdout
+from auditor.cli.acts.screen import console
+from auditor.cli.style import Style, clean
 from auditor.model.expectation import Expectations
 from auditor.model.inventory import Inventory
 from auditor.model.words import ExpectedState
-from auditor.report import EXPECT_FORMATS, expected_document, expected_rows
+from auditor.report.expected import EXPECT_FORMATS, expected_document, expected_rows
 
 _NAMED = 8  # controls
 _UNBOUNDED = 10_000  # columns, where no terminal sets them: one line for each row
 COLUMNS = ("viewpoint", "host", "interface", "address", "ports", "why")
 
 
-@click.command("expect")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", *EXPECT_FORMATS]),
-    default="table",
-    show_default=True,
-    help="table: what should be reachable; json, csv: what should be blocked too, ports with one reason together.",
-)
-@options.expecting
-def command(*, declared: Inventory, expected: list[Expectations], form: str, style: Style) -> int:
-    """List what should be reachable from a viewpoint, and why. Sends no probe.
-
-    Exit codes: 0 listed, 2 bad usage or a bad inventory.
-
-    \b
-    Examples:
-      auditor expect inventories/practice -V public
-      auditor expect inventories/practice -V all --format csv > expected.csv
-      auditor expect inventories/practice -V public --host web-1 --format json
-    """
+def run(*, form: str, style: Style, **chosen: Any) -> int:
+    declared, expected = choosing.expecting(**chosen)
     if form == "table":
         _print(declared, expected, style)
     else:
-        options.to_stdout(EXPECT_FORMATS[form](expected_document(declared, expected)))
+        to_stdout(EXPECT_FORMATS[form](expected_document(declared, expected)))
     for one in declared.unresolved:
         click.echo(clean(f"auditor: not resolved: {one}"), err=True)
     return 0
@@ -61,20 +46,20 @@ def _print(declared: Inventory, expected: list[Expectations], style: Style) -> N
         table.add_column(name, overflow="fold")  # an address that is cut is none
     for cells in rows:
         table.add_row(*map(Text, cells))
-    console = style.console(columns=_UNBOUNDED)
-    if console.measure(table, options=console.options.update(width=_UNBOUNDED)).maximum <= console.width:
-        console.print(table)
+    screen = console(style, columns=_UNBOUNDED)
+    if screen.measure(table, options=screen.options.update(width=_UNBOUNDED)).maximum <= screen.width:
+        screen.print(table)
     else:
         for *where, why in rows:  # columns of three letters are no help
-            console.print(Text("  ".join(where), overflow="fold"))
-            console.print(Padding(Text(why, overflow="fold"), (0, 0, 0, 4), expand=False))
-        console.print()
+            screen.print(Text("  ".join(where), overflow="fold"))
+            screen.print(Padding(Text(why, overflow="fold"), (0, 0, 0, 4), expand=False))
+        screen.print()
     for each in expected:
-        console.print(_rest(each), markup=False, highlight=False, soft_wrap=True)
+        screen.print(_rest(each), markup=False, highlight=False, soft_wrap=True)
         if each.controls:
-            console.print(f"  {_controls(each)}", markup=False, highlight=False, soft_wrap=True)
+            screen.print(f"  {_controls(each)}", markup=False, highlight=False, soft_wrap=True)
         for left in each.left_out:
-            console.print(f"  left out: {left.what}: {left.reason}", markup=False, highlight=False, soft_wrap=True)
+            screen.print(f"  left out: {left.what}: {left.reason}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _controls(expected: Expectations) -> str:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import unicodedata
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
@@ -13,17 +10,15 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from auditor.cli.style import Style, clean
 from auditor.model.context import Event
-from auditor.report import gate_text, is_gate, text
+from auditor.report.facts import is_gate
+from auditor.report.gate_text import gate_text
+from auditor.report.summary import text
 
 _MOST_CHANGES = 200  # that a person would read; the document has all
 _MOST_FINDINGS = 1_000  # the same of an audit, whose worst come first; laying out a line takes a millisecond
 _LEVELS = ("warning", "info", "debug")
-
-
-def clean(text: str) -> str:
-    """Text without control, formatting and bidirectional characters, which could rewrite a terminal; lines stay."""
-    return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Cs"))
 
 
 class _Console(Console):
@@ -33,40 +28,26 @@ class _Console(Console):
         raise BrokenPipeError
 
 
-@dataclass(frozen=True, slots=True)
-class Style:
-    """How a command talks. `verbosity` is -1 for warnings only, 0 for messages, 1 for everything."""
-
-    verbosity: int
-    color: str  # auto, always, never
-
-    @property
-    def forced_color(self) -> bool | None:
-        """True or False where the user or NO_COLOR (https://no-color.org) decided; None leaves it to the terminal."""
-        if self.color != "auto":
-            return self.color == "always"
-        return False if os.environ.get("NO_COLOR") else None
-
-    def console(self, *, stderr: bool = False, columns: int = 120) -> Console:
-        """A console as wide as its terminal, or of so many columns where there is none."""
-        forced, stream = self.forced_color, sys.stderr if stderr else sys.stdout
-        width, height = (None, None) if stream.isatty() else (columns, 25)  # rich believes a width only with a height
-        return _Console(
-            stderr=stderr,
-            no_color=forced is False,
-            force_terminal=True if forced else None,
-            width=width,
-            height=height,
-        )
+def console(style: Style, *, stderr: bool = False, columns: int = 120) -> Console:
+    """A console as wide as its terminal, or of so many columns where there is none."""
+    forced, stream = style.forced_color, sys.stderr if stderr else sys.stdout
+    width, height = (None, None) if stream.isatty() else (columns, 25)  # rich believes a width only with a height
+    return _Console(
+        stderr=stderr,
+        no_color=forced is False,
+        force_terminal=True if forced else None,
+        width=width,
+        height=height,
+    )
 
 
 def summary(document: dict[str, Any], style: Style) -> str:
     """The terminal summary of a report or a gate, with the codes for colour in it where colour is wanted."""
-    forced, console = style.forced_color, style.console()
-    color = console.color_system is not None if forced is None else forced  # a dumb terminal has none
+    forced, screen = style.forced_color, console(style)
+    color = screen.color_system is not None if forced is None else forced  # a dumb terminal has none
     if is_gate(document):
-        return gate_text(document, color=color, width=console.width, limit=_MOST_CHANGES)
-    return text(document, color=color, width=console.width, limit=_MOST_FINDINGS)
+        return gate_text(document, color=color, width=screen.width, limit=_MOST_CHANGES)
+    return text(document, color=color, width=screen.width, limit=_MOST_FINDINGS)
 
 
 class Log:
@@ -74,7 +55,7 @@ class Log:
 
     def __init__(self, style: Style) -> None:
         self._levels = _LEVELS[: style.verbosity + 2]
-        self._console = style.console(stderr=True)
+        self._console = console(style, stderr=True)
         self._progress: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
         if sys.stderr.isatty() and style.verbosity >= 0:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from auditor.report import files, relative, within
+from auditor.report.facts import files, relative, within
 
 
 def from_root(document: dict[str, Any]) -> dict[str, Any]:

@@ -8,41 +8,15 @@ from pathlib import Path
 
 import click
 
-from auditor.cli import options
-from auditor.cli.output import Style
+from auditor.cli.style import Style
 from auditor.errors import InventoryError
 from auditor.model.lint import Validation
-from auditor.pipeline import validate
-from auditor.report import to_json
+from auditor.pipeline.validating import validate
+from auditor.report.stored import to_json
 from auditor.report.validation import breach_lines, invalid, lint_lines, summary_lines, validation
 
 
-@click.command("validate")
-@options.inventory
-@click.option("--strict", is_flag=True, help="Exit 1 on any lint too.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="text: one line each, as compilers write them; json: all of it, with fingerprints and reasons.",
-)
-@options.common
-def command(*, inventory_path: Path, strict: bool, form: str, style: Style) -> int:
-    """Check an inventory: errors, breaches of its policy, lint.
-
-    INVENTORY is a file or a folder. Lint is what is valid and probably not meant. Each line is
-    `file:line:column: path: message [rule]`; the last ones say what the viewpoints see of the inventory.
-
-    Exit codes: 0 valid, 1 a breach of the policy (with --strict any lint too), 2 invalid.
-
-    \b
-    Examples:
-      auditor validate inventories/practice
-      auditor validate inventories/estate --strict -q          # for CI: prints nothing where all is well
-      auditor validate inventories/practice --format json | jq '.lint[] | .rule'
-    """
+def run(*, inventory_path: Path, strict: bool, form: str, style: Style) -> int:
     try:
         found = validate(inventory_path, datetime.now(UTC).date())
     except InventoryError as error:

@@ -1,4 +1,4 @@
-"""What `audit` and `compare` share: their options, the run's folder, and the answer."""
+"""What `audit` and `compare` share: the run's folder, and the answer."""
 
 from __future__ import annotations
 
@@ -9,48 +9,27 @@ from pathlib import Path
 from random import SystemRandom
 from types import MappingProxyType
 
-import click
-
-from auditor import rundir
-from auditor.cli import ending, options, resuming
-from auditor.cli.output import Log, Style
+from auditor.cli.acts import choosing, ending, resuming
+from auditor.cli.acts.formats import parse_formats
+from auditor.cli.acts.screen import Log
+from auditor.cli.style import Style
 from auditor.grade.verdict import FAIL_ON_WORDS
 from auditor.model.audit import Audit
 from auditor.model.context import Context
 from auditor.model.inventory import Inventory
 from auditor.model.words import Profile
-from auditor.pipeline import Request
-from auditor.report import FORMATS, document
+from auditor.pipeline.judging import Request
+from auditor.report.document import document
+from auditor.report.formats import FORMATS
+from auditor.rundir.folder import RunDir
 
-_Judge = Callable[[Request, Context, rundir.RunDir], Audit]
+_Judge = Callable[[Request, Context, RunDir], Audit]
 _NOTHING = nullcontext()
-
-_JUDGING = (
-    options.hosts,
-    options.tags,
-    options.reports_dir,
-    options.formats,
-    click.option(
-        "--fail-on",
-        multiple=True,
-        metavar="WORD",
-        help="What exits 1: a severity (it and all above), or kinds (repeats), or none. Default: any finding.",
-    ),
-    click.option("--allow-unverified", is_flag=True, help="Exit 0 though something could not be verified."),
-)
 
 
 def now() -> datetime:
     """The time, UTC: the one place where an audit's clock is read."""
     return datetime.now(UTC)
-
-
-def judging(command: Callable[..., int]) -> Callable[..., int]:
-    """The options of commands that give a verdict."""
-    judged = options.common(command)
-    for option in reversed(_JUDGING):
-        judged = option(judged)
-    return judged
 
 
 def judge(
@@ -74,14 +53,14 @@ def judge(
     `given` are options of the command's own; `resumed` is an audit that goes on. `held` is what has to be had before it
     begins, and is let go of when its reports are written.
     """
-    options.check_fail_on(fail_on, FAIL_ON_WORDS)
-    wanted = options.parse_formats(formats)
+    choosing.check_fail_on(fail_on, FAIL_ON_WORDS)
+    wanted = parse_formats(formats)
     with held:
         request = _request(
             profile, resumed, hosts=hosts, tags=tags, fail_on=fail_on, allow_unverified=allow_unverified, given=given
         )
         with Log(style) as log:
-            run = resumed.run if resumed else rundir.RunDir(reports, inventory.name, request.id, request.started_at)
+            run = resumed.run if resumed else RunDir(reports, inventory.name, request.id, request.started_at)
             with run.discarded_on_error(), resuming.telling_how(run):
                 audit = act(request, Context(now, SystemRandom(), log.emit), run)
                 report = document(audit)

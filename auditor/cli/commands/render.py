@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from auditor.cli import options
-from auditor.cli.output import Style, summary
-from auditor.report import FORMATS, GATE_FORMATS, is_gate, read
+from auditor.cli.commands import options
+from auditor.cli.configuration import Command
+from auditor.model.words import FORMATS, GATE_FORMATS
 
 
-@click.command("render")
+@click.command("render", cls=Command)
 @click.argument("report", type=click.Path(path_type=Path), metavar="REPORT.json")
 @options.formats_of(dict.fromkeys([*FORMATS, *GATE_FORMATS]))
 @options.common
-def command(*, report: Path, formats: tuple[str, ...], style: Style) -> int:
+def command(**given: Any) -> int:
     """Write a stored report again in another format. The default is the summary, as text.
 
     REPORT.json is what an audit or a gate wrote; a gate has no page, and is the only one to have GitHub's annotations.
@@ -27,12 +28,6 @@ def command(*, report: Path, formats: tuple[str, ...], style: Style) -> int:
       auditor render reports/latest/report.json
       auditor render reports/latest/report.json --format html=report.html
     """
-    document = read(report)
-    wanted = options.parse_formats(formats or ("text",), (GATE_FORMATS if is_gate(document) else FORMATS).keys())
-    if "text" in wanted and wanted["text"] is None:
-        wanted.pop("text")
-        click.echo(
-            summary(document, style), nl=False, color=True
-        )  # click would strip it on a pipe, even where asked for
-    options.write_formats(document, wanted)
-    return 0
+    from auditor.cli.acts import render
+
+    return render.run(**given)

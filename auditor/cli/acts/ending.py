@@ -9,11 +9,12 @@ from typing import Any
 
 import click
 
-from auditor.cli import options, resuming
-from auditor.cli.output import Style, clean, summary
+from auditor.cli.acts import formats, resuming
+from auditor.cli.acts.screen import summary
+from auditor.cli.style import Style, clean
 from auditor.model.rotation import Rotation
-from auditor.report import FORMATS
-from auditor.rundir import RunDir
+from auditor.report.formats import FORMATS
+from auditor.rundir.folder import RunDir
 from auditor.sweeps import Sweeps
 
 
@@ -45,7 +46,7 @@ def tell(
         if resuming.unfinished(run, viewpoints):
             again = f"Parts of the scan failed or were cut short. To go on with them: {resuming.command_line(run)}"
             click.echo(again, err=elsewhere)
-    options.write_formats(report, wanted)
+    formats.write_formats(report, wanted)
     return code
 
 
@@ -59,7 +60,7 @@ def end(run: RunDir, report: dict[str, Any], asked: resuming.Asked, given: Mappi
     def say(message: str) -> None:
         click.echo(clean(f"auditor: {message}"), err=True)
 
-    wanted = options.parse_formats(given["formats"])
+    wanted = formats.parse_formats(given["formats"])
     if style.verbosity >= 0:
         say(f"all of {run.path} was asked and judged when it ended; what is missing beside its report is written now")
     if any(asked.parameters.get(name, given[name]) != _plain(given[name]) for name in ("fail_on", "allow_unverified")):

@@ -7,63 +7,34 @@ from pathlib import Path
 
 import click
 
-from auditor import pipeline
-from auditor.cli import options
-from auditor.cli.output import Style, summary
+from auditor.cli.acts import choosing
+from auditor.cli.acts.formats import parse_formats, write_formats
+from auditor.cli.acts.screen import summary
+from auditor.cli.style import Style
 from auditor.errors import InventoryError, Problem, UsageError
-from auditor.grade.gate import DEFAULT_FAIL_ON, GATE_FAIL_ON_WORDS
-from auditor.inventory import absent, copied, earlier, load_with_places, revision
+from auditor.grade.gate import GATE_FAIL_ON_WORDS
+from auditor.inventory.loading import absent, load_with_places
+from auditor.inventory.reading.moving import earlier
+from auditor.inventory.reading.revisions import copied, revision
 from auditor.model.change import Written
-from auditor.report import GATE_FORMATS, gate_document
+from auditor.model.words import DEFAULT_FAIL_ON
+from auditor.pipeline import gating
+from auditor.report.formats import GATE_FORMATS
+from auditor.report.gate import gate_document
 
 
-@click.command("gate")
-@click.argument("base", metavar="BASE")
-@click.argument("head", metavar="HEAD")
-@click.option(
-    "--fail-on",
-    multiple=True,
-    metavar="WORD",
-    help=f"What exits 1: a severity (it and all above), or kinds (repeats), or none. Default: {DEFAULT_FAIL_ON}.",
-)
-@click.option(
-    "--new",
-    is_flag=True,
-    help="BASE may be absent: HEAD is compared with nothing, unless git or its name tell where it was.",
-)
-@options.formats_of(GATE_FORMATS)
-@options.common
-def command(
-    *, base: str, head: str, fail_on: tuple[str, ...], new: bool, formats: tuple[str, ...], style: Style
-) -> int:
-    """Tell what an inventory change opens, closes and audits less. Scans nothing.
-
-    BASE and HEAD are inventories: paths, or git:REV:PATH for what the revision has at the path. Where it has none, and
-    the change moved an inventory to HEAD, that one is compared; else --new must say that there was none. A HEAD that
-    is absent at its revision is one that is gone.
-
-    HEAD is judged by the stricter of both: a change cannot waive, trust or relabel what it opens itself.
-
-    Exit codes: 0 nothing fails, 1 something is added, widened, weakened or against the policy at or above --fail-on,
-    2 no verdict. What closes never fails.
-
-    \b
-    Examples:
-      auditor gate git:origin/main:inventories/prod inventories/prod
-      auditor gate git:HEAD:inventories/prod inventories/prod --fail-on none
-      auditor gate old.yaml new.yaml --fail-on added --fail-on widened --format markdown=gate.md
-    """
+def run(*, base: str, head: str, fail_on: tuple[str, ...], new: bool, formats: tuple[str, ...], style: Style) -> int:
     words = fail_on or (DEFAULT_FAIL_ON,)
-    options.check_fail_on(words, GATE_FAIL_ON_WORDS)
-    wanted = options.parse_formats(formats, GATE_FORMATS.keys())
+    choosing.check_fail_on(words, GATE_FAIL_ON_WORDS)
+    wanted = parse_formats(formats, GATE_FORMATS.keys())
     (found, before), after = _sides(base, head, new=new)
     asked = base if base != found else None
-    gate = pipeline.gate((found, before), (head, after), words, datetime.now(UTC).date(), asked=asked)
+    gate = gating.gate((found, before), (head, after), words, datetime.now(UTC).date(), asked=asked)
     document = gate_document(gate)
     elsewhere = None in wanted.values()
     if not elsewhere and (style.verbosity >= 0 or gate.verdict.exit_code):
         click.echo(summary(document, style), nl=False, color=True)  # click would strip it on a pipe, even asked for
-    options.write_formats(document, wanted)
+    write_formats(document, wanted)
     return gate.verdict.exit_code
 
 
