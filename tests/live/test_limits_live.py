@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -143,14 +142,14 @@ def test_packets_a_second_in_all_and_to_one_host(estate: Estate, tmp_path: Path)
 def test_the_end_of_max_duration(estate: Estate, tmp_path: Path) -> None:
     """What is running is ended, paths are proved, what was not asked says so: exit 3; and 0s sends nothing at all."""
     path = inventory(tmp_path, 1, 2, limits={"rate": 2000})
-    began = time.monotonic()
-    ended = audit(path, tmp_path / "out", "--max-duration", "15s")  # long enough to ask what is open what it is
-    took = time.monotonic() - began
+    first = estate.packets("scanner", "sent")
+    ended = audit(path, tmp_path / "out", "--max-duration", "15s")
     before = estate.packets("scanner", "sent")
     nothing = audit(path, tmp_path / "nothing", "--max-duration", "0s")
 
-    assert ({OVER}, 3) == (reasons(ended), ended.code)
-    assert took < 45  # the sweep alone takes two minutes
+    assert 3 == ended.code
+    assert OVER in reasons(ended)
+    assert 0 < before - first < 65_535  # the sweep alone sends twice as many, and was ended midway
     assert [] == ended.report["findings"]
     assert ({OVER}, 3, before) == (reasons(nothing), nothing.code, estate.packets("scanner", "sent"))
 
