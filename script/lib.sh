@@ -2,7 +2,8 @@
 # What script/demo, script/test and script/bench share. Sourced, never run.
 
 export PATH="$PATH:/usr/sbin:/sbin" # where ordinary users do not look for ip and nft
-export PYTHONDONTWRITEBYTECODE=1
+# Beside the source tree, and kept: hundreds of tests start the auditor anew, and each would compile all that it imports.
+export PYTHONPYCACHEPREFIX="$PWD/.cache/bytecode"
 export PYTHONPATH="$PWD/script${PYTHONPATH:+:$PYTHONPATH}" # the lab
 VENV="$PWD/.venv"
 
