@@ -16,7 +16,21 @@ def schema_text(name: str) -> str:
     return schema_path(name).read_text(encoding="utf-8")
 
 
+def practice() -> Path:
+    """The folder that has the practice estate's inventories as `inventories`."""
+    return _shipped("practice", "")
+
+
+def lab() -> Path:
+    """The folder from which Python imports the package `lab`, which builds the practice estate."""
+    return _shipped("practice", "script")
+
+
 def _schemas() -> Path:
+    return _shipped("schemas", "schemas")
+
+
+def _shipped(name: str, in_tree: str) -> Path:
     package = Path(str(files("auditor")))
-    shipped = package / "schemas"
-    return shipped if shipped.is_dir() else package.parent / "schemas"
+    shipped = package / name
+    return shipped if shipped.is_dir() else package.parent / in_tree

@@ -31,6 +31,7 @@ COMMANDS = {
     "render": "Write a stored report again in another format.",
     "init": "Draft a first inventory from nmap XML, listeners or...",
     "doctor": "Check whether audits can run from here.",
+    "demo": "Audit a practice estate that has five mistakes.",
     "schema": "Print a JSON schema: of inventories, or of what a...",
     "completion": "Print what a shell needs to complete commands,...",
 }

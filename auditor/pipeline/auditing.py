@@ -25,7 +25,8 @@ from auditor.scan.plan.searching import Search
 from auditor.scan.runs.run import EvidenceStore
 from auditor.scan.scan import scan
 from auditor.transport.base import Transport
-from auditor.transport.engine import Cluster, Hold, engine
+from auditor.transport.engine import engine
+from auditor.transport.scheduler import Cluster, Hold
 from auditor.transport.system import SystemTransport
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from io import StringIO
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Any
 
 from rich.console import Console, RenderableType
@@ -29,9 +29,21 @@ STYLES = {1: "bold red", 2: "bold bright_red", 3: "bold yellow", 4: "bold blue",
 _VERDICTS = {"clean": "bold green", "drift": "bold red", "incomplete": "bold yellow"}
 
 
-def text(document: Document, *, color: bool = False, width: int = 100, limit: int | None = None) -> str:
-    """The summary, `width` columns wide. `limit` is how many findings to list; all by default."""
-    return printed(_parts(document, width, limit), color=color, width=width)
+WIDTH = 100  # columns where no terminal says how many
+
+
+def text(
+    document: Document, *, color: bool = False, width: int = WIDTH, limit: int | None = None, brief: bool = False
+) -> str:
+    """The summary, `width` columns wide. `limit` is how many findings to list, and how many lines of anything else; all
+    by default. `brief` only counts what is no part of the verdict.
+    """
+    return printed(_parts(document, width, limit, brief=brief), color=color, width=width)
+
+
+def verdict_line(document: Document, *, color: bool = False, width: int = WIDTH) -> str:
+    """The first line of the summary, for the end of a long one."""
+    return printed([_verdict(document)], color=color, width=width)
 
 
 def printed(parts: Iterable[RenderableType], *, color: bool, width: int) -> str:
@@ -54,35 +66,78 @@ def printed(parts: Iterable[RenderableType], *, color: bool, width: int) -> str:
     return _TRAILING.sub(r"\1", out.getvalue())
 
 
-def _parts(document: Document, width: int, limit: int | None) -> Iterator[RenderableType]:
+def _parts(document: Document, width: int, limit: int | None, *, brief: bool) -> Iterator[RenderableType]:
     yield from _heading(document)
-    if document["errors"]:
-        yield _section("Failed in part", "")
-        yield from (_item(f"{error['stage']}: {error['message']}") for error in document["errors"])
-    if found := views.noticed(document):
-        yield _section("The network", "what came up on the way")
-        yield from _items(f"{viewpoint}: {note}" for viewpoint, note in found)
-    yield from _expiring(document)
+    for section in (_failed(document), _noticed(document), _expiring(document)):
+        yield from _at_most(limit, section)
     yield from _findings(views.acted_on(document), width, limit)
-    yield from _expired(document)
-    yield from _notices(document)
-    yield from _waived(document)
-    yield from _groups("Unverified", "could not tell, never a pass", document["unverified"])
-    yield from _groups("Silent", "no answer, neither good nor bad", document["silent"])
-    yield from _discovery(document.get("discovery", ()))
-    yield from _left_out(document["left_out"])
+    for section in (_expired(document), _notices(document), *_aside(document, brief=brief)):
+        yield from _at_most(limit, section)
+
+
+def _aside(document: Document, *, brief: bool) -> Iterator[Iterator[RenderableType]]:
+    """What is no finding: the sections of it."""
+    if not brief:
+        yield _waived(document)
+    yield _groups("Unverified", "could not tell, never a pass", document["unverified"])
+    if brief:
+        yield _counts(document)
+        return
+    yield _groups("Silent", "no answer, neither good nor bad", document["silent"])
+    yield _discovery(document.get("discovery", ()))
+    yield _left_out(document["left_out"])
+
+
+def _at_most(limit: int | None, section: Iterator[RenderableType]) -> Iterator[RenderableType]:
+    yield from islice(section, limit)
+    if rest := sum(1 for _ in section):
+        yield _item(f"… and {views.count(rest, 'more line')} in the report")
 
 
 def _heading(document: Document) -> Iterator[RenderableType]:
-    verdict, audit = views.verdict(document), document["audit"]
-    first = Text(verdict.word.upper(), style=_VERDICTS[document["verdict"]["result"]])
-    yield first.append(f"  {verdict.sentence}", style="default")
+    audit = document["audit"]
+    yield _verdict(document)
     seen_from = ", ".join(view["name"] for view in audit["viewpoints"])
     yield _plain(
         f"{audit['profile']} profile · {audit['inventory']['name']} · from {seen_from} · {views.times(document)}"
     )
     yield Text()
     yield _plain(" · ".join(f"{number:,} {word}" for word, number, _ in views.totals(document)))
+
+
+def _verdict(document: Document) -> Text:
+    verdict = views.verdict(document)
+    first = Text(verdict.word.upper(), style=_VERDICTS[document["verdict"]["result"]])
+    return first.append(f"  {verdict.sentence}", style="default")
+
+
+def _failed(document: Document) -> Iterator[RenderableType]:
+    if document["errors"]:
+        yield _section("Failed in part", "")
+    yield from (_item(f"{error['stage']}: {error['message']}") for error in document["errors"])
+
+
+def _noticed(document: Document) -> Iterator[RenderableType]:
+    if found := views.noticed(document):
+        yield _section("The network", "what came up on the way")
+        yield from _items(f"{viewpoint}: {note}" for viewpoint, note in found)
+
+
+def _counts(document: Document) -> Iterator[RenderableType]:
+    """One line each for what a reader in a hurry only wants to know the size of."""
+    searched = document.get("discovery", ())
+    lived = views.count(sum(row["lived"] for row in searched), "address", "addresses")
+    rows = (
+        ("Waived", views.count(len(document["waived"]), "finding"), document["waived"]),
+        ("Silent", views.count(sum(map(views.ports_in, document["silent"])), "endpoint"), document["silent"]),
+        ("Searched", f"{lived} lived", searched),
+        ("Left out", views.count(len(document["left_out"]), "entry", "entries"), document["left_out"]),
+    )
+    told = [(name, count) for name, count, there in rows if there]
+    if told:
+        yield Text()
+    for name, count in told:
+        yield Text(name, style="bold").append(f"  {count}", style="default")
 
 
 def _findings(findings: list[Document], width: int, limit: int | None) -> Iterator[RenderableType]:

@@ -28,8 +28,8 @@ from auditor.errors import TransportError
 from auditor.model.inventory import ClusterVia, Via, WorkerVia
 from auditor.transport import worker
 from auditor.transport.base import Process
-from auditor.transport.engine import Cluster, Hold
 from auditor.transport.held import held
+from auditor.transport.scheduler import Cluster, Hold
 from auditor.transport.system import SystemTransport
 
 _CONNECTING = 10.0  # seconds until a scheduler counts as unreachable

@@ -15,7 +15,7 @@ from auditor.errors import TransportError
 from auditor.model.inventory import ClusterVia
 from auditor.transport import worker
 from auditor.transport.alone import Holder, in_use, refusal
-from auditor.transport.engine import Hold
+from auditor.transport.scheduler import Hold
 
 _HELD_FOR = 20.0  # seconds for which a worker holds its place where nobody says that the audit still runs
 _LEAVING = 5.0  # seconds for letting go

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import ip_network
 
+from lab.drawn import ANYTHING, NETWORKS, Drawn, Host, Listener, Machine, Range, Service, View, router_address
 from lab.firewall import Address, Chain, Network, Ports, Rule, Verdict
-from lab.random_estate import ANYTHING, NETWORKS, Drawn, Host, Listener, Machine, Range, Service, View, router_address
 
 # What a responder is, its usual port, and the class that fits it.
 TCP = {

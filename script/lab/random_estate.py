@@ -1,10 +1,10 @@
-"""Estates drawn from a seed: what they are made of, how they are built, and the inventory that people keep of them.
+"""Estates drawn from a seed: how they are built, and the inventory that people keep of them.
 
     internet ── edge ──┬── dmz ── hosts        python3 -m lab.enter python3 -m lab.random_estate SEED
                        └── lan ── hosts        prints one, with the truth about it
 
-`drawing.py` draws them, `truth.py` says what can be reached in them. Every namespace of one has the same prefix, so
-that many stand side by side.
+`drawn.py` says what they are made of, `drawing.py` draws them, `truth.py` says what can be reached in them. Every
+namespace of one has the same prefix, so that many stand side by side.
 """
 
 from __future__ import annotations
@@ -12,18 +12,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from ipaddress import ip_network
+from dataclasses import replace
 from typing import Any
 
+from lab import drawing, truth
+from lab.drawn import ANYTHING, NETWORKS, Drawn, Host, Machine, Range, Service, View, router_address
 from lab.estate import Estate
-from lab.firewall import Address, Chain, Network, Ports
+from lab.firewall import Address, Chain
 
-NETWORKS: dict[str, tuple[Network, Network]] = {
-    "dmz": (ip_network("203.0.113.0/24"), ip_network("2001:db8:1::/64")),
-    "lan": (ip_network("10.20.1.0/24"), ip_network("2001:db8:20:1::/64")),
-    "uplink": (ip_network("198.51.100.0/24"), ip_network("2001:db8:f::/64")),
-}
 _GUARD = """
 table inet guard {
     counter denied { comment "from a viewpoint, towards what the inventory's scope denies" }
@@ -55,126 +51,10 @@ table inet nat {
     }
 }
 """
-ANYTHING = 7999  # where a middlebox sends whatever it does not know
 _LOSS = "numgen random mod 100 < 1 drop"
 _BOTTLENECK = "limit rate over 8000/second burst 400 packets drop"
 _FEW_RESETS = "tcp flags & rst == rst limit rate over 100/second burst 50 packets drop"
 _FREE_ICMP = {"ipv4/icmp_ratemask": 0, "ipv6/icmp/ratelimit": 0}
-
-
-@dataclass(frozen=True, slots=True)
-class Listener:
-    """A responder of `responders.py` on one address, or on `::` or `0.0.0.0`."""
-
-    what: str
-    protocol: str
-    bind: str
-    port: int
-
-
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """What really stands there; its addresses by segment. `alive` is False where only the inventory has it.
-
-    A `middlebox` answers on every TCP port in the name of a host, saying nothing where none of its listeners is.
-    """
-
-    name: str
-    addresses: Mapping[str, tuple[Address, ...]]
-    chain: Chain
-    listeners: tuple[Listener, ...]
-    alive: bool = True
-    stateful: bool = False
-    few_resets: bool = False
-    middlebox: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """A named source range, or the addresses of a host under `host:NAME`."""
-
-    cidrs: tuple[Network, ...]
-    excluded: tuple[Network, ...] = ()
-
-    def __contains__(self, address: Address) -> bool:
-        return any(address in n for n in self.cidrs) and not any(address in n for n in self.excluded)
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """A declared service, its role's part included. `sources` are names of ranges, `interfaces` also `loopback`."""
-
-    name: str
-    protocol: str
-    ports: Ports
-    interfaces: tuple[str, ...]
-    sources: tuple[str, ...]
-    versions: tuple[int, ...] = (4, 6)
-    optional: bool = False
-    answers: bool = True
-    service_class: str | None = None
-    speaks: str | None = None
-    from_role: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Host:
-    """A declared host; its interfaces are called as the segments. `member` is set for a floating address."""
-
-    name: str
-    addresses: Mapping[str, tuple[Address, ...]]
-    services: tuple[Service, ...]
-    member: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """A viewpoint. `targets` are None where the inventory leaves them to the default, `unrouted` families that it has
-    no way for beyond its own link.
-    """
-
-    name: str
-    kind: str
-    segment: str
-    addresses: tuple[Address, ...]
-    targets: tuple[Network, ...] | None
-    boundary: str
-    canaries: tuple[str, ...]
-    unrouted: tuple[int, ...] = ()
-
-    def address(self, version: int) -> Address | None:
-        return next((one for one in self.addresses if one.version == version), None)
-
-
-@dataclass(frozen=True, slots=True)
-class Drawn:
-    """An estate with the inventory of it. Everything that is true about it follows from this."""
-
-    seed: int
-    profile: str
-    rate: int
-    segments: tuple[str, ...]
-    ranges: Mapping[str, Range]
-    views: tuple[View, ...]
-    machines: tuple[Machine, ...]
-    hosts: tuple[Host, ...]
-    router: Chain  # for what the viewpoints send; everything else passes
-    denied: tuple[Address, ...]
-    loss: bool
-    bottleneck: bool
-    free_icmp: bool  # machines answer with every ICMP error that is due, not with one a second
-
-    @property
-    def allowed(self) -> tuple[Network, ...]:
-        return tuple(network for segment in self.segments for network in NETWORKS[segment])
-
-    @property
-    def prefix(self) -> str:
-        return f"s{self.seed}-"
-
-
-def router_address(segment: str, version: int) -> Address:
-    return next(network for network in NETWORKS[segment] if network.version == version)[1]
 
 
 def build(estate: Estate, drawn: Drawn) -> None:
@@ -367,7 +247,6 @@ def show(drawn: Drawn) -> str:
 def main() -> int:
     from auditor import catalogue  # noqa: PLC0415 - only its list of usual ports, which the profiles are made of
     from auditor.model.words import Protocol  # noqa: PLC0415
-    from lab import drawing, truth  # noqa: PLC0415 - they are made of what is in here
 
     match [text for text in sys.argv[1:] if text != "--seed"]:
         case [text] if text.isdigit():

@@ -14,8 +14,8 @@ from ipaddress import ip_address
 from itertools import pairwise, product
 
 from lab.drawing import TCP, targets
+from lab.drawn import Drawn, Host, Machine, Service, View, router_address
 from lab.firewall import ECHO, TIMESTAMP, Address, Network, Packet, Verdict
-from lab.random_estate import Drawn, Host, Machine, Service, View, router_address
 
 Usual = Mapping[str, frozenset[int]]
 Key = tuple[str, ...]  # of a finding: kind, viewpoint, host, interface, family, and what else its kind has

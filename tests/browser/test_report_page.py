@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from auditor.model.drift import Drift
 from auditor.model.ports import PortSet
+from auditor.model.words import Result
 from tests.browser.conftest import Opened
 from tests.builders import clean_audit
 from tests.estates import HOSTILE, big_audit, busy_audit, hostile_audit
@@ -311,6 +313,31 @@ def test_contrast(show: Show, scheme: str) -> None:
     opened.page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
 
     assert [] == opened.page.evaluate(CONTRAST)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_verified_is_green_and_silent_no_color_of_a_severity(show: Show, scheme: str) -> None:
+    """A host that is as declared looks sound, though some of it is silent; silence looks like nothing else."""
+    (seen,) = clean_audit().comparisons
+    silent = [outcome for outcome in seen.outcomes if outcome.result is Result.SILENT]
+    mute = show(replace(clean_audit(), comparisons=(replace(seen, outcomes=tuple(silent)),)), color_scheme=scheme)
+    sound = show(clean_audit(), color_scheme=scheme)
+
+    def colors(page: Page, selector: str) -> tuple[list[int], list[int]]:
+        """Of the text and of what is behind it, red, green, blue and how opaque where that is told."""
+        return tuple(
+            [round(float(number)) for number in re.findall(r"[\d.]+", found)]
+            for found in page.eval_on_selector(
+                selector, "(one) => [getComputedStyle(one).color, getComputedStyle(one).backgroundColor]"
+            )
+        )
+
+    for red, green, blue, *_ in colors(sound.page, ".cell.verified"):
+        assert green > max(red, blue)
+    ink, behind = colors(mute.page, ".cell.silent")
+    assert max(ink) - min(ink) < 16
+    assert [0, 0, 0, 0] == behind
+    assert [] == sound.page.evaluate(CONTRAST) + mute.page.evaluate(CONTRAST)
 
 
 def test_severity_in_words(show: Show) -> None:

@@ -9,7 +9,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-SHIPPED = ("auditor", "schemas", "pyproject.toml", "README.md", "LICENSE", "action.yml", ".pre-commit-hooks.yaml")
+SHIPPED = (
+    *("auditor", "schemas", "inventories", "script/lab", "pyproject.toml", "README.md", "LICENSE"),
+    *("action.yml", ".pre-commit-hooks.yaml"),
+)
 PATIENCE = 300.0  # seconds; an install from PyPI is among what takes long
 
 ESTATE = """\

@@ -107,7 +107,7 @@ def test_every_commit() -> None:
 
 def test_the_commands_run(tmp_path: Path) -> None:
     """The README's commands run as they are pasted."""
-    shop = tmp_path / "inventories" / "shop"
+    shop = tmp_path / "inventories" / "practice"
     for name, text in FILES.items():
         (shop / name).parent.mkdir(parents=True, exist_ok=True)
         (shop / name).write_text(text)

@@ -38,10 +38,11 @@ def tell(
     """Print the summary and where the report is, and write the formats that are wanted. The verdict's exit code."""
     code = int(report["verdict"]["exit_code"])
     elsewhere = None in wanted.values()
-    worth_a_mail = style.verbosity >= 0 or code != 0
-    if not elsewhere and worth_a_mail:
-        click.echo(summary(report, style), nl=False, color=True)  # click would strip it on a pipe, even where asked for
-    if style.verbosity >= 0:
+    quiet = style.verbosity < 0
+    if not quiet or code != 0:
+        if not elsewhere:
+            shown = summary(report, style, brief=quiet, ends=True)
+            click.echo(shown, nl=False, color=True)  # click would strip it on a pipe, even where asked for
         click.echo(f"\nReport: {run.path / 'report.html'}\n        {run.path / 'report.json'}", err=elsewhere)
         if resuming.unfinished(run, viewpoints):
             again = f"Parts of the scan failed or were cut short. To go on with them: {resuming.command_line(run)}"

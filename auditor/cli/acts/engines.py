@@ -6,7 +6,7 @@ import re
 
 from auditor.cli.style import Engine
 from auditor.errors import UsageError
-from auditor.transport.engine import Cluster, Tls
+from auditor.transport.scheduler import Cluster, Tls
 
 _SCHEDULER = re.compile(r"(tcp|tls)://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
 

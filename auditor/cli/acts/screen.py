@@ -14,10 +14,11 @@ from auditor.cli.style import Style, clean
 from auditor.model.context import Event
 from auditor.report.facts import is_gate
 from auditor.report.gate_text import gate_text
-from auditor.report.summary import text
+from auditor.report.summary import WIDTH, text, verdict_line
 
 _MOST_CHANGES = 200  # that a person would read; the document has all
-_MOST_FINDINGS = 1_000  # the same of an audit, whose worst come first; laying out a line takes a millisecond
+_MOST_FINDINGS = 200  # the same of an audit, whose worst come first
+_LONG = 25  # lines after which nobody sees the first one any more
 _LEVELS = ("warning", "info", "debug")
 
 
@@ -41,13 +42,19 @@ def console(style: Style, *, stderr: bool = False, columns: int = 120) -> Consol
     )
 
 
-def summary(document: dict[str, Any], style: Style) -> str:
-    """The terminal summary of a report or a gate, with the codes for colour in it where colour is wanted."""
-    forced, screen = style.forced_color, console(style)
+def summary(document: dict[str, Any], style: Style, *, brief: bool = False, ends: bool = False) -> str:
+    """The terminal summary of a report or a gate, with the codes for colour in it where colour is wanted.
+
+    Of a report, `brief` only counts what is no part of the verdict, and where `ends` a long one ends with the verdict.
+    """
+    forced, screen = style.forced_color, console(style, columns=WIDTH)
     color = screen.color_system is not None if forced is None else forced  # a dumb terminal has none
     if is_gate(document):
         return gate_text(document, color=color, width=screen.width, limit=_MOST_CHANGES)
-    return text(document, color=color, width=screen.width, limit=_MOST_FINDINGS)
+    shown = text(document, color=color, width=screen.width, limit=_MOST_FINDINGS, brief=brief)
+    if ends and shown.count("\n") > _LONG:
+        shown += f"\n{verdict_line(document, color=color, width=screen.width)}"
+    return shown
 
 
 class Log:

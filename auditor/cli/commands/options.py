@@ -140,7 +140,7 @@ _COMMON = (
         "-q",
         "--quiet",
         is_flag=True,
-        help="Only warnings, no summary where the exit code is 0, and of a plan no commands.",
+        help="Only warnings; a short summary where the exit code is not 0; of a plan no commands.",
     ),
     click.option("-v", "--verbose", is_flag=True, help="Every step on stderr."),
     click.option(

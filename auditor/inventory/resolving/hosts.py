@@ -47,7 +47,7 @@ def _host(tree: Tree, interfaces: dict[str, Interface], services: Services, name
         complete=not isinstance(value["interfaces"], Broken) and MISNAMED not in value["interfaces"].values(),
         settled=sound(written) and all(role_is_sound(tree, role) for role in roles),
     )
-    tags = value["tags"] if "tags" in value else _last(tree, roles, "tags")
+    tags, firewall = (value[key] if key in value else _last(tree, roles, key) for key in ("tags", "firewall"))
     return Host(
         name=name,
         interfaces=interfaces,
@@ -56,7 +56,7 @@ def _host(tree: Tree, interfaces: dict[str, Interface], services: Services, name
         tags=tuple(sorted(_sound_items(tags or []))),
         roles=roles,
         members=_members(tree, name, value.get("members", [])),
-        firewall=_sound_items(value.get("firewall", [])),
+        firewall=_sound_items(firewall or []),
         location=tree.at(path),
         limits=host_limits(tree, (*path, "limits"), told(value, "limits", {})),
     )

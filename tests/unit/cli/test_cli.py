@@ -31,6 +31,16 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
+def on_a_terminal(columns: int, *arguments: str | Path) -> list[str]:
+    """The lines that a command prints on a terminal so many columns wide; few, as nothing reads them meanwhile."""
+    terminal, end = pty.openpty()
+    fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 30, columns, 0, 0))
+    with os.fdopen(end, "wb") as stdout, os.fdopen(terminal, "rb", buffering=0) as screen:
+        command = [AUDITOR, *arguments, "--color", "never"]
+        subprocess.run(command, env=environment({"TERM": "xterm"}), stdout=stdout, timeout=PATIENCE, check=True)
+        return [line.rstrip() for line in screen.read(65_536).decode().splitlines()]
+
+
 # ------------------------------------------------------------------ help
 
 
@@ -125,12 +135,7 @@ def test_expect_lists_what_should_be_reachable_and_why() -> None:
 
 def test_expect_on_a_narrow_terminal() -> None:
     """Where the table is wider than the terminal, each endpoint is two lines, and no word is cut to pieces."""
-    terminal, end = pty.openpty()
-    fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 60, 0, 0))
-    with os.fdopen(end, "wb") as stdout, os.fdopen(terminal, "rb", buffering=0) as screen:
-        command = [AUDITOR, "expect", TWO_VIEWPOINTS, "-V", "public", "--color", "never"]
-        subprocess.run(command, env=environment({"TERM": "xterm"}), stdout=stdout, timeout=PATIENCE, check=True)
-        lines = [line.rstrip() for line in screen.read(65_536).decode().splitlines()]
+    lines = on_a_terminal(60, "expect", TWO_VIEWPOINTS, "-V", "public")
 
     assert "public  web-1  public  203.0.113.10  443/tcp" == lines[0]
     assert "    reachable: https, from internet, inventory.yaml:" == lines[1].rstrip("0123456789")
@@ -213,15 +218,36 @@ def test_no_verdict_leaves_no_folder_and_latest_alone(tmp_path: Path) -> None:
     assert (tmp_path / "latest").readlink() == before
 
 
-def test_the_summary_says_where_the_report_is(tmp_path: Path) -> None:
-    """At the end of stdout; -q leaves it out, and the summary stays."""
-    loud = compare("behind.exit1", tmp_path)
-    path = tmp_path / (tmp_path / "latest").readlink() / "report.html"
-    quiet = compare("behind.exit1", tmp_path, "-q")
+@pytest.mark.parametrize("case", ["behind.exit1", "udp-no-answer.exit3"])
+@pytest.mark.parametrize("options", [(), ("-q",)])
+def test_the_summary_says_where_the_report_is(case: str, options: tuple[str, ...], tmp_path: Path) -> None:
+    """At the end of stdout, in a mail of cron too."""
+    ended = compare(case, tmp_path, *options)
+    run = tmp_path / (tmp_path / "latest").readlink()
 
-    assert f"Report: {path}\n" in loud.stdout
-    assert "Report:" not in quiet.stdout + quiet.stderr
-    assert "control-bypass" in quiet.stdout
+    assert f"\nReport: {run / 'report.html'}\n        {run / 'report.json'}\n" in ended.stdout
+    assert ended.stdout.startswith(("DRIFT", "INCOMPLETE"))
+
+
+def test_quiet_says_nothing_of_a_clean_audit_and_counts_of_others(tmp_path: Path) -> None:
+    """A night without drift sends no mail; one with it lists what drifted, and of the rest how much there is."""
+    clean, drifted = compare("clean.exit0", tmp_path, "-q"), compare("behind.exit1", tmp_path, "-q")
+
+    assert (clean.returncode, clean.stdout, clean.stderr) == (0, "", "")
+    assert "control-bypass" in drifted.stdout
+    assert re.search(r"^Left out  \d+ entries$", drifted.stdout, re.MULTILINE)
+    assert not re.search(r"^(Left out|Silent|Waived)  [a-z]", drifted.stdout, re.MULTILINE)
+
+
+def test_the_text_is_as_wide_as_the_terminal(tmp_path: Path) -> None:
+    """Where there is none it is 100 columns wide."""
+    compare("behind.exit1", tmp_path)
+    report = tmp_path / "latest" / "report.json"
+    on_terminal = on_a_terminal(64, "render", report, "--format", "text")
+    elsewhere = auditor("render", report, "--format", "text").stdout.splitlines()
+
+    assert 58 < max(map(len, on_terminal)) <= 64
+    assert 94 < max(map(len, elsewhere)) <= 100
 
 
 def test_the_options_are_in_the_report(tmp_path: Path) -> None:
@@ -368,13 +394,13 @@ def test_expect_cuts_no_address(tmp_path: Path) -> None:
 
 def test_render_says_what_the_run_said(tmp_path: Path) -> None:
     """The stored report holds everything that each format needs."""
-    run = compare("behind.exit1", tmp_path, "-q")
+    run = compare("behind.exit1", tmp_path)
     report = tmp_path / "latest" / "report.json"
     text, page = auditor("render", report), auditor("render", report, "--format", "html")
     data = auditor("render", report, "--format", "json")
 
     assert [each.returncode for each in (text, page, data)] == [0, 0, 0]
-    assert text.stdout == run.stdout
+    assert text.stdout == run.stdout.partition("\nReport: ")[0]
     assert page.stdout == (tmp_path / "latest" / "report.html").read_text() + "\n"
     assert data.stdout == report.read_text()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -70,3 +72,20 @@ def test_the_benchmark_counts_no_second_twice(spans: list[tuple[float, float]], 
     """Overlapping processes count once, gaps not at all."""
 
     assert seconds == union(spans)
+
+
+def test_no_module_of_the_lab_needs_one_that_needs_it() -> None:
+    """Whoever reads one can read what it stands on before; imports within functions count."""
+    lab = ROOT / "script" / "lab"
+    needs: dict[str, set[str]] = {}
+    for path in lab.glob("*.py"):
+        found: set[str] = set()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module == "lab":
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("lab."):
+                found.add(str(node.module).removeprefix("lab."))
+        needs[path.stem] = found
+
+    assert list(TopologicalSorter(needs).static_order())  # raises CycleError, which names the circle
+    assert {"drawing", "truth", "drawn"} <= needs["random_estate"]

@@ -13,6 +13,7 @@ from auditor.cli.style import Style
 from auditor.model.drift import Outcome
 from auditor.model.words import Result
 from auditor.report.document import document
+from auditor.report.plain import Document
 from auditor.report.summary import text
 from tests.builders import audit, clean_audit
 from tests.estates import big_audit, busy_audit, hostile_audit
@@ -135,11 +136,50 @@ def test_limit() -> None:
 
 
 def test_what_a_terminal_gets() -> None:
-    """A person gets a thousand findings, the worst, and is told of the rest."""
+    """A person gets two hundred findings, the worst, and is told of the rest."""
     shown = summary(document(big_audit(1_005)), Style(0, "never"))
 
-    assert "… and 5 more findings in the report" in shown
-    assert 1_000 == shown.count("undeclared-port")
+    assert "… and 805 more findings in the report" in shown
+    assert 200 == shown.count("undeclared-port")
+    assert 500 > shown.count("\n")
+
+
+def test_no_section_is_longer_than_the_limit() -> None:
+    """Of what is no finding there may be as much; its first lines are shown, and how many more there are."""
+    busy = busy_audit()
+    errors = tuple(replace(busy.errors[0], message=f"error {number}") for number in range(30))
+    found = document(replace(busy, errors=errors))
+
+    assert "  … and 21 more lines in the report\n" in text(found, limit=10)
+    assert "error 9" not in text(found, limit=10)
+    assert "error 29" in text(found)
+
+
+def test_brief() -> None:
+    """What is no part of the verdict comes as a count each; what fails, or is unverified, is told as ever."""
+    whole, brief = text(BUSY), text(BUSY, brief=True)
+
+    assert brief.endswith("\nWaived  3 findings\nSilent  4 endpoints\nLeft out  3 entries\n")
+    assert whole.partition("\nWaived  ")[0] == brief.partition("\nUnverified")[0]
+    assert "\nUnverified  could not tell, never a pass\n" in brief
+    assert "\nWaived" not in text(document(clean_audit()), brief=True)
+
+
+def test_brief_counts_what_was_searched() -> None:
+    """How many addresses lived, in all searches together."""
+    searched = {"viewpoint": "public", "networks": ["10.0.0.0/24"], "how": "ARP"}
+    found = {**BUSY, "discovery": [{**searched, "lived": 3, "asked": 256}, {**searched, "lived": 1}]}
+
+    assert "\nSearched  4 addresses lived\n" in text(found, brief=True)
+
+
+@pytest.mark.parametrize(("found", "again"), [(BUSY, True), (document(clean_audit()), False)], ids=["long", "short"])
+def test_a_long_one_ends_with_the_verdict(found: Document, again: bool) -> None:
+    """Where the first line has scrolled away the last one says the same; a report that is rendered says it once."""
+    first = summary(found, Style(0, "never")).partition("\n\n")[0].partition("\nstandard profile")[0]
+
+    assert again == summary(found, Style(0, "never"), ends=True).endswith(f"\n\n{first}\n")
+    assert not summary(found, Style(0, "never")).endswith(f"{first}\n")
 
 
 def test_what_came_up_about_the_network() -> None:

@@ -19,7 +19,7 @@ from auditor.transport import worker
 from auditor.transport.alone import Holder, alone
 from auditor.transport.base import Captured, capture
 from auditor.transport.cluster import ClusterTransport, connected
-from auditor.transport.engine import Cluster, Hold
+from auditor.transport.scheduler import Cluster, Hold
 
 SCHEDULER = "tcp://192.0.2.1:8786"
 ONE, TWO, THREE = (f"tcp://192.0.2.{n}:4000" for n in (2, 3, 4))

@@ -19,7 +19,7 @@ from auditor.model.words import ViewpointKind
 from auditor.scan.doctor import examine
 from auditor.scan.nmap.abilities import probe_abilities
 from auditor.scan.plan.source import check_sources
-from auditor.transport.engine import Cluster
+from auditor.transport.scheduler import Cluster
 from tests.commands import CASES, FakeNmap, auditor
 from tests.unit.scan.test_doctor import Said
 
@@ -82,7 +82,7 @@ def test_without_the_extra_the_error_says_what_to_install(tmp_path: Path) -> Non
 
     assert 2 == ended.returncode
     assert "No module named 'distributed'" in ended.stderr
-    assert "pip install 'exposure-drift-auditor[dask]'" in ended.stderr
+    assert f"{sys.executable} -m pip install distributed\n" in ended.stderr
 
 
 def test_dask_is_imported_only_where_it_is_asked_for(tmp_path: Path) -> None:

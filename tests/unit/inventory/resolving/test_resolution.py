@@ -288,6 +288,19 @@ hosts: {a: {roles: [one, two], interfaces: {lan: [10.20.1.1]}}}
     assert [source.name for source in services(found, "a")["ssh"].sources] == ["bastion"]
 
 
+@pytest.mark.parametrize(
+    ("own", "firewall"), [("", ("nftables", "aws-sg")), ("firewall: [ufw], ", ("ufw",)), ("firewall: [], ", ())]
+)
+def test_a_role_says_which_firewalls_its_hosts_have(own: str, firewall: tuple[str, ...], tmp_path: Path) -> None:
+    """The last role that has the key counts, and the host's own before any."""
+    text = f"""
+roles: {{one: {{firewall: [iptables]}}, two: {{firewall: [nftables, aws-sg]}}, three: {{owner: team}}}}
+hosts: {{a: {{{own}roles: [one, two, three], interfaces: {{lan: [10.20.1.1]}}}}}}
+"""
+
+    assert inventory(tmp_path, text).hosts["a"].firewall == firewall
+
+
 def test_a_later_key_removed_by_null_is_not_in_use(tmp_path: Path) -> None:
     """Only a value takes a key of a later capability into use."""
     text = "hosts: {a: {interfaces: {lan: [10.20.1.1]}, services: {s: {ports: 1/tcp, from: [bastion], http: null}}}}\n"
