@@ -1,4 +1,4 @@
-"""Write docs/inventory.md, the format's reference, from the schema, the errors and the lint rules: `script/reference`."""
+"""Write docs/inventory.md, the format's reference, from its schema, errors and lint rules: `script/reference`."""
 
 from __future__ import annotations
 

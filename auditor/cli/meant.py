@@ -8,6 +8,8 @@ from collections.abc import Collection
 def meant(word: str, known: Collection[str]) -> str:
     """The end of a message about a word that means nothing: which of the known ones was meant, or all of them."""
     close = likely(word, known)
+    if close and len(known) == 1:
+        return f"did you mean {close}?"
     return f"did you mean {close}? There are {', '.join(known)}" if close else f"there are {', '.join(known)}"
 
 

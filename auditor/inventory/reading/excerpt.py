@@ -11,7 +11,7 @@ from pathlib import Path
 from auditor.errors import Problem
 from auditor.inventory.reading.files import MAX_BYTES, decoded
 
-_BEFORE, _AFTER = 44, 36  # columns of a long line that are shown on either side of the place
+_MOST = 84  # characters of a long line that are shown around the place
 _CUT = "…"
 
 
@@ -49,13 +49,13 @@ def _excerpt(lines: list[str], problem: Problem) -> Iterator[str]:
     at = problem.column - 1
     if not line.strip() or at > len(line):
         return
-    before, after = line[max(0, at - _BEFORE) : at], line[at : at + _AFTER]
-    start = "".join(map(_seen, before))
-    if len(start) > _BEFORE or at > len(before):
-        start = f"{_CUT}{start[-_BEFORE:]}"
-    end = "".join(map(_seen, after))
-    if len(end) > _AFTER or at + len(after) < len(line):
-        end = f"{end[:_AFTER]}{_CUT}"
+    first = max(0, min(at - _MOST // 2, len(line) - _MOST))
+    last = first + _MOST
+    start, end = "".join(map(_seen, line[first:at])), "".join(map(_seen, line[at:last]))
+    if first or len(start) > _MOST:
+        start = f"{_CUT}{start[-_MOST:]}"
+    if last < len(line) or len(end) > _MOST:
+        end = f"{end[:_MOST]}{_CUT}"
     number = str(problem.line)
     yield f"{number:>5} | {start}{end}".rstrip()
     yield f"{'':>{max(5, len(number))}} | {'':>{sum(map(_width, start))}}^"
