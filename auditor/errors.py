@@ -17,7 +17,8 @@ from dataclasses import dataclass
 class Problem:
     """One thing wrong in an inventory: where it stands, what it is and what would be right.
 
-    `line` and `column` count from 1; 0 means the file as a whole. `path` is dotted, as in `hosts.web-1.services`.
+    `line` and `column` count from 1; 0 means the file as a whole. `path` is dotted, as in `hosts.web-1.services`. `id`
+    is the kind of fault, which `auditor explain` knows.
     """
 
     file: str
@@ -25,10 +26,12 @@ class Problem:
     column: int
     path: str
     message: str
+    id: str
 
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
-        return f"{where}: {self.path}: {self.message}" if self.path else f"{where}: {self.message}"
+        told = f"{self.path}: {self.message}" if self.path else self.message
+        return f"{where}: {told} [{self.id}]"
 
 
 class AuditorError(Exception):

@@ -1,4 +1,4 @@
-"""Write docs/inventory.md, the reference of the format, from the schema and the lint rules: `script/reference`."""
+"""Write docs/inventory.md, the format's reference, from its schema, errors and lint rules: `script/reference`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from auditor.inventory.lint import RULES
+from auditor.inventory.reading.faults import FAULTS
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "inventory.md"
@@ -70,7 +71,7 @@ def page() -> str:
         keep_trailing_newline=True,
     )
     sections = {heading: _section(heading, _at(place)) for heading, place in SECTIONS.items()}
-    return environment.get_template("reference.md.j2").render(sections=sections, lint=RULES)
+    return environment.get_template("reference.md.j2").render(sections=sections, errors=FAULTS, lint=RULES)
 
 
 def _at(place: str) -> dict[str, Any]:

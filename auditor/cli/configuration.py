@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,8 +36,11 @@ class Command(click.Command):
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
         try:
             given, _, _ = self.make_parser(context).parse_args(args=list(args))
-        except click.UsageError:
-            return super().parse_args(context, args)  # raises it again, and asks for help first
+        except click.UsageError as error:
+            error.ctx = error.ctx or context  # which click leaves out of some
+            with suppress(click.UsageError):  # the same once more, but help that is asked for comes first
+                super().parse_args(context, args)
+            raise
         if (path := _chosen(self, given)) is not None:
             context.default_map = {
                 str(one.option.name): one.value for one in settings(self, read(path, context), str(path))

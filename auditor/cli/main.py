@@ -14,7 +14,8 @@ import click
 from auditor import __version__
 from auditor.cli import signals
 from auditor.cli.completing import VARIABLE
-from auditor.cli.style import clean
+from auditor.cli.meant import meant
+from auditor.cli.style import clean, say
 from auditor.errors import AuditorError, InventoryError
 
 NO_VERDICT, CLOSED_PIPE = 2, 141
@@ -30,6 +31,7 @@ COMMANDS = {
     "gate": "Tell what an inventory change opens, closes and...",
     "render": "Write a stored report again in another format.",
     "init": "Draft a first inventory from nmap XML, listeners or...",
+    "explain": "Tell what an id means: why it is there, what would...",
     "doctor": "Check whether audits can run from here.",
     "demo": "Audit a practice estate that has five mistakes.",
     "schema": "Print a JSON schema: of inventories, or of what a...",
@@ -48,6 +50,13 @@ class _Commands(click.Group):
             return None
         command: click.Command = import_module(f"auditor.cli.commands.{name}").command
         return command
+
+    def resolve_command(
+        self, context: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in COMMANDS and not args[0].startswith("-") and not context.resilient_parsing:
+            raise click.UsageError(f"no command is named {args[0]}; {meant(args[0], list(COMMANDS))}", context)
+        return super().resolve_command(context, args)
 
     def format_commands(self, _context: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -133,13 +142,18 @@ def _answer(arguments: list[str]) -> int:
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.ClickException as error:
-        error.show()
+        from auditor.cli.usage import refuse
+
+        refuse(error)
         return NO_VERDICT
     except InventoryError as error:
-        click.echo(clean(str(error)), err=True)  # as compilers write places, so that editors find them
+        from auditor.inventory.reading.excerpt import told
+
+        for line in told(error.problems):  # as compilers write places, so that editors find them
+            click.echo(clean(line), err=True)
         return NO_VERDICT
     except AuditorError as error:
-        click.echo("\n".join(f"auditor: {clean(line)}" for line in str(error).splitlines()), err=True)
+        say(str(error))
         _advise(error)
         return NO_VERDICT
     except signals.Stopped as stop:

@@ -7,10 +7,17 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
+
 
 def clean(text: str) -> str:
     """Text without control, formatting and bidirectional characters, which could rewrite a terminal; lines stay."""
     return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Cs"))
+
+
+def say(message: str) -> None:
+    """Tell the user on stderr, each line marked as ours."""
+    click.echo("\n".join(f"auditor: {clean(line)}" for line in message.splitlines()), err=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,11 @@ def playbook(drift: Drift, host: Host | None, living: Collection[Address] = ()) 
     return Playbook(_choose(drift, host, seen, living), _values(drift, host, seen))
 
 
+def usual_playbook(kind: Kind) -> str:
+    """The playbook of a kind of which no more is known."""
+    return _BY_KIND.get(kind, kind.value)
+
+
 def _choose(drift: Drift, host: Host | None, seen: Observation | None, living: Collection[Address]) -> str:
     translated = host is not None and bool(host.members)
     if drift.kind is Kind.SERVICE_REFUSED and (translated or drift.family_gap):

@@ -56,7 +56,7 @@ def _load(path: Path, name: str | None) -> tuple[Inventory, Places]:
 def _resolve(tree: Tree, files: tuple[InventoryFile, ...]) -> Inventory:
     for key in ("name", "scope"):
         if key not in tree.data and key not in tree.broken:
-            tree.problem((key,), f"`{key}` is missing: exactly one file of an inventory has it")
+            tree.problem((key,), "missing-key", f"`{key}` is missing: exactly one file of an inventory has it")
     scope = resolve_scope(tree)
     ranges = resolve_ranges(tree)
     viewpoints = resolve_viewpoints(tree, scope)

@@ -12,6 +12,15 @@ from auditor.model.words import Address, Family
 
 
 @dataclass(frozen=True, slots=True)
+class Rule:
+    """What the id of an error or of lint stands for: why there is it, what would be right, and that in YAML."""
+
+    why: str
+    right: str
+    example: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Lint:
     """One thing that is allowed and probably not meant: where it stands, the rule, what it is and what would be right.
 

@@ -65,6 +65,19 @@ class Severity(StrEnum):
         return list(Severity).index(self) + 1
 
 
+# What others call so, as SARIF's readers see ours: of several that have one word, the least severe, so that a threshold
+# takes in all of them.
+USUAL_SEVERITIES = {
+    "critical": Severity.DIRECT_COMPROMISE,
+    "high": Severity.DATA_EXPOSURE,
+    "medium": Severity.LATERAL_MOVEMENT,
+    "moderate": Severity.LATERAL_MOVEMENT,
+    "low": Severity.OPERATIONAL_DRIFT,
+    "info": Severity.OPERATIONAL_DRIFT,
+    "informational": Severity.OPERATIONAL_DRIFT,
+}
+
+
 class Kind(StrEnum):
     """The drift kinds: what a scan or saved nmap XML can give, and last what the inventory alone gives."""
 

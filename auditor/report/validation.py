@@ -43,6 +43,7 @@ def invalid(problems: Iterable[Problem]) -> Document:
     """The document of an inventory that cannot be used."""
     errors = [
         present(
+            id=problem.id,
             message=problem.message,
             path=problem.path or None,
             file=problem.file,

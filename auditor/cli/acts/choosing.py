@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from auditor.cli.meant import likely, meant
 from auditor.cli.style import clean
 from auditor.errors import UsageError
 from auditor.inventory.expecting.denying import denying
@@ -15,7 +16,7 @@ from auditor.inventory.expecting.expecting import expect
 from auditor.inventory.loading import load
 from auditor.model.expectation import Expectations
 from auditor.model.inventory import Inventory, Viewpoint
-from auditor.model.words import Profile, Severity
+from auditor.model.words import USUAL_SEVERITIES, Profile, Severity
 from auditor.sweeps import Sweeps
 from auditor.transport.names import Answer, look_up
 
@@ -60,7 +61,7 @@ def pick_viewpoints(declared: Inventory, names: Sequence[str]) -> tuple[Viewpoin
         raise UsageError(f"several viewpoints are declared: choose with -V, one of {', '.join(known)}, or all")
     unknown = sorted(set(names) - set(known) - {"all"})
     if unknown:
-        raise UsageError(f"no viewpoint is named {unknown[0]}; there are {', '.join(known)}")
+        raise UsageError(f"no viewpoint is named {unknown[0]}; {meant(unknown[0], known)}")
     chosen = set(known) if not names or "all" in names else set(names)
     return tuple(viewpoint for name, viewpoint in sorted(known.items()) if name in chosen)
 
@@ -69,7 +70,19 @@ def check_fail_on(words: Sequence[str], known: Collection[str]) -> None:
     """Refuse words of `--fail-on` that mean nothing, or nothing together. Raises UsageError."""
     unknown = sorted(set(words) - set(known))
     if unknown:
-        raise UsageError(f"--fail-on {unknown[0]}: not a severity, a kind or none; there are {', '.join(known)}")
+        raise UsageError(f"--fail-on {unknown[0]}: {_no_word(unknown[0], known)}")
     alone = [word for word in words if word == "none" or word in set(Severity)]
     if len(words) > 1 and alone:
         raise UsageError(f"--fail-on {alone[0]}: a severity or none stands alone; only kinds repeat")
+
+
+def _no_word(word: str, known: Collection[str]) -> str:
+    """What is wrong with a word of `--fail-on`, in lines: what was meant, the severities by rank, the kinds."""
+    usual, close = USUAL_SEVERITIES.get(word.lower()), likely(word, known)
+    said = "not a severity, a kind or none"
+    if usual:
+        said += f"; what others call {word} is {usual.value} here"
+    elif close:
+        said += f"; did you mean {close}?"
+    kinds = [one for one in known if one != "none" and one not in set(Severity)]
+    return f"{said}\nseverities, the worst first: {', '.join(Severity)}\nkinds: {', '.join(kinds)}"

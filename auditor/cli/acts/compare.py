@@ -9,6 +9,7 @@ from typing import Any
 
 from auditor.cli.acts import choosing
 from auditor.cli.acts.judged import judge
+from auditor.cli.meant import meant
 from auditor.errors import UsageError
 from auditor.inventory.loading import load
 from auditor.model.ages import spelled
@@ -38,9 +39,7 @@ def _by_viewpoint(declared: Inventory, files: tuple[str, ...]) -> dict[str, list
         name, equals, path = item.partition("=")
         named = bool(equals) and name in declared.viewpoints
         if equals and not named and not Path(item).exists():
-            raise UsageError(
-                f"--nmap-xml {item}: no viewpoint is named {name}; there are {', '.join(declared.viewpoints)}"
-            )
+            raise UsageError(f"--nmap-xml {item}: no viewpoint is named {name}; {meant(name, declared.viewpoints)}")
         if not named and len(declared.viewpoints) > 1:
             raise UsageError(
                 f"--nmap-xml {item}: several viewpoints are declared: say from which it was made, as in "

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from auditor.cli.acts.rooted import from_root
+from auditor.cli.meant import meant
 from auditor.errors import UsageError
 from auditor.report.facts import is_gate
 from auditor.report.formats import FORMATS, GATE_FORMATS
@@ -23,7 +24,7 @@ def parse_formats(wanted: Sequence[str], known: Collection[str] = FORMATS.keys()
     for item in wanted:
         name, equals, path = item.partition("=")
         if name not in known:
-            raise UsageError(f"--format {item}: no format is named {name}; there are {', '.join(known)}")
+            raise UsageError(f"--format {item}: {_no_format(item, name, known)}")
         if name in parsed:
             raise UsageError(f"--format {item}: {name} is asked for twice")
         if equals and not path:
@@ -34,6 +35,13 @@ def parse_formats(wanted: Sequence[str], known: Collection[str] = FORMATS.keys()
     if sum(path is None for path in parsed.values()) > 1:
         raise UsageError("only one --format can go to stdout; give the others a path, as in html=report.html")
     return parsed
+
+
+def _no_format(item: str, name: str, known: Collection[str]) -> str:
+    head, colon, path = item.partition(":")
+    if colon and path and head in known:
+        return f"write {head}={path}"
+    return f"no format is named {name}; {meant(name, known)}"
 
 
 def _check_path(item: str, path: Path | None, taken: Iterable[Path | None]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from auditor.cli.meant import meant
 from auditor.cli.style import Style
 from auditor.errors import UsageError
 from auditor.inventory.draft.drafting import Wanted
@@ -98,7 +99,7 @@ def _addresses_by_viewpoint(items: Sequence[str], viewpoints: Sequence[str]) -> 
         if not equals and len(found) > 1:
             raise UsageError(f"--address {item}: say of which viewpoint, as in {viewpoints[0]}={item}")
         if equals and viewpoint not in found:
-            raise UsageError(f"--address {item}: no viewpoint is named {viewpoint}; there are {', '.join(viewpoints)}")
+            raise UsageError(f"--address {item}: no viewpoint is named {viewpoint}; {meant(viewpoint, viewpoints)}")
         found[viewpoint or viewpoints[0]].append(address)
     return found
 

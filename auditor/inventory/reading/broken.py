@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 
 class Broken:
     """Stands for a part that is wrong or missing, and already reported."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """What is wrong with a value that may stand in many places: the id of the kind of fault, and the message."""
+
+    fault: str
+    message: str
 
 
 BROKEN = Broken()

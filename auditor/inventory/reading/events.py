@@ -118,8 +118,9 @@ class Document:
             places = {key: places[key] for key in container}
         self.places.extend(places.values() if isinstance(places, dict) else places)
 
-    def problem(self, path: Path, message: str) -> None:
-        self.problems.append(Problem(self.file, *self.place(path), dotted(path), message))
+    def problem(self, path: Path, fault: str, message: str) -> None:
+        """Report what is wrong at the path; `fault` is the id of its kind."""
+        self.problems.append(Problem(self.file, *self.place(path), dotted(path), message, fault))
 
 
 _COLUMNS = 1 << 32
@@ -165,12 +166,12 @@ def parse(text: str, file: str) -> Document:
         pass
     except yaml.MarkedYAMLError as error:
         mark: Any = error.problem_mark or error.context_mark
-        builder.report(mark, f"{invalid}: {_context(error)}{error.problem}{_hint(error, text)}")
+        builder.report(mark, "not-yaml", f"{invalid}: {_context(error)}{error.problem}{_hint(error, text)}")
     except yaml.YAMLError:
         found = _FORBIDDEN.search(text)
         what = f"U+{ord(found[0]):04X}" if found else "this character"
         message = f"{invalid}: no file may hold the control character {what}; remove it"
-        builder.report(_mark(text, found) if found else None, message, ())
+        builder.report(_mark(text, found) if found else None, "not-yaml", message, ())
     if not whole:
         builder.document.data = None
     return builder.document
@@ -233,27 +234,27 @@ class _Builder:
     def _document(self, event: yaml.DocumentStartEvent) -> None:
         self.documents += 1
         if self.documents > 1:
-            self._stop(event, "a second document starts here; keep one document in a file")
+            self._stop(event, "second-document", "a second document starts here; keep one document in a file")
 
-    def report(self, mark: Any, message: str, path: Path | None = None) -> None:
+    def report(self, mark: Any, fault: str, message: str, path: Path | None = None) -> None:
         line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
         where = dotted(self._path() if path is None else path)
-        self.document.problems.append(Problem(self.document.file, line, column, where, message))
+        self.document.problems.append(Problem(self.document.file, line, column, where, message, fault))
 
-    def wrong(self, mark: Any, message: str, path: Path | None = None) -> None:
+    def wrong(self, mark: Any, fault: str, message: str, path: Path | None = None) -> None:
         """The same while the file is read, which ends where that makes too many."""
-        self.report(mark, message, path)
+        self.report(mark, fault, message, path)
         if len(self.document.problems) >= MAX_PROBLEMS:
             raise _Stop
 
     def hidden_break(self, mark: _Mark, char: str) -> NoReturn:
         what = "a carriage return without a line feed" if char == "\r" else f"the character U+{ord(char):04X}"
         message = f"{what} stands here, which some programs read as the end of a line and others do not"
-        self.wrong(mark, f"{message}; remove it, or write it as an escape in double quotes", ())
+        self.wrong(mark, "hidden-line-break", f"{message}; remove it, or write it as an escape in double quotes", ())
         raise _Stop
 
-    def _stop(self, event: yaml.Event, message: str) -> None:
-        self.wrong(event.start_mark, message)
+    def _stop(self, event: yaml.Event, fault: str, message: str) -> None:
+        self.wrong(event.start_mark, fault, message)
         raise _Stop
 
     def _path(self) -> Path:
@@ -279,14 +280,15 @@ class _Builder:
         """What an unquoted scalar means, kept for the next like it: names and words come again and again."""
         text = event.value
         if text == "<<" and self._wants_key():
-            self.wrong(event.start_mark, "`<<` is not read; write the keys out, or give a whole value as an alias")
+            message = "`<<` is not read; write the keys out, or give a whole value as an alias"
+            self.wrong(event.start_mark, "refused-yaml", message)
             return _Dropped(text)
         try:
             value = plain(text)
         except ValueError as error:
             if not self._wants_key():
                 self.document.unread.append(self._path())
-            self.wrong(event.start_mark, str(error))
+            self.wrong(event.start_mark, "bad-number", str(error))
             return text
         if len(self.shared) >= _MOST_SHARED:
             self.shared.clear()
@@ -298,9 +300,9 @@ class _Builder:
         if event.tag is not None:
             self._tag(event)
         if len(self.stack) >= MAX_DEPTH:
-            self._stop(event, f"nested more than {MAX_DEPTH} deep")
+            self._stop(event, "over-a-limit", f"nested more than {MAX_DEPTH} deep")
         if self._wants_key():
-            self._stop(event, _KEY)
+            self._stop(event, "key-not-a-text", _KEY)
         self.nodes += 1
         self.stack.append(_Open(container, places, event.anchor, _place(event), self.nodes, self.text))
 
@@ -314,21 +316,24 @@ class _Builder:
     def _alias(self, event: yaml.AliasEvent) -> None:
         anchor = str(event.anchor)
         if any(top.anchor == anchor for top in self.stack):
-            self._stop(event, f"the alias {shown('*' + anchor)} stands within what it means; write the value out")
+            message = f"the alias {shown('*' + anchor)} stands within what it means; write the value out"
+            self._stop(event, "bad-alias", message)
         if anchor not in self.anchors:
-            self._stop(event, f"the alias {shown('*' + anchor)} has no anchor before it")
+            self._stop(event, "bad-alias", f"the alias {shown('*' + anchor)} has no anchor before it")
         value, nodes, text = self.anchors[anchor]
         self.nodes += nodes
         self.text += text
         self.aliased += nodes
         self.aliased_text += text
-        if self.aliased > MAX_ALIASED:
-            self._stop(event, f"aliases make this file more than {MAX_ALIASED} nodes bigger; write it without them")
-        if self.aliased_text > MAX_ALIASED_TEXT:
-            most = f"{MAX_ALIASED_TEXT // 2**20} MiB"
-            self._stop(event, f"aliases make this file more than {most} bigger; write it without them")
+        for bigger, most, unit in (
+            (self.aliased, MAX_ALIASED, f"{MAX_ALIASED} nodes"),
+            (self.aliased_text, MAX_ALIASED_TEXT, f"{MAX_ALIASED_TEXT // 2**20} MiB"),
+        ):
+            if bigger > most:
+                message = f"aliases make this file more than {unit} bigger; write it without them"
+                self._stop(event, "over-a-limit", message)
         if self._depth(value) + len(self.stack) > MAX_DEPTH:
-            self._stop(event, f"nested more than {MAX_DEPTH} deep")
+            self._stop(event, "over-a-limit", f"nested more than {MAX_DEPTH} deep")
         self._add(value, _place(event), event)
 
     def _depth(self, value: Any) -> int:
@@ -342,7 +347,7 @@ class _Builder:
 
     def _tag(self, event: Any) -> None:
         tag = event.tag if not event.tag.startswith(_OWN_TAGS) else f"!!{event.tag.removeprefix(_OWN_TAGS)}"
-        self.wrong(event.start_mark, f"the YAML tag {shown(tag)} is not read; remove it")
+        self.wrong(event.start_mark, "refused-yaml", f"the YAML tag {shown(tag)} is not read; remove it")
 
     def _wants_key(self) -> bool:
         return bool(self.stack) and isinstance(self.stack[-1].container, dict) and self.stack[-1].key is _NOTHING
@@ -370,13 +375,14 @@ class _Builder:
         if isinstance(value, _Dropped):
             return value
         if isinstance(value, dict | list):
-            self._stop(event, _KEY)
+            self._stop(event, "key-not-a-text", _KEY)
         if not isinstance(value, str):
             value = event.value if isinstance(event, yaml.ScalarEvent) else str(value)
-            self.wrong(event.start_mark, f"the key {shown(value)} is not a string; put it in quotes")
+            message = f"the key {shown(value)} is not a string; put it in quotes"
+            self.wrong(event.start_mark, "key-not-a-text", message)
         if value in top.places:
             message = f"the key {shown(value)} is here twice, first in line {top.places[value] // _COLUMNS}; keep one"
-            self.wrong(event.start_mark, message, (*self._path(), value))
+            self.wrong(event.start_mark, "key-twice", message, (*self._path(), value))
         return str(value)
 
 

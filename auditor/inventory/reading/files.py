@@ -38,8 +38,8 @@ class Source:
     files: list[InventoryFile] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
-    def problem(self, file: str, message: str) -> None:
-        self.problems.append(Problem(file, 0, 0, "", message))
+    def problem(self, file: str, fault: str, message: str) -> None:
+        self.problems.append(Problem(file, 0, 0, "", message, fault))
 
     def name(self, path: FilePath) -> str:
         """What messages call a file."""
@@ -70,26 +70,27 @@ class Tree:
         document = self._owner(path)
         return Location(document.file, *document.place(path)) if document else Location(self.path, 1)
 
-    def problem(self, path: Path, message: str) -> None:
+    def problem(self, path: Path, fault: str, message: str) -> None:
+        """Report what is wrong at the path; `fault` is the id of its kind."""
         document = self._owner(path)
         line, column = document.place(path) if document else (0, 0)
         file = document.file if document else self.path
-        self.add(Problem(file, line, column, dotted(path), message))
+        self.add(Problem(file, line, column, dotted(path), message, fault))
 
-    def problem_in(self, document: Document, path: Path, message: str) -> None:
+    def problem_in(self, document: Document, path: Path, fault: str, message: str) -> None:
         """One whose document is known."""
-        document.problem(path, message)
+        document.problem(path, fault, message)
         self.add(document.problems[-1])
 
     def add(self, *problems: Problem) -> None:
         """Raises InventoryError where there are too many."""
         self.problems.extend(problems)
         if len(self.problems) >= MAX_PROBLEMS:
-            self.stop(f"has more than {MAX_PROBLEMS} errors; these are the first that were found")
+            self.stop("too-many-errors", f"has more than {MAX_PROBLEMS} errors; these are the first that were found")
 
-    def stop(self, message: str) -> NoReturn:
+    def stop(self, fault: str, message: str) -> NoReturn:
         """Raises InventoryError with what is known by now, and why that is not all."""
-        raise InventoryError([*self.problems, Problem(self.path, 0, 0, "", message)])
+        raise InventoryError([*self.problems, Problem(self.path, 0, 0, "", message, fault)])
 
     def _owner(self, path: Path) -> Document | None:
         return self.owners.get(path[:2]) or self.owners.get(path[:1])
@@ -106,10 +107,10 @@ def read(path: FilePath, name: str | None = None) -> Source:
     try:
         found = list(_below(path, source)) if path.is_dir() else [path]
     except OSError as error:
-        source.problem(source.path, f"cannot be read: {error.strerror}")
+        source.problem(source.path, "unreadable-file", f"cannot be read: {error.strerror}")
         return source
     if not found and not source.problems:
-        source.problem(source.path, "holds no .yaml, .yml or .json file")
+        source.problem(source.path, "no-inventory-file", "holds no .yaml, .yml or .json file")
     for file in found:
         _read_file(file, source)
     return source
@@ -129,9 +130,9 @@ def _below(folder: FilePath, source: Source) -> Iterator[FilePath]:
                 elif entry.suffix.lower() in _SUFFIXES and entry.is_file():
                     found[entry.resolve()] = entry
                 elif entry.suffix.lower() in _SUFFIXES and not entry.is_dir():
-                    source.problem(source.name(entry), "is no regular file; put a file here")
+                    source.problem(source.name(entry), "unreadable-file", "is no regular file; put a file here")
             except OSError as error:  # its folder may be listed and not entered
-                source.problem(source.name(entry), f"cannot be read: {error.strerror}")
+                source.problem(source.name(entry), "unreadable-file", f"cannot be read: {error.strerror}")
     for link in linked:
         _follow(link, root, found, source)
     yield from sorted(found.values())
@@ -142,11 +143,12 @@ def _follow(link: FilePath, root: FilePath, found: dict[FilePath, FilePath], sou
         target = link.resolve(strict=True)
     except (OSError, RuntimeError):  # RuntimeError: pathlib's word for a loop, before Python 3.13
         if link.suffix.lower() in _SUFFIXES:
-            source.problem(source.name(link), "is a link that leads nowhere; remove it")
+            source.problem(source.name(link), "bad-link", "is a link that leads nowhere; remove it")
         return
     if not target.is_relative_to(root):
         if target.is_dir() or link.suffix.lower() in _SUFFIXES:
-            source.problem(source.name(link), "is a link that leads out of the folder; put the file itself here")
+            message = "is a link that leads out of the folder; put the file itself here"
+            source.problem(source.name(link), "bad-link", message)
     elif link.suffix.lower() in _SUFFIXES and target.is_file():
         found.setdefault(target, link)
 
@@ -160,31 +162,39 @@ def _read_file(path: FilePath, source: Source) -> None:
                 raise IsADirectoryError
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
-        source.problem(name, f"cannot be read: {error.strerror or 'it is a folder'}")
+        if isinstance(error, FileNotFoundError) and name == source.path:
+            message = "there is no such file or folder; `auditor init` drafts a first inventory"
+            source.problem(name, "no-such-file", message)
+        else:
+            source.problem(name, "unreadable-file", f"cannot be read: {error.strerror or 'it is a folder'}")
         return
     except ValueError:
-        source.problem(name, "cannot be read: its name holds a NUL character")
+        source.problem(name, "unreadable-file", "cannot be read: its name holds a NUL character")
         return
     if len(content) > MAX_BYTES:
-        source.problem(
-            name, f"is over the size limit of {MAX_BYTES // 2**20} MiB; split it into several files of a folder"
-        )
+        message = f"is over the size limit of {MAX_BYTES // 2**20} MiB; split it into several files of a folder"
+        source.problem(name, "over-a-limit", message)
         return
     source.files.append(InventoryFile(name, sha256(content).hexdigest()))
     try:
-        text = content.decode("utf-8-sig")
+        text = decoded(content, name)
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        column = error.start - content.rfind(b"\n", 0, error.start)
-        source.problems.append(Problem(name, line, column, "", "is not UTF-8 text; save it as UTF-8"))
+        before = error.object[: error.start]  # without the byte order mark
+        column = len(before[before.rfind(b"\n") + 1 :].decode()) + 1
+        message = "is not UTF-8 text; save it as UTF-8"
+        source.problems.append(Problem(name, before.count(b"\n") + 1, column, "", message, "not-utf-8"))
         return
-    if path.suffix.lower() == ".json":
-        text = _PAIR.sub(_joined, text)
     document = parse(text, name)
     if not isinstance(document.data, dict) and not document.problems:
         what = "is empty" if document.data is None else "is not a mapping"
-        document.problem((), f"{what}; an inventory starts with `version: 1`")
+        document.problem((), "not-an-inventory", f"{what}; an inventory starts with `version: 1`")
     source.documents.append(document)
+
+
+def decoded(content: bytes, name: str, errors: str = "strict") -> str:
+    """The text of a file as lines and columns count in it."""
+    text = content.decode("utf-8-sig", errors)
+    return _PAIR.sub(_joined, text) if name.lower().endswith(".json") else text
 
 
 def merge(source: Source) -> Tree:
@@ -223,7 +233,7 @@ def _put(tree: Tree, path: Path, value: Any, document: Document, into: dict[str,
         tree.owners[path] = document
         return
     first = Location(before.file, *before.place(path))
-    tree.problem_in(document, path, f"is in {first} too; keep one")
+    tree.problem_in(document, path, "declared-twice", f"is in {first} too; keep one")
 
 
 def _joined(pair: re.Match[str]) -> str:
@@ -233,7 +243,7 @@ def _joined(pair: re.Match[str]) -> str:
 
 
 def _unreadable(error: OSError, source: Source) -> None:
-    source.problem(source.name(FilePath(error.filename)), f"cannot be read: {error.strerror}")
+    source.problem(source.name(FilePath(error.filename)), "unreadable-file", f"cannot be read: {error.strerror}")
 
 
 def _name(path: FilePath) -> str:

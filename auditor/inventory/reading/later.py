@@ -27,7 +27,7 @@ def refuse_later_keys(document: Document) -> None:
         for path, mapping in _matches(document.data, pattern):
             for key in keys:
                 if mapping.get(key) is not None:
-                    document.problem((*path, key), unsupported(key))
+                    document.problem((*path, key), "unsupported-key", unsupported(key))
 
 
 def _matches(data: Any, pattern: Path, path: Path = ()) -> Iterator[tuple[Path, dict[str, Any]]]:

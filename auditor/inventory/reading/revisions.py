@@ -21,7 +21,11 @@ _LITERALLY = ("--literal-pathspecs",)
 _PATIENCE = 60  # seconds; reading a tree takes milliseconds
 FILE, _LINK, _SUBMODULE = "file", "link", "submodule"
 _KINDS = {"100644": FILE, "100664": FILE, "100755": FILE, "120000": _LINK, "160000": _SUBMODULE}
-_IN_A_SUBMODULE = "is a submodule, whose files another repository keeps; put the files themselves here"
+# What may not be there: the kind of fault, and the message
+_SUBMODULE_HERE = "submodule", "is a submodule, whose files another repository keeps; put the files themselves here"
+_LINK_HERE = "bad-link", "is a link; name what it leads to"
+_LINK_OUT = "bad-link", "is a link that leads out of the folder; put the file itself here"
+_ABOVE = "bad-link", "is outside the folder"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +111,8 @@ def _refuse_behind(asked: Revision, tree: str) -> None:
     for entry in _listed(listing, "."):
         if entry.kind in (_LINK, _SUBMODULE):
             place = clean(f"{_PREFIX}{asked.rev}:{_from_here(asked, entry.name)}", 4096)
-            message = _IN_A_SUBMODULE if entry.kind == _SUBMODULE else "is a link; name what it leads to"
-            raise InventoryError([Problem(place, 0, 0, "", message)])
+            fault, message = _SUBMODULE_HERE if entry.kind == _SUBMODULE else _LINK_HERE
+            raise InventoryError([Problem(place, 0, 0, "", message, fault)])
 
 
 def _tree(asked: Revision) -> str | None:
@@ -162,17 +166,18 @@ def _refuse(asked: Revision, entries: Sequence[Entry]) -> None:
     problems = []
     links = contents([entry for entry in entries if entry.kind == _LINK])
     for entry in entries:
-        message = None
+        wrong = None
         if entry.kind == _SUBMODULE:
-            message = _IN_A_SUBMODULE
+            wrong = _SUBMODULE_HERE
         elif entry.kind == _LINK and entry.name == "":
-            message = "is a link; name what it leads to"
+            wrong = _LINK_HERE
         elif entry.kind == _LINK and _leads_out(entry.name, os.fsdecode(links[entry.blob])):
-            message = "is a link that leads out of the folder; put the file itself here"
+            wrong = _LINK_OUT
         elif entry.name.split("/")[0] == "..":
-            message = "is outside the folder"
-        if message:
-            problems.append(Problem(clean(f"{asked}/{entry.name}".rstrip("/"), 4096), 0, 0, "", message))
+            wrong = _ABOVE
+        if wrong:
+            fault, message = wrong
+            problems.append(Problem(clean(f"{asked}/{entry.name}".rstrip("/"), 4096), 0, 0, "", message, fault))
     if problems:
         raise InventoryError(problems)
 

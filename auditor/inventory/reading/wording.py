@@ -24,6 +24,7 @@ from auditor.inventory.reading.literals import ports_meant
 from auditor.inventory.reading.schema import schema as _schema
 from auditor.inventory.reading.text import Suggestions, clean, listed, shown
 from auditor.model.inventory import Path
+from auditor.model.words import USUAL_SEVERITIES, Severity
 
 _MOST_KEYS = 20
 _PORTS = "ports with their protocol"
@@ -46,12 +47,12 @@ def report(document: Document, data: dict[str, Any]) -> None:
     if (
         not errors and not unread
     ):  # the libraries disagree, which a test rules out for all we know of: refuse all the same
-        document.problem((), "does not follow the schema of inventories")
+        document.problem((), "not-in-schema", "does not follow the schema of inventories")
         whole = False
     suggestions = Suggestions()
     worded = (one for error in errors if _place(error) not in unread for one in _worded(error, suggestions))
-    for path, message in islice(worded, MAX_PROBLEMS):
-        document.problem(path, message)
+    for path, fault, message in islice(worded, MAX_PROBLEMS):
+        document.problem(path, fault, message)
     if not whole:
         data.update(dict.fromkeys(data, BROKEN))
         return
@@ -188,7 +189,8 @@ def _missing(error: ValidationError) -> str:
     return next(str(key) for key in wanted if error.message.startswith(repr(key)))
 
 
-def _worded(error: ValidationError, suggestions: Suggestions) -> Iterator[tuple[Path, str]]:
+def _worded(error: ValidationError, suggestions: Suggestions) -> Iterator[tuple[Path, str, str]]:
+    """Where each thing that is wrong stands, the id of its kind, and the message."""
     path = _place(error)
     wanted: Any = error.validator_value
     schema: Mapping[str, Any] = error.schema if isinstance(error.schema, dict) else {}
@@ -197,33 +199,38 @@ def _worded(error: ValidationError, suggestions: Suggestions) -> Iterator[tuple[
         case "additionalProperties":
             known = list(schema.get("properties", {}))
             for key in _unknown(value, schema):
-                yield (*path, key), f"unknown key {shown(key)}{suggestions.of(key, known)}"
+                yield (*path, key), "unknown-key", f"unknown key {shown(key)}{suggestions.of(key, known)}"
         case "required":
-            yield from ((path, f"`{key}` is missing{example}") for key, example in _lacking(error, schema))
+            lacking = _lacking(error, schema)
+            yield from ((path, "missing-key", f"`{key}` is missing{example}") for key, example in lacking)
         case "uniqueItems":
-            yield from (((*path, index), f"{shown(value[index])} is here twice; keep one") for index in _twice(value))
+            twice = ((index, f"{shown(value[index])} is here twice; keep one") for index in _twice(value))
+            yield from (((*path, index), "item-twice", message) for index, message in twice)
         case "enum":
-            yield path, _not_one_of(value, wanted, schema, suggestions)
+            yield path, "unknown-word", _not_one_of(value, wanted, schema, suggestions)
         case "const":
             what = f"the text {shown(value)}" if isinstance(value, str) else shown(value)
-            yield path, f"{what} is not {_titled(schema)}; write the number {wanted}"
+            yield path, "unsupported-version", f"{what} is not {_titled(schema)}; write the number {wanted}"
         case "minItems" | "minProperties" | "minLength":
-            yield path, f"is empty; write {_titled(schema)}{_example(schema)}"
+            yield path, "empty-value", f"is empty; write {_titled(schema)}{_example(schema)}"
         case "maxProperties":
-            yield path, f"has {listed(value)}; write only one of them"
+            yield path, "too-many-values", f"has {listed(value)}; write only one of them"
         case "maxItems":
-            yield path, f"holds {len(value)} items; write {_titled(schema)} of at most {wanted}"
+            message = f"holds {len(value)} items; write {_titled(schema)} of at most {wanted}"
+            yield path, "too-many-values", message
         case "minimum" | "maximum":
             way = "below" if error.validator == "minimum" else "above"
-            yield path, f"{shown(value)} is {way} {wanted}; write {_titled(schema)}{_example(schema)}"
+            message = f"{shown(value)} is {way} {wanted}; write {_titled(schema)}{_example(schema)}"
+            yield path, "out-of-bounds", message
         case "type":
             what = next(name for kind, name in _TYPES.items() if wording().is_type(value, kind))
             is_what = what if value is None or isinstance(value, dict | list) else f"{what}, {shown(value)}"
             bare = "string" in wanted and not isinstance(value, dict | list | None) and not _of_ports(schema)
             hint = ", in quotes" if bare else ""
-            yield path, f"is {is_what}; write {_titled(schema)}{hint}{_example(schema, value)}"
+            yield path, "wrong-type", f"is {is_what}; write {_titled(schema)}{hint}{_example(schema, value)}"
         case _:
-            yield path, f"{shown(value)} is not {_titled(schema)}{_example(schema, value)}" if schema else error.message
+            message = f"{shown(value)} is not {_titled(schema)}{_example(schema, value)}" if schema else error.message
+            yield path, "not-in-schema", message
 
 
 def _lacking(error: ValidationError, schema: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -238,7 +245,10 @@ def _of_ports(schema: Mapping[str, Any]) -> bool:
 
 def _not_one_of(value: Any, allowed: Any, schema: Mapping[str, Any], suggestions: Suggestions) -> str:
     words = [str(word) for word in allowed if word is not None]
-    meant = suggestions.of(value, words) if isinstance(value, str) else f"; known: {listed(words)}"
+    if set(words) == set(Severity) and isinstance(value, str) and value.lower() in USUAL_SEVERITIES:
+        meant = f"; what others call so is {shown(USUAL_SEVERITIES[value.lower()].value)}; from worst: {listed(words)}"
+    else:
+        meant = suggestions.of(value, words) if isinstance(value, str) else f"; known: {listed(words)}"
     return f"{shown(value)} is not {_titled(schema)}{meant}"
 
 

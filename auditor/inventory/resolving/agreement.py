@@ -34,7 +34,7 @@ def check_agreement(
             both = " and ".join(f"`{value}`" if value else "none" for value in map(_WRITTEN[key], (first, second)))
             message = f"declares an endpoint of the service `{first.name}` too, with another {key} ({both})"
             path: Path = ("hosts", host, "services", second.name)
-            tree.problem(path, f"{message}; give both the same `{key}`, or separate their ports")
+            tree.problem(path, "services-disagree", f"{message}; give both the same `{key}`, or separate their ports")
 
 
 def _share_ports(services: Sequence[Service], protocol: Protocol) -> bool:

@@ -26,10 +26,10 @@ def resolve_hosts(tree: Tree, attached: Mapping[str, Attached], sources: Sources
             continue
         if is_literal(name):  # an address that nobody declares is reported under its own text
             message = f"the name {shown(name)} reads as an address; give the host another name"
-            tree.problem(("hosts", name), message)
+            tree.problem(("hosts", name), "name-like-address", message)
         hosts[name] = _host(tree, attached[name].interfaces, services, name, value)
     if not tree.data["hosts"] and "hosts" not in tree.broken:
-        tree.problem(("hosts",), "nothing is declared at all: add at least one host")
+        tree.problem(("hosts",), "no-hosts", "nothing is declared at all: add at least one host")
     return hosts
 
 
@@ -70,7 +70,7 @@ def _roles(tree: Tree, path: Path, names: Any) -> tuple[str, ...]:
     for index, role in enumerate(items(names)):
         if not isinstance(role, Broken) and role not in tree.data["roles"] and "roles" not in tree.broken:
             message = f"no role is named {shown(role)}{tree.suggestions.of(role, tree.data['roles'])}"
-            tree.problem((*path, "roles", index), message)
+            tree.problem((*path, "roles", index), "unknown-name", message)
     return _sound_items(names)
 
 
@@ -86,8 +86,9 @@ def _members(tree: Tree, name: str, members: Any) -> tuple[str, ...]:
         if isinstance(member, Broken):
             continue
         if member == name:
-            tree.problem((*path, index), "a host is no member of itself; name the hosts behind its address")
+            message = "a host is no member of itself; name the hosts behind its address"
+            tree.problem((*path, index), "self-reference", message)
         elif member not in tree.data["hosts"] and "hosts" not in tree.broken:
             message = f"no host is named {shown(member)}{tree.suggestions.of(member, tree.data['hosts'])}"
-            tree.problem((*path, index), message)
+            tree.problem((*path, index), "unknown-name", message)
     return _sound_items(members)

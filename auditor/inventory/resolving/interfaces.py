@@ -9,7 +9,7 @@ from ipaddress import ip_network
 from typing import Any
 
 from auditor import addresses
-from auditor.inventory.reading.broken import MISNAMED, Broken, items
+from auditor.inventory.reading.broken import MISNAMED, Broken, Wrong, items
 from auditor.inventory.reading.files import Tree
 from auditor.inventory.reading.literals import address_or_name, network
 from auditor.inventory.reading.text import shown
@@ -49,14 +49,14 @@ class _Taken:
         try:
             found = address_or_name(text)
         except ValueError as error:
-            self._tree.problem(path, str(error))
+            self._tree.problem(path, "bad-address", str(error))
             return None
         if self._allowed is not None and not isinstance(found, str) and found not in self._allowed:
             message = f"{found} is outside `scope.allow`, so it can never be audited"
-            self._tree.problem(path, f"{message}; allow it there, or remove it here")
+            self._tree.problem(path, "outside-scope", f"{message}; allow it there, or remove it here")
         first = self._first.setdefault(found, path)
         if first != path:
-            self._tree.problem(path, self._twice(found, first, path))
+            self._tree.problem(path, "address-twice", self._twice(found, first, path))
         return found
 
     def prefix(self, path: Path, text: str) -> Network | None:
@@ -64,11 +64,11 @@ class _Taken:
         try:
             found = network(text)
         except ValueError as error:
-            self._tree.problem(path, str(error))
+            self._tree.problem(path, "bad-network", str(error))
             return None
         if self._scope and (rest := addresses.difference((found,), self._scope.allow)):
             message = f"{', '.join(map(str, rest[:3]))} is outside `scope.allow`, so it can never be audited"
-            self._tree.problem(path, f"{message}; allow it there, or write a smaller prefix")
+            self._tree.problem(path, "outside-scope", f"{message}; allow it there, or write a smaller prefix")
         return found
 
     def _twice(self, found: Address | str, first: Path, path: Path) -> str:
@@ -87,14 +87,14 @@ def _attached(tree: Tree, taken: _Taken, path: Path, declared: Any) -> Attached:
             continue
         if name == LOOPBACK:
             message = "`loopback` is built in, 127.0.0.0/8 and ::1 of the host itself, and never probed"
-            tree.problem((*path, name), f"{message}; give this interface another name")
+            tree.problem((*path, name), "reserved-name", f"{message}; give this interface another name")
             whole = False
             continue
         short = not isinstance(value, dict)
         where = (*path, name) if short else (*path, name, "addresses")
         texts = items(value if short else value.get("addresses", []))
         if not texts and not (value.get("dynamic") or value.get("bind")):
-            tree.problem(where[:-1], "`addresses` is missing; write them, such as `[203.0.113.10]`")
+            tree.problem(where[:-1], "missing-key", "`addresses` is missing; write them, such as `[203.0.113.10]`")
         found = [
             None if isinstance(text, Broken) else taken.take((*where, index), text) for index, text in enumerate(texts)
         ]
@@ -117,24 +117,26 @@ class Machines:
         self._tree = tree
         self._attached = attached
 
-    def source(self, entry: str) -> SourceRange | str | None:
+    def source(self, entry: str) -> SourceRange | Wrong | None:
         """What `host:NAME` or `role:NAME` names; else what is wrong; None where that is reported elsewhere."""
         what, _, name = entry.partition(":")
         section = f"{what}s"
         if name not in self._tree.data[section]:
             if section in self._tree.broken:
                 return None
-            return f"no {what} is named {shown(name)}{self._tree.suggestions.of(name, self._tree.data[section])}"
+            meant = self._tree.suggestions.of(name, self._tree.data[section])
+            return Wrong("unknown-name", f"no {what} is named {shown(name)}{meant}")
         if what == "host":
             return self._range(entry, [name])
         if not self._roles_are_whole:
             return None
         members = self._by_role.get(name, ())
         if not members:
-            return f"no host has the role {shown(name)}, so that nobody is meant; give it to a host, or remove it here"
+            message = f"no host has the role {shown(name)}, so that nobody is meant"
+            return Wrong("nobody-meant", f"{message}; give it to a host, or remove it here")
         return self._range(entry, members)
 
-    def _range(self, entry: str, hosts: Iterable[str]) -> SourceRange | str | None:
+    def _range(self, entry: str, hosts: Iterable[str]) -> SourceRange | Wrong | None:
         """Their declared addresses. Those within `dynamic` prefixes may be others' at another time."""
         found = [self._attached.get(host) for host in hosts]
         if not all(one is not None and one.whole for one in found):
@@ -144,7 +146,7 @@ class Machines:
         names = tuple(name for interface in interfaces for name in interface.names)
         if not names and not any(interface.addresses for interface in interfaces):
             message = f"{shown(entry)} has only addresses that change, and others may have those at another time"
-            return f"{message}; write the `dynamic` prefix here, if all of it is meant"
+            return Wrong("nobody-meant", f"{message}; write the `dynamic` prefix here, if all of it is meant")
         return SourceRange(entry, addresses.difference(networks), Trust.TRUSTED, names=names)
 
     @cached_property

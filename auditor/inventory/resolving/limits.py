@@ -29,7 +29,7 @@ def host_limits(tree: Tree, path: Path, value: dict[str, Any]) -> Limits:
     """`rate` and `host_rate` mean the same of a host, so that the smaller one holds."""
     if "hosts" in value:
         message = "says how many hosts a viewpoint probes at a time, and this is one; remove it, or set it there"
-        tree.problem((*path, "hosts"), message)
+        tree.problem((*path, "hosts"), "misplaced-key", message)
     rates = [rate for key in ("rate", "host_rate") if (rate := _whole(value, key)) is not None]
     return Limits(min(rates, default=None), None, _windows(tree, path, value))
 
@@ -47,7 +47,7 @@ def _windows(tree: Tree, path: Path, value: dict[str, Any]) -> tuple[Window, ...
         try:
             found.append(window(text))
         except ValueError as error:
-            tree.problem((*path, "windows", index), str(error))
+            tree.problem((*path, "windows", index), "bad-window", str(error))
     return tuple(found)
 
 

@@ -37,11 +37,11 @@ def _forbid(tree: Tree, names: _Named, index: int, value: Mapping[str, Any]) -> 
     service_class, trust = told(value, "class"), told(value, "trust")
     exceptions = [(at, one) for at, one in enumerate(items(value.get("except", []))) if not isinstance(one, Broken)]
     if value.keys() <= {"except"}:  # an unknown key may be meant for one of those that are missing
-        tree.problem(path, "forbids every service; give a `class`, a `trust` or both")
+        tree.problem(path, "forbids-everything", "forbids every service; give a `class`, a `trust` or both")
     for at, one in exceptions:
         if names.lack(one):
             message = f"no service is {shown(one)}, written as HOST.SERVICE{tree.suggestions.of(one, names.every)}"
-            tree.problem((*path, "except", at), message)
+            tree.problem((*path, "except", at), "unknown-name", message)
     return Forbid(
         service_class=ServiceClass(service_class) if service_class else None,
         trust=Trust(trust) if trust else None,

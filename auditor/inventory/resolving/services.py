@@ -116,9 +116,8 @@ class Services:
             names.update(*(services_of(self._tree, role) or () for role in host.roles))
         self._left -= len(names)
         if self._left < 0:
-            self._tree.stop(
-                f"declares more than {MAX_SERVICES} services on its hosts; split it into several inventories"
-            )
+            message = f"declares more than {MAX_SERVICES} services on its hosts; split it into several inventories"
+            self._tree.stop("over-a-limit", message)
         for name in sorted(names):
             fields = _combined(self._tree, host, name)
             if fields:
@@ -178,7 +177,8 @@ def _combined(tree: Tree, host: Attachment, name: str) -> _Fields | None:
         if differ:
             where = path if name in host.services else ("hosts", host.host, "roles")
             message = f"the roles `{first}` and `{role}` differ on the service `{name}` in {listed(differ)}"
-            tree.problem(where, f"{message}; give those keys in hosts.{host.host}.services.{name}, or null to drop it")
+            right = f"give those keys in hosts.{host.host}.services.{name}, or null to drop it"
+            tree.problem(where, "roles-differ", f"{message}; {right}")
             fields.layer(dict.fromkeys(differ, BROKEN), fields.path)
     fields.layer(own, path)
     return fields
@@ -197,7 +197,8 @@ def _service(tree: Tree, sources: Sources, host: Attachment, name: str, fields: 
     local = _only_loopback(fields, interfaces)
     if ranges == () and host.settled and local is False:
         known = f"; known: {listed(tree.data['ranges'])}" if tree.data["ranges"] else ""
-        tree.problem(fields.path, f"`from` is missing: name the source ranges that it is meant for{known}")
+        message = f"`from` is missing: name the source ranges that it is meant for{known}"
+        tree.problem(fields.path, "missing-key", message)
     register = _register(tree, fields)
     if interfaces is None or not (tcp or udp) or not (fields.sound("class") and fields.sound("families")):
         return None
@@ -233,7 +234,7 @@ def _ports(tree: Tree, fields: _Fields, *, required: bool = False) -> Ports:
     value = fields.values.get("ports")
     if value is None:
         if required:
-            tree.problem(fields.path, "`ports` is missing: write them, such as `443/tcp`")
+            tree.problem(fields.path, "missing-key", "`ports` is missing: write them, such as `443/tcp`")
         return _NO_PORTS
     texts = [value] if isinstance(value, str) else items(value)
     readable = []
@@ -244,7 +245,7 @@ def _ports(tree: Tree, fields: _Fields, *, required: bool = False) -> Ports:
             ports((text,))
         except ValueError as error:
             at = fields.at("ports")
-            tree.problem(at if isinstance(value, str) else (*at, index), str(error))
+            tree.problem(at if isinstance(value, str) else (*at, index), "bad-ports", str(error))
         else:
             readable.append(text)
     return ports(tuple(readable))
@@ -258,7 +259,7 @@ def _interfaces(tree: Tree, host: Attachment, name: str, fields: _Fields) -> tup
             return host.interfaces
         if host.complete and host.settled:
             message = f"`interfaces` is missing, and the host has {listed(host.interfaces) or 'none'}"
-            tree.problem(fields.path, f"{message}; name those it listens on")
+            tree.problem(fields.path, "missing-key", f"{message}; name those it listens on")
         return None
     if not host.complete:
         return None
@@ -269,12 +270,13 @@ def _interfaces(tree: Tree, host: Attachment, name: str, fields: _Fields) -> tup
         for index, one in enumerate(wanted):
             if one not in known and not isinstance(one, Broken):
                 message = f"the host has no interface {shown(one)}{tree.suggestions.of(one, known)}"
-                tree.problem((*path, index), message)
+                tree.problem((*path, index), "unknown-name", message)
     elif not kept and sound(wanted):
         message = f"none of the interfaces {listed(wanted)} of the role's service `{name}` is on this host"
         where: Path = ("hosts", host.host, "services" if name in host.services else "roles")
         where = (*where, name) if name in host.services else where
-        tree.problem(where, f"{message}, which has {listed(sorted(known))}; give its `interfaces`, or null to drop it")
+        message = f"{message}, which has {listed(sorted(known))}; give its `interfaces`, or null to drop it"
+        tree.problem(where, "no-interface", message)
     return kept or None
 
 
@@ -300,7 +302,7 @@ def _register(tree: Tree, fields: _Fields) -> dict[str, str]:
             date.fromisoformat(register["review_by"])
         except ValueError:
             message = f"{shown(register['review_by'])} is no date of the calendar; write one such as `2026-12-31`"
-            tree.problem(fields.at("review_by"), message)
+            tree.problem(fields.at("review_by"), "bad-date", message)
     return register
 
 
@@ -321,10 +323,11 @@ def _behind(tree: Tree, names: ServiceNames, host: Attachment, name: str, fields
     path = fields.at("behind")
     if not meant and complete and "hosts" not in tree.broken:
         message = f"no service is named {shown(written)}, and one of another host is `HOST.SERVICE`"
-        tree.problem(path, f"{message}{tree.suggestions.of(written, own - {name})}")
+        tree.problem(path, "unknown-name", f"{message}{tree.suggestions.of(written, own - {name})}")
     elif len(meant) > 1:
         every = listed([f"{one} of {where}" for where, one in meant])
-        tree.problem(path, f"{shown(written)} can mean {every}; rename one of them")
+        tree.problem(path, "ambiguous-name", f"{shown(written)} can mean {every}; rename one of them")
     elif meant == [(host.host, name)]:
-        tree.problem(path, "a service cannot be behind itself; name the one that clients come through")
+        message = "a service cannot be behind itself; name the one that clients come through"
+        tree.problem(path, "self-reference", message)
     return meant[0] if len(meant) == 1 and complete else None

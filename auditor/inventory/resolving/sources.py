@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from auditor import addresses
-from auditor.inventory.reading.broken import Broken, items, sound, told
+from auditor.inventory.reading.broken import Broken, Wrong, items, sound, told
 from auditor.inventory.reading.files import Tree
 from auditor.inventory.reading.literals import is_literal, network
 from auditor.inventory.reading.text import shown
@@ -23,7 +23,7 @@ def networks(tree: Tree, path: Path, texts: Any, *, unicast: bool = True) -> lis
             try:
                 one = network(text, unicast=unicast)
             except ValueError as error:
-                tree.problem((*path, index), str(error))
+                tree.problem((*path, index), "bad-network", str(error))
         found.append(one)
     return found
 
@@ -36,7 +36,8 @@ def resolve_ranges(tree: Tree) -> dict[str, SourceRange]:
             continue
         found = _range(tree, path, name, value)
         if is_literal(name):
-            tree.problem(path, f"the name {shown(name)} reads as an address; give the range another name")
+            message = f"the name {shown(name)} reads as an address; give the range another name"
+            tree.problem(path, "name-like-address", message)
         elif found:
             ranges[name] = found
     return ranges
@@ -49,10 +50,11 @@ def _range(tree: Tree, path: Path, name: str, value: Any) -> SourceRange | None:
     trust = None if short else told(value, "trust")
     written = [one for one in cidrs if one]
     if trust == Trust.TRUSTED and any(one.prefixlen == 0 for one in addresses.difference(written)):
-        tree.problem((*path, "trust"), "a default route cannot be trusted: it is everybody; name the networks that are")
+        message = "a default route cannot be trusted: it is everybody; name the networks that are"
+        tree.problem((*path, "trust"), "trusted-everybody", message)
     remaining = addresses.difference(written, [one for one in without if one])
     if not remaining and None not in cidrs:
-        tree.problem(path, "`except` leaves nothing of the range; narrow it")
+        tree.problem(path, "empty-range", "`except` leaves nothing of the range; narrow it")
     if not remaining or None in (*cidrs, *without):
         return None
     if trust:
@@ -67,7 +69,7 @@ class Sources:
         self._tree = tree
         self._machines = machines
         self._ranges = ranges
-        self._entries: dict[str, SourceRange | str | None] = {}
+        self._entries: dict[str, SourceRange | Wrong | None] = {}
         self._sets: dict[tuple[str, ...], tuple[SourceRange, ...]] = {}
 
     def of(self, path: Path, entries: Any) -> tuple[SourceRange, ...] | None:
@@ -90,12 +92,12 @@ class Sources:
         if entry not in self._entries:
             self._entries[entry] = self._one(entry)
         found = self._entries[entry]
-        if isinstance(found, str):
-            self._tree.problem(path, found)
+        if isinstance(found, Wrong):
+            self._tree.problem(path, found.fault, found.message)
             return None
         return found
 
-    def _one(self, entry: str) -> SourceRange | str | None:
+    def _one(self, entry: str) -> SourceRange | Wrong | None:
         """What the entry names; else what is wrong with it; None where that is reported elsewhere."""
         if entry in self._ranges:
             return self._ranges[entry]
@@ -108,8 +110,13 @@ class Sources:
             try:
                 found = (network(entry),)
             except ValueError as error:
-                return str(error)
+                return Wrong("bad-network", str(error))
             return SourceRange(entry, found, addresses.trust_of(found), named=False)
         if "ranges" in self._tree.broken:
             return None
-        return f"no range is named {shown(entry)}{self._tree.suggestions.of(entry, known)}"
+        machines = [f"{what}:{entry}" for what in ("host", "role") if entry in self._tree.data[f"{what}s"]]
+        if machines:
+            meant = f"; did you mean {' or '.join(map(shown, machines))}?"
+        else:
+            meant = self._tree.suggestions.of(entry, known)
+        return Wrong("unknown-name", f"no range is named {shown(entry)}{meant}")

@@ -45,7 +45,8 @@ def resolve_viewpoints(tree: Tree, scope: Scope | None) -> dict[str, Viewpoint]:
         if isinstance(value, Broken):
             continue
         if name == "all":
-            tree.problem(("viewpoints", name), "`-V all` means every viewpoint; give this one another name")
+            message = "`-V all` means every viewpoint; give this one another name"
+            tree.problem(("viewpoints", name), "reserved-name", message)
         viewpoints[name] = _viewpoint(tree, name, value, scope, allowed)
     return viewpoints
 
@@ -84,12 +85,12 @@ def _addresses(tree: Tree, path: Path, texts: Any) -> tuple[Address, ...]:
         try:
             one = address(text)
         except ValueError as error:
-            tree.problem((*path, index), str(error))
+            tree.problem((*path, index), "bad-address", str(error))
             continue
         family = Family.of(one)
         if family in found:
             message = f"a viewpoint has at most one {family.spelled} address, and {found[family]} is one already"
-            tree.problem((*path, index), f"{message}; keep the one that targets see")
+            tree.problem((*path, index), "family-twice", f"{message}; keep the one that targets see")
         found.setdefault(family, one)
     return tuple(found.values())
 
@@ -108,7 +109,7 @@ def _targets(tree: Tree, path: Path, texts: Any, allowed: addresses.Members | No
     for index, target in enumerate(targets):
         if target and allowed is not None and target not in allowed:
             message = f"{target} is not within `scope.allow`, and nothing outside it is ever probed"
-            tree.problem((*path, index), f"{message}; narrow it, or allow it there")
+            tree.problem((*path, index), "outside-scope", f"{message}; narrow it, or allow it there")
     known = tuple(one for one in targets if one)
     return known if len(known) == len(targets) else None
 
@@ -125,12 +126,14 @@ def _canaries(
         try:
             one = canary(text)
         except ValueError as error:
-            tree.problem((*path, index), str(error))
+            tree.problem((*path, index), "bad-canary", str(error))
             continue
         if scope and not addresses.in_scope(one.address, scope):
-            tree.problem((*path, index), f"{shown(text)} is outside the scope, and nothing outside it is ever probed")
+            message = f"{shown(text)} is outside the scope, and nothing outside it is ever probed"
+            tree.problem((*path, index), "outside-scope", message)
         elif scope and within is not None and one.address not in within:
-            tree.problem((*path, index), f"{shown(text)} is outside the viewpoint's targets, where it proves no path")
+            message = f"{shown(text)} is outside the viewpoint's targets, where it proves no path"
+            tree.problem((*path, index), "outside-targets", message)
         found.append(one)
     return tuple(found)
 

@@ -109,7 +109,8 @@ class _Reader:
     def waiver(self) -> Waiver | None:
         since, expires = self._date("since"), self._date("expires")
         if since and expires and since > expires:
-            self._problem(("expires",), f"it expires before it begins on {since}; give a later day")
+            message = f"it expires before it begins on {since}; give a later day"
+            self._problem(("expires",), "waiver-never-holds", message)
         match = self._match(self._value["match"])
         severity = told(self._value, "severity")
         reason, owner = self._text("reason"), self._text("owner")
@@ -155,9 +156,11 @@ class _Reader:
         if value.keys() - _KEYS:
             return
         if not value.keys() & _WHERE:
-            self._problem(("match",), "may cover any host; say where, with one of `host`, `address` and `tag`")
+            message = "may cover any host; say where, with one of `host`, `address` and `tag`"
+            self._problem(("match",), "waiver-too-wide", message)
         elif len(value) < 2:
-            self._problem(("match",), "covers all that is found there; say what, with one more key such as `ports`")
+            message = "covers all that is found there; say what, with one more key such as `ports`"
+            self._problem(("match",), "waiver-too-wide", message)
 
     def _names(self, value: Mapping[str, Any], key: str) -> tuple[str, ...]:
         """Patterns and names; a name without `*` must be one that there is."""
@@ -166,25 +169,25 @@ class _Reader:
             undeclared = key == "host" and is_literal(name)  # findings at addresses of no host go by the address
             known = None if "*" in name or undeclared else self._known.of(key)
             if known is not None and name not in known:
-                self._problem(path, f"no {key} is named {shown(name)}{self._tree.suggestions.of(name, known)}")
+                message = f"no {key} is named {shown(name)}{self._tree.suggestions.of(name, known)}"
+                self._problem(path, "unknown-name", message)
         return tuple(name for _, name in found)
 
     def _networks(self, value: Mapping[str, Any]) -> tuple[Network, ...]:
-        found = (self._read(network, text, path) for path, text in self._sound_items(value, "address"))
+        found = (self._read(network, "bad-network", text, path) for path, text in self._sound_items(value, "address"))
         return tuple(one for one in found if one is not None)
 
     def _ports(self, value: Mapping[str, Any]) -> tuple[PortSet, PortSet]:
-        found = [
-            self._read(lambda text: ports((text,)), text, path) for path, text in self._sound_items(value, "ports")
-        ]
+        written = self._sound_items(value, "ports")
+        found = [self._read(lambda text: ports((text,)), "bad-ports", text, path) for path, text in written]
         readable = [one for one in found if one is not None]
         return PortSet.union(tcp for tcp, _ in readable), PortSet.union(udp for _, udp in readable)
 
-    def _read(self, read: Callable[[str], Any], text: str, path: Path) -> Any:
+    def _read(self, read: Callable[[str], Any], fault: str, text: str, path: Path) -> Any:
         try:
             return read(text)
         except ValueError as error:
-            self._problem(path, str(error))
+            self._problem(path, fault, str(error))
             return None
 
     def _words(self, value: Mapping[str, Any], key: str) -> tuple[str, ...]:
@@ -203,7 +206,7 @@ class _Reader:
     def _text(self, key: str) -> str | None:
         text: str | None = told(self._value, key)
         if text is not None and not text.strip():
-            self._problem((key,), "is blank; write why it is accepted and who answers for it")
+            self._problem((key,), "empty-value", "is blank; write why it is accepted and who answers for it")
         return text
 
     def _date(self, key: str) -> date | None:
@@ -214,12 +217,12 @@ class _Reader:
         try:
             return date.fromisoformat(text)
         except ValueError:
-            self._problem((key,), f"{shown(text)} is {_DATE}")
+            self._problem((key,), "bad-date", f"{shown(text)} is {_DATE}")
             return None
 
-    def _problem(self, path: Path, message: str) -> None:
+    def _problem(self, path: Path, fault: str, message: str) -> None:
         self._sound = False
-        self._tree.problem_in(self._document, (*self._path, *path), message)
+        self._tree.problem_in(self._document, (*self._path, *path), fault, message)
 
 
 def _written(match: Mapping[str, Any], networks: Collection[Network], tcp: PortSet, udp: PortSet) -> str:

@@ -24,7 +24,9 @@ from tests.commands import ANY_DAY, AUDITOR, CASES, PATIENCE, FakeNmap, auditor,
 CLEAN = CASES / "clean.exit0" / "inventory.yaml"
 BAD = CASES / "bad-inventory.exit2" / "inventory.yaml"
 TWO_VIEWPOINTS = CASES / "two-viewpoints.exit1" / "inventory.yaml"
-PROBLEM = re.compile(r"(?P<file>[^:]+):(?P<line>\d+):(?P<column>\d+): (?P<path>[\w.\[\]-]+): (?P<message>.+)")
+PROBLEM = re.compile(
+    r"(?P<file>[^:]+):(?P<line>\d+):(?P<column>\d+): (?P<path>[\w.\[\]-]+): (?P<message>.+) \[(?P<id>[a-z0-9-]+)\]"
+)
 
 
 def mode(path: Path) -> int:
@@ -96,9 +98,10 @@ def test_validate_a_good_inventory() -> None:
 
 
 def test_validate_tells_every_problem_at_its_place() -> None:
-    """Each on a line of its own: file, line, column, path, message; sorted by place."""
+    """Each on a line of its own: file, line, column, path, message, id; sorted by place. The place is shown below."""
     ended = auditor("validate", BAD)
-    found = [PROBLEM.fullmatch(line) for line in ended.stderr.splitlines()]
+    lines = ended.stderr.splitlines()
+    found = [PROBLEM.fullmatch(line) for line in lines[::3]]
 
     assert (ended.returncode, ended.stdout) == (2, "")
     assert [each and each["path"] for each in found] == [
@@ -120,6 +123,8 @@ def test_validate_tells_every_problem_at_its_place() -> None:
         line = BAD.read_text().splitlines()[int(each["line"]) - 1]
         key = each["path"].rpartition(".")[2]
         there = line[int(each["column"]) - 1 :]
+        shown, caret = lines[lines.index(each[0]) + 1 :][:2]
+        assert there.startswith(shown[caret.index("^") :].removesuffix("…"))
         assert there.startswith(key) or "[" in key  # an item of a list stands where its value does
 
 

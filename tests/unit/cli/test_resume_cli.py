@@ -248,7 +248,7 @@ def test_folders_that_are_none(tmp_path: Path, arguments: tuple[str, ...]) -> No
     ended = auditor("audit", *arguments, cwd=tmp_path)
 
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert re.search(r"there is no such folder|is no folder of an audit|Missing argument 'INVENTORY'", ended.stderr)
+    assert re.search(r"there is no such folder|is no folder of an audit|INVENTORY is missing", ended.stderr)
 
 
 def test_a_run_s_own_evidence_is_not_overwritten(inventory: Path, tmp_path: Path) -> None:

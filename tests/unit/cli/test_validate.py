@@ -164,6 +164,7 @@ def test_json_of_an_invalid_inventory(folder: Path) -> None:
         "valid": False,
         "errors": [
             {
+                "id": "bad-ports",
                 "message": "`70000/tcp` is outside the ports that there are, 1 to 65535",
                 "path": "hosts.db-1.services.postgres.ports",
                 "file": "bad.yaml",

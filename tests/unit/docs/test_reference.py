@@ -32,6 +32,13 @@ def test_every_key_is_in_it(key: str) -> None:
     assert f"| `{key}` |" in page
 
 
+def test_every_error_is_in_it() -> None:
+    """What `auditor explain` tells of the ids of errors, this page tells too."""
+    errors = reference.PAGE.read_text(encoding="utf-8").partition("\n## Errors\n")[2].partition("\n## ")[0]
+
+    assert re.findall(r"^\| `([a-z0-9-]+)` \|", errors, re.MULTILINE) == list(reference.FAULTS)
+
+
 def test_its_links_lead_somewhere() -> None:
     """Each section that a row points to is there, and each file."""
     page = reference.PAGE.read_text(encoding="utf-8")

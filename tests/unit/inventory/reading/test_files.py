@@ -125,9 +125,18 @@ def test_unreadable_paths(tmp_path: Path) -> None:
     """A path that is not there, an empty folder, and a name that no system call takes are errors like others."""
     (tmp_path / "empty").mkdir()
 
-    assert problems(tmp_path / "gone.yaml") == ["gone.yaml:0 : cannot be read: No such file or directory"]
+    with pytest.raises(InventoryError, match=r"gone\.yaml: there is no .* `auditor init` .* \[no-such-file\]"):
+        load(tmp_path / "gone.yaml")
     assert problems(tmp_path / "empty") == ["empty:0 : holds no .yaml, .yml or .json file"]
     assert problems(tmp_path / "a\x00b") == ["a\\x00b:0 : cannot be read: its name holds a NUL character"]
+
+
+def test_the_column_of_what_is_not_utf_8(tmp_path: Path) -> None:
+    """It is counted in characters, as everywhere and as editors count; a byte order mark is none."""
+    (tmp_path / "a.yaml").write_bytes(b"\xef\xbb\xbf# \xc3\xa9\n# \xc3\xa9\xc3\xa9 \xe9\n")
+
+    with pytest.raises(InventoryError, match=r"a\.yaml:2:6: is not UTF-8 text; save it as UTF-8 \[not-utf-8\]"):
+        load(tmp_path / "a.yaml")
 
 
 def test_encodings(tmp_path: Path) -> None:

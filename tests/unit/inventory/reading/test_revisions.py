@@ -197,8 +197,8 @@ def test_new_in_files(repository: Repository, capsys: pytest.CaptureFixture[str]
     code, document = repository.gate("old", "inv", "--new")
 
     assert (1, ["added"]) == (code, [finding["kind"] for finding in document["findings"]])
-    assert "old: cannot be read: No such file" in refused(capsys, "old", "inv")
-    assert "inv2: cannot be read: No such file" in refused(capsys, "git:main:inv", "inv2", "--new")
+    assert "old: there is no such file or folder" in refused(capsys, "old", "inv")
+    assert "inv2: there is no such file or folder" in refused(capsys, "git:main:inv", "inv2", "--new")
 
 
 def test_absent_on_both_sides_is_not_new(repository: Repository, capsys: pytest.CaptureFixture[str]) -> None:
@@ -335,7 +335,9 @@ def test_submodules_are_refused(repository: Repository, tmp_path: Path, capsys: 
     repository.git("submodule", "--quiet", "add", str(other.path), "inv/other")
     repository.commit()
 
-    assert "git:HEAD:inv/other: is a submodule" in refused(capsys, "git:HEAD:inv", "inv")
+    told = refused(capsys, "git:HEAD:inv", "inv")
+    assert "git:HEAD:inv/other: is a submodule" in told
+    assert "[submodule]" in told
 
 
 @pytest.mark.parametrize("new", [(), ("--new",)])
