@@ -97,19 +97,22 @@ class Sources:
 
     def _one(self, entry: str) -> SourceRange | str | None:
         """What the entry names; else what is wrong with it; None where that is reported elsewhere."""
-        if entry in self._ranges:
-            return self._ranges[entry]
-        known = self._tree.data["ranges"]
-        if entry in known:
-            return None
-        if entry.startswith(MACHINES):
-            return self._machines.source(entry)
-        if is_literal(entry):
-            try:
-                found = (network(entry),)
-            except ValueError as error:
-                return str(error)
-            return SourceRange(entry, found, addresses.trust_of(found), named=False)
-        if "ranges" in self._tree.broken:
-            return None
-        return f"no range is named {shown(entry)}{self._tree.suggestions.of(entry, known)}"
+        return self._machines.source(entry) if entry.startswith(MACHINES) else named(self._tree, self._ranges, entry)
+
+
+def named(tree: Tree, ranges: dict[str, SourceRange], entry: str) -> SourceRange | str | None:
+    """The range, network or address that an entry names; else what is wrong with it; None where that is reported."""
+    if entry in ranges:
+        return ranges[entry]
+    known = tree.data["ranges"]
+    if entry in known:
+        return None
+    if is_literal(entry):
+        try:
+            found = (network(entry),)
+        except ValueError as error:
+            return str(error)
+        return SourceRange(entry, found, addresses.trust_of(found), named=False)
+    if "ranges" in tree.broken:
+        return None
+    return f"no range is named {shown(entry)}{tree.suggestions.of(entry, known)}"
