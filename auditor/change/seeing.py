@@ -64,7 +64,7 @@ def _stands_in(
     """Whether it is the other one by another name, and sees no less."""
     return (
         after.kind is before.kind
-        and set(after.addresses) == set(before.addresses)
+        and (set(after.addresses), after.within) == (set(before.addresses), before.within)
         and after.via == before.via
         and not any(_Viewpoint(before, after, base, head, declared).changes())
     )
@@ -107,20 +107,25 @@ class _Viewpoint:
 
     def _families(self) -> Iterator[str]:
         for family in Family:
-            if self._before.address_of(family) and not self._after.address_of(family):
+            if family in self._before.families - self._after.families:
                 yield f"no longer has one of {family}, so that nothing is looked at over it"
 
     def _moves(self) -> Iterator[str]:
-        """Moved into a source range, it sees what is open there as declared; at a declared address, it skips that."""
-        for family in Family:
-            old, new = self._before.address_of(family), self._after.address_of(family)
-            if old is None or new is None or old == new:
+        """Moved into a source range, it sees what is open there as declared; at a declared address, it skips that.
+
+        One without a fixed address may stand anywhere within its range.
+        """
+        for family in sorted(self._before.families & self._after.families):
+            old, new = self._before.stands(family), self._after.stands(family)
+            if not (entered := addresses.difference(new, old)):
                 continue
-            why = [f"stands in {name}" for name, networks in self._sources if _moves_into(networks, old, new)]
-            if new in self._declared and old not in self._declared:
+            address = self._after.address_of(family)
+            word = "stands in" if address else "may stand in"
+            why = [f"{word} {name}" for name, networks in self._sources if _moves_into(networks, old, entered)]
+            if address in self._declared and self._before.address_of(family) not in self._declared:
                 why.append("is a host's own, which is not looked at from there")
             if why:
-                yield f"was {old}, is {new}, which {listed(why)}"
+                yield f"was {_stood(self._before, family)}, is {_stood(self._after, family)}, which {listed(why)}"
 
     @cached_property
     def _sources(self) -> list[tuple[str, tuple[Network, ...]]]:
@@ -162,8 +167,14 @@ def _slices(count: int) -> str:
     return "all ports in each audit" if count == 1 else f"{count} slices, of which each audit sweeps one"
 
 
-def _moves_into(networks: tuple[Network, ...], old: Address, new: Address) -> bool:
-    return addresses.contains(networks, new) and not addresses.contains(networks, old)
+def _moves_into(networks: tuple[Network, ...], old: tuple[Network, ...], entered: tuple[Network, ...]) -> bool:
+    """Whether some of the source range is entered by a viewpoint that did not stand in it before for certain."""
+    return addresses.overlap(networks, entered) and bool(addresses.difference(old, networks))
+
+
+def _stood(viewpoint: Viewpoint, family: Family) -> str:
+    address = viewpoint.address_of(family)
+    return str(address) if address else f"within {listed(viewpoint.stands(family))}"
 
 
 class _Nets:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from ipaddress import ip_network
 
 from auditor import addresses
 from auditor.model.inventory import Inventory, Service, SourceRange
@@ -77,7 +76,7 @@ class Trusting:
         self._unsuspected = [n for r in base.ranges.values() if r.trust is Trust.TRUSTED for n in r.networks]
         # What a public viewpoint sees stands for what strangers see: to let its address in is to let them in.
         viewpoints = [*base.viewpoints.values(), *head.viewpoints.values()]
-        public = [ip_network(address) for v in viewpoints if v.untrusted for address in v.addresses]
+        public = [network for v in viewpoints if v.untrusted for family in Family for network in v.stands(family)]
         self._strangers = addresses.difference(public, self._trusted)
         self._ranges: dict[int, tuple[SourceRange, Trust]] = {}
         self._gains: dict[tuple[int, ...], Trust] = {}

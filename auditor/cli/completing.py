@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import click
 VARIABLE = "_AUDITOR_COMPLETE"  # which shell asks, and for what, as click has it
 _MOST = 4_000_000  # bytes that are read of an inventory: nobody waits longer at a key
 _SUFFIXES = (".yaml", ".yml", ".json")
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,62}")  # as the schema has it
 
 
 def viewpoints(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -23,12 +26,22 @@ def hosts(context: click.Context, _parameter: click.Parameter, incomplete: str) 
 
 
 def _fitting(names: list[str], incomplete: str) -> list[str]:
-    return [name for name in dict.fromkeys(names) if name.startswith(incomplete)]
+    """Those that begin so and are names: whatever else an inventory calls something, no shell gets to see it."""
+    return [name for name in dict.fromkeys(names) if name.startswith(incomplete) and _NAME.fullmatch(name)]
 
 
 def _names(context: click.Context, key: str) -> list[str]:
-    path = context.params.get("inventory_path")
+    path = context.params.get("inventory_path") or _on_the_line()
     return [name for file in _files(path) for name in _below(file, key)] if isinstance(path, Path) else []
+
+
+def _on_the_line() -> Path | None:
+    """The inventory, where click has not got to it: behind the option that is completed, or before its value."""
+    from click.shell_completion import split_arg_string  # only where a name is completed
+
+    words = split_arg_string(os.environ.get("COMP_WORDS", ""))[2:]
+    paths = (Path(word) for word in words if not word.startswith("-"))
+    return next((path for path in paths if path.is_dir() or (path.suffix in _SUFFIXES and path.is_file())), None)
 
 
 def _files(path: Path) -> Iterator[Path]:

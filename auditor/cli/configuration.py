@@ -15,6 +15,7 @@ from auditor.cli.meant import meant
 from auditor.errors import UsageError
 
 FILE = "auditor.toml"
+_NAMED = "auditor.config"  # where a context keeps the file that `--config` names
 _EVERYWHERE = frozenset({"quiet", "verbose", "color", "config"})  # options of all commands
 
 
@@ -34,6 +35,8 @@ class Command(click.Command):
                 option.envvar = [own, f"AUDITOR_{_as_variable(name)}"] if name in _EVERYWHERE else own
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        if context.resilient_parsing:  # a line that is completed: nothing of it is done
+            return super().parse_args(context, args)
         try:
             given, _, _ = self.make_parser(context).parse_args(args=list(args))
         except click.UsageError as error:
@@ -41,7 +44,7 @@ class Command(click.Command):
             with suppress(click.UsageError):  # the same once more, but help that is asked for comes first
                 super().parse_args(context, args)
             raise
-        if (path := _chosen(self, given)) is not None:
+        if (path := _chosen(self, context, given)) is not None:
             context.default_map = {
                 str(one.option.name): one.value for one in settings(self, read(path, context), str(path))
             }
@@ -106,14 +109,41 @@ def variables(command: click.Command) -> Iterator[Setting]:
             yield Setting(option, os.environ[name], name)
 
 
-def _chosen(command: Command, given: Mapping[str, Any]) -> Path | None:
-    named = given.get("config") or next((one.value for one in variables(command) if one.option.name == "config"), None)
-    if named is not None:
-        return path if (path := Path(named)).is_file() else None  # click says what is wrong with it
-    if not command.found:
-        return None
+def held(context: click.Context, inventory: Path | None) -> Iterator[tuple[str, Setting]]:
+    """What holds for each command, by its name, unless its command line says otherwise. Raises UsageError.
+
+    Where a variable and the file speak of one option, the variable does. What holds for all is told of `auditor`, once.
+    """
+    root = context.find_root().command
+    every: dict[str, Setting] = {}
+    for name in root.list_commands(context) if isinstance(root, click.Group) else ():
+        command = root.get_command(context, name) if isinstance(root, click.Group) else None
+        if not isinstance(command, Command):
+            continue
+        found = {one.option.name: one for one in variables(command)}
+        path = context.meta.get(_NAMED) or (beside(inventory) if command.found else None)
+        for one in settings(command, read(path, context), str(path)) if path else ():
+            found.setdefault(one.option.name, one)
+        for one in found.values():
+            if one.source == f"AUDITOR_{_as_variable(_long(one.option))}":
+                every[one.source] = one
+            else:
+                yield name, one
+    yield from (("auditor", one) for one in every.values())
+
+
+def _chosen(command: Command, context: click.Context, given: Mapping[str, Any]) -> Path | None:
+    """The file of `--config`, whether or not it is any good, else one that is found."""
+    if (named := _named(command, given)) is not None:
+        context.meta[_NAMED] = named
+        return named if named.is_file() else None  # click says what is wrong with it
     inventory = given.get("inventory_path")
-    return beside(Path(inventory) if isinstance(inventory, str) else None)
+    return beside(Path(inventory) if isinstance(inventory, str) else None) if command.found else None
+
+
+def _named(command: Command, given: Mapping[str, Any]) -> Path | None:
+    said = given.get("config") or next((one.value for one in variables(command) if one.option.name == "config"), None)
+    return None if said is None else Path(said)
 
 
 def _long(option: click.Option) -> str:

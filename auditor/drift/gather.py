@@ -36,7 +36,7 @@ def gather(expectations: Expectations, outcomes: tuple[Outcome, ...], facts: Fac
     groups: dict[_Group, list[Outcome]] = defaultdict(list)
     for kind, outcome in _drifted(outcomes, facts):
         groups[_key(kind, outcome)].append(outcome)
-    verified = _verified(outcomes) if len(viewpoint.addresses) == 2 else {}
+    verified = _verified(outcomes) if len(viewpoint.families) == 2 else {}
     drifts = [_drift(viewpoint, kind, members, verified) for (kind, *_), members in groups.items()]
     drifts += _for_others(expectations, outcomes, facts)
     drifts += _unknown_hosts(expectations, outcomes, facts)

@@ -44,7 +44,12 @@ class Replies:
         sources = {source for observation in seen if (source := self._source(observation)) is not None}
         sources |= {reply.address for reply in scan.replies if reply.reason in _HOST_REPLIES and alike.lives(reply)}
         sources -= set(viewpoint.addresses)  # what the viewpoint sends to itself takes no path
-        self._proved = tuple(entry for entry in viewpoint.targets if any_in(entry, sources))
+        perhaps = {one for one in sources if viewpoint.may_be(one)}  # of a family at most one of them is itself
+        self._proved = tuple(
+            entry
+            for entry in viewpoint.targets
+            if any_in(entry, sources - perhaps) or sum(any_in(entry, (one,)) for one in perhaps) > 1
+        )
         near = {reply.address for reply in scan.replies if reply.reason in LINK_REPLIES}
         self._alive = sources | near | {reply.address for reply in scan.found if alike.lives(reply)}
         self._prohibited = {observation.address for observation in seen if self.prohibited(observation)}
@@ -66,8 +71,9 @@ class Replies:
 
         What nmap itself tells of such states (TTL 0, the kernel's word) is sorted out where its output is read.
         """
-        own = self._viewpoint.addresses
-        return observation.reply_from in own and observation.address not in own
+        sender, address = observation.reply_from, observation.address
+        own = sender is not None and sender != address and self._viewpoint.may_be(sender)
+        return own and address not in self._viewpoint.addresses
 
     def alive(self, address: Address) -> bool:
         """Whether anything shows that the address lives."""

@@ -14,7 +14,18 @@ from auditor.model.expectation import Expectation
 from auditor.model.inventory import Service
 from auditor.model.observation import Identity, Observation
 from auditor.model.ports import PortSet
-from auditor.model.words import NOWHERE, Address, Basis, Boundary, ExpectedState, Kind, PortState, Protocol, Result
+from auditor.model.words import (
+    NOWHERE,
+    UNTOLD,
+    Address,
+    Basis,
+    Boundary,
+    ExpectedState,
+    Kind,
+    PortState,
+    Protocol,
+    Result,
+)
 
 _EXPOSED = {
     Basis.OTHER_FAMILY: Kind.WRONG_FAMILY,
@@ -67,8 +78,8 @@ def decide(
     expectation: Expectation, observation: Observation, ports: PortSet, facts: Facts, *, for_others: bool = False
 ) -> Row:
     """The row for `ports`, all of them expected alike and observed alike; `for_others`: a device answers for all."""
-    if expectation.basis is Basis.SOURCES_UNKNOWN:
-        return Row(Result.UNVERIFIED, f"{observation.state}, and {_sources_unknown(expectation)}")
+    if expectation.basis in UNTOLD:
+        return Row(Result.UNVERIFIED, f"{observation.state}, and {_untold(expectation)}")
     if for_others:
         return _answered_for_others(expectation, observation, facts)
     unproved = _untrustworthy(observation, facts.replies)
@@ -89,10 +100,13 @@ def decide(
     return _blocked(expectation, observation, facts.boundary)
 
 
-def _sources_unknown(expectation: Expectation) -> str:
+def _untold(expectation: Expectation) -> str:
     sources = expectation.service.sources if expectation.service else ()
-    names = sorted({name for source in sources for name in source.names})
-    return f"whether it is meant for this viewpoint is not known: {', '.join(names)} could not be resolved"
+    if expectation.basis is Basis.VIEWPOINT_UNKNOWN:
+        why = f"its address is not, and of where that may be only a part lies in {', '.join(s.name for s in sources)}"
+    else:
+        why = f"{', '.join(sorted({name for source in sources for name in source.names}))} could not be resolved"
+    return f"whether it is meant for this viewpoint is not known: {why}"
 
 
 def _untrustworthy(observation: Observation, replies: Replies) -> str | None:

@@ -122,7 +122,7 @@ class _Looked:
             for host in self._inventory.hosts.values():
                 for interface in host.interfaces.values():
                     for address in interface.addresses:
-                        known = view.address_of(Family.of(address)) is not None and address not in view.addresses
+                        known = Family.of(address) in view.families and address not in view.addresses
                         if known and address in targets and in_scope(address, self._inventory.scope):
                             sight[host.name].append((interface.name, address))
         return self._sights[view.name]

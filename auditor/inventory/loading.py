@@ -59,7 +59,7 @@ def _resolve(tree: Tree, files: tuple[InventoryFile, ...]) -> Inventory:
             tree.problem((key,), "missing-key", f"`{key}` is missing: exactly one file of an inventory has it")
     scope = resolve_scope(tree)
     ranges = resolve_ranges(tree)
-    viewpoints = resolve_viewpoints(tree, scope)
+    viewpoints = resolve_viewpoints(tree, scope, ranges)
     attached = resolve_interfaces(tree, scope)
     hosts = resolve_hosts(tree, attached, Sources(tree, ranges, Machines(tree, attached)))
     return Inventory(

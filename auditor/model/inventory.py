@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from ipaddress import ip_network
 
 from auditor.model.limits import NO_LIMITS, Limits
 from auditor.model.ports import PortSet
@@ -194,7 +195,8 @@ class Canary:
 class Viewpoint:
     """A named place that probes leave from. `rate` is packets a second leaving it.
 
-    `slices` is over how many audits the sweep of undeclared ports is spread.
+    `slices` is over how many audits the sweep of undeclared ports is spread. With `within` it has no fixed addresses:
+    `addresses` are those that its system was found to use, one of a family that lies in these networks; none before.
     """
 
     name: str
@@ -209,13 +211,32 @@ class Viewpoint:
     location: Location | None = None
     limits: Limits = NO_LIMITS
     slices: int = 1
+    within: tuple[Network, ...] = ()
 
     @property
     def untrusted(self) -> bool:
         return self.kind is ViewpointKind.PUBLIC
 
+    @property
+    def families(self) -> frozenset[Family]:
+        """Those over which it looks, whether or not its address is known."""
+        return frozenset(map(Family.of, (*self.addresses, *self.within)))
+
     def address_of(self, family: Family) -> Address | None:
         return next((address for address in self.addresses if Family.of(address) is family), None)
+
+    def stands(self, family: Family) -> tuple[Network, ...]:
+        """Where it stands: its address as a network, or all that this may lie in as long as it is not known."""
+        if address := self.address_of(family):
+            return (ip_network(address),)
+        return tuple(network for network in self.within if Family.of(network) is family)
+
+    def may_be(self, address: Address) -> bool:
+        """Whether the address is its own, for all that is known."""
+        if address in self.addresses or not self.within:
+            return address in self.addresses
+        family = Family.of(address)
+        return self.address_of(family) is None and any(address in one for one in self.stands(family))
 
 
 @dataclass(frozen=True, slots=True)

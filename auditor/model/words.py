@@ -165,12 +165,15 @@ class Basis(StrEnum):
     OTHER_FAMILY = "declared on this interface for the other family only"
     OUTSIDE_SOURCES = "declared on this interface, viewpoint outside its source ranges"
     SOURCES_UNKNOWN = "declared on this interface, its source ranges not all known"  # and none known admits
+    VIEWPOINT_UNKNOWN = "declared on this interface, for a part of where the viewpoint may stand"  # address not known
     OTHER_INTERFACE = "declared on other interfaces only"
     UNDECLARED = "declared nowhere on the host"
     UNDECLARED_ADDRESS = "at an address that the host is not declared to have"
 
 
 NOWHERE = frozenset({Basis.UNDECLARED, Basis.UNDECLARED_ADDRESS})  # no service is declared there
+UNTOLD = frozenset({Basis.SOURCES_UNKNOWN, Basis.VIEWPOINT_UNKNOWN})  # it is not known whom the service is meant for
+HERE = frozenset({Basis.DECLARED, Basis.OUTSIDE_SOURCES, *UNTOLD})  # declared on that very address
 
 
 class Result(StrEnum):

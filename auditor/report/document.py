@@ -113,6 +113,7 @@ def _viewpoint(comparison: Comparison) -> Document:
         name=viewpoint.name,
         kind=viewpoint.kind.value,
         addresses=[str(address) for address in viewpoint.addresses],
+        within=list(map(str, viewpoint.within)) or None,
         boundary=viewpoint.boundary.value,
         via=str(viewpoint.via),
         nmap_version=scan.nmap_version or None,

@@ -7,10 +7,8 @@ from collections.abc import Iterable, Iterator
 from auditor.model.drift import Comparison, Outcome
 from auditor.model.observation import Identity
 from auditor.model.ports import PortSet
-from auditor.model.words import Address, Basis, Kind, PortState, Protocol, Result
+from auditor.model.words import HERE, Address, Kind, PortState, Protocol, Result
 from auditor.report.plain import Document, place, present
-
-_DECLARED_HERE = frozenset({Basis.DECLARED, Basis.OUTSIDE_SOURCES, Basis.SOURCES_UNKNOWN})
 
 
 def fold(comparisons: Iterable[Comparison], result: Result) -> list[Document]:
@@ -66,7 +64,7 @@ def _telling(comparison: Comparison) -> Iterator[Outcome]:
         e = outcome.expectation
         opened = outcome.observation is not None and outcome.observation.state is PortState.OPEN
         hidden = (e.address, e.protocol) in absorbed and outcome.result is Result.UNVERIFIED
-        if e.basis in _DECLARED_HERE or (opened and not hidden):
+        if e.basis in HERE or (opened and not hidden):
             yield outcome
 
 

@@ -33,13 +33,14 @@ def expected_document(inventory: Inventory, expected: Iterable[Expectations]) ->
             "files": [{"path": file.path, "sha256": file.sha256} for file in inventory.files],
         },
         "viewpoints": [
-            {
-                "name": each.viewpoint.name,
-                "kind": each.viewpoint.kind.value,
-                "addresses": [str(address) for address in each.viewpoint.addresses],
-                "boundary": each.viewpoint.boundary.value,
-                "profile": each.profile.value,
-            }
+            present(
+                name=each.viewpoint.name,
+                kind=each.viewpoint.kind.value,
+                addresses=[str(address) for address in each.viewpoint.addresses],
+                within=list(map(str, each.viewpoint.within)) or None,
+                boundary=each.viewpoint.boundary.value,
+                profile=each.profile.value,
+            )
             for each in every
         ],
         "expectations": [row for each in every for row in expected_rows(inventory, each)],
@@ -60,7 +61,7 @@ def expected_rows(inventory: Inventory, expected: Expectations, *, blocked: bool
     root = commonpath([Path(file.path).parent for file in inventory.files]) if inventory.files else ""
     ports: dict[PortSet, str] = {}  # many addresses have the same, and it takes long to write 65,535 of them
     for one in expected.expectations:
-        if one.state is ExpectedState.BLOCKED and not blocked:
+        if one.state is ExpectedState.BLOCKED and one.basis is not Basis.VIEWPOINT_UNKNOWN and not blocked:
             continue
         if one.ports not in ports:
             ports[one.ports] = str(one.ports)
@@ -89,7 +90,8 @@ def _why(one: Expectation, root: str) -> str:
     parts = [" and ".join((service.name, *one.other_services)), _ground(one, service)]
     if service.location:
         parts.append(f"{relpath(service.location.file, root or '.')}:{service.location.line}")
-    return f"{one.state}: {', '.join(parts)}"
+    state = "not known" if one.basis is Basis.VIEWPOINT_UNKNOWN else one.state
+    return f"{state}: {', '.join(parts)}"
 
 
 def _ground(one: Expectation, service: Service) -> str:
@@ -101,6 +103,8 @@ def _ground(one: Expectation, service: Service) -> str:
             return f"viewpoint outside its source ranges ({sources})"
         case Basis.SOURCES_UNKNOWN:
             return f"its source ranges are not all known ({sources})"
+        case Basis.VIEWPOINT_UNKNOWN:
+            return f"only a part of where the viewpoint may stand is in its source ranges ({sources})"
         case Basis.OTHER_FAMILY:
             return "declared for the other family only"
         case Basis.OTHER_INTERFACE:

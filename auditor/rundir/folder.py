@@ -85,6 +85,10 @@ class RunDir:
         """Hold the folder for this process, and note what was asked for. Raises RunError."""
         with as_run_error(f"cannot hold {self.path}"):
             self._hold()
+        self.note(request)
+
+    def note(self, request: Mapping[str, object]) -> None:
+        """Note what was asked for, in place of what was noted of it before. Raises RunError."""
         self.write(REQUEST, json.dumps(request, ensure_ascii=False, indent=2) + "\n")
 
     def request(self) -> Any:

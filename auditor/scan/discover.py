@@ -133,7 +133,7 @@ class _Searching:
         if sources.failure is not None:
             self._fail(sources.failure)
             return None
-        lost = dict(sources.no_route)
+        lost = dict(sources.lost)
         for sweep, address in first.items():
             if address in lost:
                 self._fail(f"{sweep.entry}: {lost[address]}")

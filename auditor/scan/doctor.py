@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -26,6 +26,7 @@ from auditor.scan.trust.bears import bears, tried
 from auditor.transport.base import Transport, capture
 
 _RATE = 5000  # packets a second, which viewpoints have unless they say otherwise
+_NAMED = 4  # addresses that fail for one reason
 _PATIENCE = 20.0  # seconds; `ip addr` asks the kernel, nothing else
 
 
@@ -55,7 +56,7 @@ async def examine(
     if abilities.problem is not None:
         return tuple(checks)
     checks.append(_privileges(where, abilities, via))
-    if viewpoint is None or viewpoint.address_of(Family.IPV6) is not None:
+    if viewpoint is None or Family.IPV6 in viewpoint.families:
         checks += [await _ipv6(where, transport, place) for place in places(via)]
     if abilities.raw:
         checks += await _bears(where, transport, via, viewpoint.rate if viewpoint else _RATE)
@@ -120,6 +121,16 @@ async def _sources(transport: Transport, viewpoint: Viewpoint, addresses: Collec
     sources = await check_sources(transport, viewpoint, addresses)
     if sources.failure is not None:
         return [Check(viewpoint.name, sources.failure, passed=False)]
-    lost = [Check(viewpoint.name, f"{address}: {why}", passed=False) for address, why in sources.no_route]
+    lost: dict[str, list[str]] = {}
+    for address, why in sources.lost:
+        lost.setdefault(why, []).append(str(address))
+    if lost:
+        return [Check(viewpoint.name, f"{_few(each)}: {why}", passed=False) for why, each in lost.items()]
+    used = f"source address {' and '.join(map(str, viewpoint.addresses))}" if viewpoint.within else "source address"
     towards = f"{len(addresses):,} {'address' if len(addresses) == 1 else 'addresses'}"
-    return lost or [Check(viewpoint.name, f"source address as declared towards {towards}", passed=True)]
+    return [Check(viewpoint.name, f"{used} as declared towards {towards}", passed=True)]
+
+
+def _few(addresses: Sequence[str]) -> str:
+    more = len(addresses) - _NAMED
+    return ", ".join(addresses[:_NAMED]) + (f" and {more:,} more" if more > 0 else "")

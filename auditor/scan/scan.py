@@ -159,7 +159,7 @@ class _Viewpoint:
             return self._result(sources.failure)
         for failure in self._plan.refused:
             self._board.fail(failure.address, failure.protocol, failure.ports, failure.reason)
-        lost = dict(sources.no_route)
+        lost = dict(sources.lost)
         lanes = [self._reachable(lane, lost) for lane in (self._plan.first, *self._plan.lanes)]
         # Over IPv6 nmap sends frames itself, and nothing is held back.
         neighbours = [address for address in sources.neighbours if address.version == 4]

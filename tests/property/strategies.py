@@ -55,6 +55,7 @@ STATES = (
     (ExpectedState.PERMITTED, Basis.DECLARED),
     (ExpectedState.BLOCKED, Basis.OUTSIDE_SOURCES),
     (ExpectedState.BLOCKED, Basis.SOURCES_UNKNOWN),
+    (ExpectedState.BLOCKED, Basis.VIEWPOINT_UNKNOWN),
     (ExpectedState.BLOCKED, Basis.OTHER_FAMILY),
     (ExpectedState.BLOCKED, Basis.OTHER_INTERFACE),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -18,7 +18,7 @@ from auditor.inventory.expecting.denying import denying
 from auditor.model.ages import spelled
 from auditor.model.audit import Audit
 from auditor.model.context import Context, Event
-from auditor.model.inventory import ClusterVia
+from auditor.model.inventory import ClusterVia, Viewpoint
 from auditor.model.rotation import Rotation
 from auditor.model.words import Profile
 from auditor.pipeline import auditing
@@ -66,12 +66,20 @@ def run(
             sweeps = Sweeps(folder, lambda message: context.emit(Event("sweep", message, level="warning")))
             with sweeps.choosing():
                 rotations = sweeps.rotations(declared.name, chosen, request.started_at)
-                run.begin(resuming.Asked.of(path, declared, request, parameters, rotations).document())
+                begun = resuming.Asked.of(path, declared, request, parameters, rotations)
+                run.begin(begun.document())
         else:
-            rotations = asked.rotations
+            begun, rotations = asked, asked.rotations
             resuming.tell(run, context.emit)
+
+        def stands(viewpoints: Sequence[Viewpoint]) -> None:
+            found = resuming.standing(viewpoints)
+            resuming.check_sources(begun, found)
+            if found != begun.sources:
+                run.note(replace(begun, sources=found).document())
+
         wanted = replace(request, discover=given["discover"], max_duration=max_duration, wait=wait, rotations=rotations)
-        audit = signals.run(auditing.audit(declared, chosen, wanted, context, run, cluster=cluster))
+        audit = signals.run(auditing.audit(declared, chosen, wanted, context, run, cluster=cluster, stands=stands))
         tried = [(one.viewpoint, one.scan.bears) for one in audit.comparisons]
         at = context.now().isoformat(timespec="minutes")
         remember({str(one.via): Borne(borne, one.rate, at) for one, borne in tried if borne is not None})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -40,10 +40,14 @@ def expecting(
     profile: str,
     deny: Sequence[str],
     reports: Path,
+    locate: Callable[[Inventory, Sequence[Viewpoint]], Sequence[Viewpoint]] = lambda _inventory, viewpoints: viewpoints,
 ) -> tuple[Inventory, list[Expectations]]:
-    """The inventory, and what an audit from each of the viewpoints would look at. Raises AuditorError."""
+    """The inventory, and what an audit from each of the viewpoints would look at. Raises AuditorError.
+
+    `locate` finds out where viewpoints stand that have no fixed addresses; without it that is not known.
+    """
     declared = denying(load_resolved(inventory_path), deny)
-    chosen = pick_viewpoints(declared, viewpoints)
+    chosen = locate(declared, pick_viewpoints(declared, viewpoints))
     sweeps = Sweeps(reports, lambda message: click.echo(clean(f"auditor: {message}"), err=True))
     rotations = sweeps.rotations(declared.name, chosen, datetime.now(UTC))
     return declared, [

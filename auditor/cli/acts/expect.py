@@ -16,7 +16,7 @@ from auditor.cli.acts.screen import console
 from auditor.cli.style import Style, clean
 from auditor.model.expectation import Expectations
 from auditor.model.inventory import Inventory
-from auditor.model.words import ExpectedState
+from auditor.model.words import Basis, ExpectedState
 from auditor.report.expected import EXPECT_FORMATS, expected_document, expected_rows
 
 _NAMED = 8  # controls
@@ -72,7 +72,9 @@ def _controls(expected: Expectations) -> str:
 
 
 def _rest(expected: Expectations) -> str:
-    blocked = [e for e in expected.expectations if e.state is ExpectedState.BLOCKED]
+    blocked = [
+        e for e in expected.expectations if e.state is ExpectedState.BLOCKED and e.basis is not Basis.VIEWPOINT_UNKNOWN
+    ]
     count = sum(len(e.ports) for e in blocked)
     addresses = len({e.address for e in blocked})
     return (

@@ -20,7 +20,9 @@ from auditor.scan.plan.searching import Search
 
 
 def run(*, discover: bool, style: Style, **chosen: Any) -> int:
-    declared, expected = choosing.expecting(**chosen)
+    declared, expected = choosing.expecting(
+        locate=lambda inventory, viewpoints: signals.run(auditing.locating(inventory, viewpoints)), **chosen
+    )
     brief, now = style.verbosity < 0, datetime.now(UTC)
     searches = signals.run(auditing.searching(declared, [one.viewpoint for one in expected])) if discover else []
     rates = remembered()
@@ -39,6 +41,9 @@ def run(*, discover: bool, style: Style, **chosen: Any) -> int:
 def _lines(plan: Plan, now: datetime, borne: Borne | None, *, discover: bool, brief: bool) -> Iterator[str]:
     viewpoint = plan.viewpoint
     yield f"viewpoint {viewpoint.name} ({viewpoint.via}): {plan.expectations.profile}"
+    if viewpoint.within:
+        found = " and ".join(map(str, viewpoint.addresses)) or "none found"
+        yield f"  source address: {found}, within {', '.join(map(str, viewpoint.within))} as declared"
     if plan.problem:
         yield f"  cannot scan: {plan.problem}"
     yield from (f"  {line}" for line in estimate(plan, now))

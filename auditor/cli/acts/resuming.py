@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from click.core import ParameterSource
 from auditor import __version__
 from auditor.errors import EvidenceError, RunError, UsageError
 from auditor.model.context import Event
-from auditor.model.inventory import Inventory
+from auditor.model.inventory import Inventory, Viewpoint
 from auditor.model.rotation import Rotation
 from auditor.model.words import Profile
 from auditor.pipeline.judging import Request
@@ -44,7 +44,8 @@ class Asked:
     """One audit as it was asked for. `inventory` is the path as given, `absolute` what it meant.
 
     `parameters` are the command's, by name; of `viewpoints` the names that were chosen. `rotations` say by viewpoint
-    which slice of the undeclared ports is swept.
+    which slice of the undeclared ports is swept, and `sources` which addresses those were found to have that have no
+    fixed ones, once that is known.
     """
 
     id: str
@@ -54,6 +55,7 @@ class Asked:
     files: tuple[str, ...]  # SHA-256 of each
     parameters: Mapping[str, Any]
     rotations: Mapping[str, Rotation]
+    sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -82,6 +84,7 @@ class Asked:
             "inventory": {"path": self.inventory, "absolute": self.absolute, "sha256": list(self.files)},
             "parameters": dict(self.parameters),
             **rotations_as_read(self.rotations),
+            **({"sources": {name: list(each) for name, each in self.sources.items()}} if self.sources else {}),
         }
 
     def check(self, declared: Inventory, path: Path, viewpoints: tuple[str, ...], engine: str) -> None:
@@ -100,6 +103,25 @@ class Asked:
         slices = {name: declared.viewpoints[name].slices for name in viewpoints}
         if {name: len(one.swept) for name, one in self.rotations.items()} != {n: s for n, s in slices.items() if s > 1}:
             raise RunError("the audit's run.json is damaged: it does not tell which slices were swept when")
+
+
+def standing(viewpoints: Iterable[Viewpoint]) -> dict[str, tuple[str, ...]]:
+    """The addresses of viewpoints that have no fixed ones, as they were found."""
+    return {one.name: tuple(map(str, one.addresses)) for one in viewpoints if one.within}
+
+
+def check_sources(asked: Asked, found: Mapping[str, tuple[str, ...]]) -> None:
+    """Refuse to go on from other addresses: what has been seen was judged from those. Raises UsageError."""
+    for name, was in asked.sources.items():
+        if (now := found.get(name, ())) != was:
+            raise UsageError(
+                f"viewpoint {name}: this audit began from {_addresses(was)}, and the system there uses "
+                f"{_addresses(now)} now: start a new audit, or go on where it began"
+            )
+
+
+def _addresses(texts: Iterable[str]) -> str:
+    return " and ".join(texts) or "no address within its range"
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +234,8 @@ def _read(run: RunDir) -> Asked:
             } as request if profile in set(Profile) and all(map(_plain, rest.values())) and _plain(kept["viewpoints"]):
                 at = datetime.fromisoformat(started).astimezone(UTC)
                 digests_read = tuple(map(str, digests))
-                return Asked(audit_id, at, path, absolute, digests_read, kept, read_rotations(request, at))
+                sources = {str(name): tuple(map(str, each)) for name, each in request.get("sources", {}).items()}
+                return Asked(audit_id, at, path, absolute, digests_read, kept, read_rotations(request, at), sources)
     except (ValueError, TypeError, AttributeError):
         pass
     raise RunError(f"{run.path}: its run.json is damaged, or of another version; start a new audit")

@@ -166,7 +166,7 @@ class _Judge:
         self._missing = {
             family: f"the viewpoint {viewpoint.name} has no {family.spelled} address"
             for family in Family
-            if viewpoint.address_of(family) is None
+            if family not in viewpoint.families
         }
         self.families = frozenset(self._missing.values())
         self._seen: set[Family] = {Family.of(network) for network in inventory.scope.allow}

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from auditor.addresses import by_address
+from auditor.addresses import by_address, difference, overlap
 from auditor.inventory.expecting.controls import controls
 from auditor.inventory.expecting.coverage import (
     SWEEPING,
@@ -26,7 +26,7 @@ from auditor.model.inventory import Host, Inventory, Service, SourceRange, Viewp
 from auditor.model.limits import NO_LIMITS
 from auditor.model.ports import PortSet, partition
 from auditor.model.rotation import Rotation
-from auditor.model.words import Address, Basis, ExpectedState, Family, Profile, Protocol
+from auditor.model.words import HERE, Address, Basis, ExpectedState, Family, Profile, Protocol
 
 _MOST_OTHERS = 1024  # live addresses that no host declares; a device may answer for a whole network
 _NOTHING: Mapping[Address, Carried] = MappingProxyType({})
@@ -116,6 +116,14 @@ class _Part:
     source: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Admission:
+    """The name of the range that admits the viewpoint, or whether one admits a part of where it may stand."""
+
+    source: str | None = None
+    partly: bool = False
+
+
 _Shape = tuple[tuple[object, ...], ...]  # of a host: all that its services have to say, other than their names
 _Parts = tuple[tuple[Protocol, tuple[_Part, ...]], ...]
 
@@ -133,7 +141,7 @@ class _Expecting:
         self._viewpoint = viewpoint
         self._same_everywhere = asked is None  # the ports to look at depend on the host's services alone
         self._covered = ports_of(profile, rotation) if asked is None else ports_asked(asked)
-        self._admitting: dict[tuple[int, Family], str | None] = {}
+        self._admitting: dict[tuple[int, Family], _Admission] = {}
         self._holding: dict[tuple[int, Family], bool] = {}
         self._sets: dict[int, PortSet] = {}
         self._shapes: dict[_Shape, _Shape] = {}
@@ -213,7 +221,7 @@ class _Expecting:
     def _within(self, place: Place, protocol: Protocol, parts: tuple[_Part, ...]) -> tuple[_Part, ...]:
         """The parts as far as they are to be looked at, and the rest of what is."""
         declared = PortSet.union(part.ports for part in parts)
-        here = PortSet.union(part.ports for part in parts if part.basis in _HERE)
+        here = PortSet.union(part.ports for part in parts if part.basis in HERE)
         covered = self._covered(place.address, protocol, declared, here)
         found = [self._narrowed(part, part.ports.bits & covered.bits) for part in parts]
         found.append(self._narrowed(_UNDECLARED, covered.bits & ~declared.bits))
@@ -238,10 +246,14 @@ class _Expecting:
         attached = tuple(index for index in declaring if interface in services[index].interfaces)
         here = tuple(index for index in attached if family in services[index].families)
         if here:
-            source = next(filter(None, (self._admits(services[index], family) for index in here)), None)
+            admitted = [self._admits(services[index], family) for index in here]
+            source = next((one.source for one in admitted if one.source), None)
             if source is None:
-                unsure = any(_unsure(services[index]) for index in here)
-                basis = Basis.SOURCES_UNKNOWN if unsure else Basis.OUTSIDE_SOURCES
+                basis = Basis.OUTSIDE_SOURCES
+                if any(one.partly for one in admitted):
+                    basis = Basis.VIEWPOINT_UNKNOWN
+                elif any(_unsure(services[index]) for index in here):
+                    basis = Basis.SOURCES_UNKNOWN
                 return _Part(ports, ExpectedState.BLOCKED, basis, here)
             permitted = all(services[index].optional for index in here)
             state = ExpectedState.PERMITTED if permitted else ExpectedState.REACHABLE
@@ -249,19 +261,31 @@ class _Expecting:
         basis = Basis.OTHER_FAMILY if attached else Basis.OTHER_INTERFACE
         return _Part(ports, ExpectedState.BLOCKED, basis, attached or declaring)
 
-    def _admits(self, service: Service, family: Family) -> str | None:
-        """The name of the range that admits the viewpoint, worked out once for each source set that services share."""
+    def _admits(self, service: Service, family: Family) -> _Admission:
+        """Whether the service admits the viewpoint, worked out once for each source set that services share."""
         key = id(service.sources), family
         if key not in self._admitting:
             admitting = (source.name for source in service.sources if self._holds(source, family))
-            self._admitting[key] = next(admitting, None)
+            name = next(admitting, None)
+            known = name is not None or self._viewpoint.address_of(family) is not None
+            self._admitting[key] = _Admission(name) if known else self._together(service, family)
         return self._admitting[key]
+
+    def _together(self, service: Service, family: Family) -> _Admission:
+        """What the sources admit of where the viewpoint may stand, as none of them has all of it."""
+        stands = self._viewpoint.stands(family)
+        some = [source for source in service.sources if overlap(stands, source.networks)]
+        if some and not difference(stands, [network for source in some for network in source.networks]):
+            return _Admission(" and ".join(source.name for source in some))
+        return _Admission(partly=bool(some))
 
     def _holds(self, source: SourceRange, family: Family) -> bool:
         key = id(source), family
         if key not in self._holding:
             address = self._viewpoint.address_of(family)
-            self._holding[key] = address is not None and address in source
+            stands = () if address else self._viewpoint.stands(family)
+            whole = bool(stands) and not difference(stands, source.networks)
+            self._holding[key] = address in source if address else whole
         return self._holding[key]
 
 
@@ -270,7 +294,6 @@ def _unsure(service: Service) -> bool:
     return any(source.names for source in service.sources)
 
 
-_HERE = frozenset({Basis.DECLARED, Basis.OUTSIDE_SOURCES, Basis.SOURCES_UNKNOWN})
 _NONE = PortSet()
 _CARRIED = _Part(PortSet(), ExpectedState.BLOCKED, Basis.UNDECLARED_ADDRESS)
 _UNDECLARED = _Part(PortSet(), ExpectedState.BLOCKED, Basis.UNDECLARED)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 
-from auditor.addresses import Members, by_address
+from auditor.addresses import Members, by_address, overlap
 from auditor.inventory.lint.note import FEW, Note
 from auditor.inventory.reading.places import Places
 from auditor.inventory.reading.text import counted, listed
@@ -80,15 +80,16 @@ def _source_sets(inventory: Inventory) -> list[_SourceSet]:
 
 
 class _Standing:
-    """Whether a viewpoint stands in a source."""
+    """Whether a viewpoint stands in a source, or may: an audit tells of one whose address is not fixed."""
 
     def __init__(self, inventory: Inventory) -> None:
-        self._addresses = [address for viewpoint in inventory.viewpoints.values() for address in viewpoint.addresses]
+        stands = [viewpoint.stands(family) for viewpoint in inventory.viewpoints.values() for family in Family]
+        self._networks = [network for each in stands for network in each]
         self._known: dict[str, bool] = {}
 
     def within(self, source: SourceRange) -> bool:
         if source.name not in self._known:
-            self._known[source.name] = any(address in source for address in self._addresses)
+            self._known[source.name] = overlap(source.networks, self._networks)
         return self._known[source.name]
 
 
@@ -136,7 +137,7 @@ class _Looking:
     def __init__(self, inventory: Inventory) -> None:
         self._denied = Members(inventory.scope.deny)
         self._viewpoints = [
-            (frozenset(map(Family.of, viewpoint.addresses)), Members(viewpoint.targets), frozenset(viewpoint.addresses))
+            (viewpoint.families, Members(viewpoint.targets), frozenset(viewpoint.addresses))
             for viewpoint in inventory.viewpoints.values()
         ]
         self.families = frozenset[Family]().union(*(families for families, _, _ in self._viewpoints))

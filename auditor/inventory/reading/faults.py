@@ -237,6 +237,11 @@ FAULTS: dict[str, Rule] = {
         "keep the one that targets see; declare another viewpoint for the other",
         'addresses: [198.51.100.20, "2001:db8:ff::20"]',
     ),
+    "not-with-auto": Rule(
+        "what is fixed, or seen by targets only, cannot be what the system at the viewpoint is found to use",
+        "keep either `addresses: auto` with `within`, or the addresses",
+        "{kind: container, addresses: auto, within: 10.20.0.0/16}",
+    ),
     "empty-range": Rule(
         "a range without any address lets nobody in, though it looks like somebody",
         "narrow `except`, or remove the range",

@@ -99,24 +99,29 @@ class Sources:
 
     def _one(self, entry: str) -> SourceRange | Wrong | None:
         """What the entry names; else what is wrong with it; None where that is reported elsewhere."""
-        if entry in self._ranges:
-            return self._ranges[entry]
-        known = self._tree.data["ranges"]
-        if entry in known:
-            return None
-        if entry.startswith(MACHINES):
-            return self._machines.source(entry)
-        if is_literal(entry):
-            try:
-                found = (network(entry),)
-            except ValueError as error:
-                return Wrong("bad-network", str(error))
-            return SourceRange(entry, found, addresses.trust_of(found), named=False)
-        if "ranges" in self._tree.broken:
-            return None
-        machines = [f"{what}:{entry}" for what in ("host", "role") if entry in self._tree.data[f"{what}s"]]
-        if machines:
-            meant = f"; did you mean {' or '.join(map(shown, machines))}?"
-        else:
-            meant = self._tree.suggestions.of(entry, known)
-        return Wrong("unknown-name", f"no range is named {shown(entry)}{meant}")
+        return self._machines.source(entry) if entry.startswith(MACHINES) else named(self._tree, self._ranges, entry)
+
+
+def named(
+    tree: Tree, ranges: dict[str, SourceRange], entry: str, *, machines: bool = True
+) -> SourceRange | Wrong | None:
+    """The range, network or address that an entry names; else what is wrong with it; None where that is reported.
+
+    `machines` is whether `host:NAME` and `role:NAME` could have been meant.
+    """
+    if entry in ranges:
+        return ranges[entry]
+    known = tree.data["ranges"]
+    if entry in known:
+        return None
+    if is_literal(entry):
+        try:
+            found = (network(entry),)
+        except ValueError as error:
+            return Wrong("bad-network", str(error))
+        return SourceRange(entry, found, addresses.trust_of(found), named=False)
+    if "ranges" in tree.broken:
+        return None
+    declared = [f"{what}:{entry}" for what in ("host", "role") if machines and entry in tree.data[f"{what}s"]]
+    meant = f"; did you mean {' or '.join(map(shown, declared))}?" if declared else tree.suggestions.of(entry, known)
+    return Wrong("unknown-name", f"no range is named {shown(entry)}{meant}")

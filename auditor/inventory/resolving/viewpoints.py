@@ -10,7 +10,7 @@ from auditor.inventory.reading.files import Tree
 from auditor.inventory.reading.literals import address, canary
 from auditor.inventory.reading.text import shown
 from auditor.inventory.resolving.limits import viewpoint_limits
-from auditor.inventory.resolving.sources import networks
+from auditor.inventory.resolving.sources import named, networks
 from auditor.model.inventory import (
     Canary,
     DockerVia,
@@ -19,11 +19,14 @@ from auditor.model.inventory import (
     NetnsVia,
     Path,
     Scope,
+    SourceRange,
     SshVia,
     Via,
     Viewpoint,
 )
 from auditor.model.words import Address, Boundary, Family, Network, ViewpointKind
+
+AUTO = "auto"  # in place of addresses: those that the system there uses
 
 
 def resolve_scope(tree: Tree) -> Scope | None:
@@ -38,7 +41,7 @@ def resolve_scope(tree: Tree) -> Scope | None:
     return Scope(tuple(one for one in allow if one), tuple(one for one in deny if one))
 
 
-def resolve_viewpoints(tree: Tree, scope: Scope | None) -> dict[str, Viewpoint]:
+def resolve_viewpoints(tree: Tree, scope: Scope | None, ranges: dict[str, SourceRange]) -> dict[str, Viewpoint]:
     viewpoints = {}
     allowed = addresses.Members(addresses.difference(scope.allow)) if scope else None  # adjoining entries as one
     for name, value in sorted(tree.data["viewpoints"].items()):
@@ -47,12 +50,18 @@ def resolve_viewpoints(tree: Tree, scope: Scope | None) -> dict[str, Viewpoint]:
         if name == "all":
             message = "`-V all` means every viewpoint; give this one another name"
             tree.problem(("viewpoints", name), "reserved-name", message)
-        viewpoints[name] = _viewpoint(tree, name, value, scope, allowed)
+        viewpoints[name] = _viewpoint(tree, name, value, scope, allowed, ranges=ranges)
     return viewpoints
 
 
 def _viewpoint(
-    tree: Tree, name: str, value: dict[str, Any], scope: Scope | None, allowed: addresses.Members | None
+    tree: Tree,
+    name: str,
+    value: dict[str, Any],
+    scope: Scope | None,
+    allowed: addresses.Members | None,
+    *,
+    ranges: dict[str, SourceRange],
 ) -> Viewpoint:
     path: Path = ("viewpoints", name)
     # What is wrong has been reported; as if internal, its targets are the whole scope, so that no other error follows.
@@ -74,12 +83,39 @@ def _viewpoint(
         location=tree.at(path),
         limits=viewpoint_limits(tree, (*path, "limits"), told(value, "limits", {})),
         slices=int(told(told(value, "sweep", {}), "slices", 1)),
+        within=_within(tree, path, value, ranges),
     )
+
+
+def _within(tree: Tree, path: Path, value: dict[str, Any], ranges: dict[str, SourceRange]) -> tuple[Network, ...]:
+    """Where the address of a viewpoint lies that has no fixed one."""
+    found: list[Network] = []
+    entries = value.get("within", [])
+    for index, entry in enumerate([entries] if isinstance(entries, str) else items(entries)):
+        one = None if isinstance(entry, Broken) else named(tree, ranges, entry, machines=False)
+        if isinstance(one, SourceRange):
+            found += one.networks
+        elif one:
+            at = (*path, "within") if isinstance(entries, str) else (*path, "within", index)
+            tree.problem(at, one.fault, one.message)
+    if value["addresses"] != AUTO:
+        if "within" in value and not isinstance(value["addresses"], Broken):
+            tree.problem(
+                (*path, "within"), "not-with-auto", "goes with `addresses: auto`, and these are fixed; leave it out"
+            )
+        return ()
+    if "within" not in value:
+        message = "`auto` is whatever the system there uses, and needs `within`: the range that this has to lie in"
+        tree.problem((*path, "addresses"), "missing-key", f"{message}, such as `within: 10.20.0.0/16`")
+    if told(value, "nat", False):
+        message = "true says that targets see another address than the system there uses: `auto` cannot find that one"
+        tree.problem((*path, "nat"), "not-with-auto", f"{message}; write it under `addresses`")
+    return addresses.difference(found)
 
 
 def _addresses(tree: Tree, path: Path, texts: Any) -> tuple[Address, ...]:
     found: dict[Family, Address] = {}
-    for index, text in enumerate(items(texts)):
+    for index, text in enumerate(items(texts) if texts != AUTO else ()):
         if isinstance(text, Broken):
             continue
         try:

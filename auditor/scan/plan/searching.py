@@ -133,7 +133,7 @@ class Search:
         return (
             in_scope(address, self.scope)
             and contains(self.viewpoint.targets, address)
-            and self.viewpoint.address_of(Family.of(address)) is not None
+            and Family.of(address) in self.viewpoint.families
             and address not in self.known
             and address not in self.own
         )
@@ -157,7 +157,7 @@ def search(inventory: Inventory, viewpoint: Viewpoint, abilities: Abilities, lin
     for entry in _entries(viewpoint, Family.IPV6):
         what = f"IPv6 addresses in {entry} that no host declares, other than those of neighbours"
         left_out.append(LeftOut(what, "never looked for by brute force"))
-    if viewpoint.address_of(Family.IPV6):
+    if Family.IPV6 in viewpoint.families:
         groups = list(_groups(viewpoint, scope, links, left_out, raw=abilities.raw))
     near = sorted((one for one in declared if _looked_at(one, viewpoint, scope, own, links)), key=by_address)
     return Search(
@@ -178,7 +178,7 @@ def search(inventory: Inventory, viewpoint: Viewpoint, abilities: Abilities, lin
 
 def _entries(viewpoint: Viewpoint, family: Family) -> Iterator[Network]:
     """Those of a family that the viewpoint has."""
-    own = viewpoint.address_of(family) is not None
+    own = family in viewpoint.families
     return (entry for entry in dict.fromkeys(viewpoint.targets) if own and Family.of(entry) is family)
 
 
@@ -186,7 +186,7 @@ def _looked_at(
     address: Address, viewpoint: Viewpoint, scope: Scope, own: Collection[Address], links: Iterable[Link]
 ) -> bool:
     near = any(link.prefix.version == address.version and address in link.prefix for link in links)
-    family = viewpoint.address_of(Family.of(address)) is not None
+    family = Family.of(address) in viewpoint.families
     return near and family and address not in own and contains(viewpoint.targets, address) and in_scope(address, scope)
 
 

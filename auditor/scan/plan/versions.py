@@ -12,7 +12,7 @@ from auditor.catalogue.ports import PRINTER_PORTS, RETICENT_PORTS, usual_ports
 from auditor.model.expectation import Expectations
 from auditor.model.inventory import Scope, Service
 from auditor.model.ports import PortSet
-from auditor.model.words import NOWHERE, Address, Basis, PortState, Profile, Protocol, ServiceClass, Technique
+from auditor.model.words import HERE, NOWHERE, Address, Basis, PortState, Profile, Protocol, ServiceClass, Technique
 from auditor.scan.board import SILENCE, Board
 from auditor.scan.nmap import command
 from auditor.scan.nmap.records import HostRecord, Sight
@@ -21,8 +21,6 @@ _CROWDED = 50  # undeclared open ports of one address; more than that looks like
 _TARGETS = 16  # hosts in one run at most; nmap probes about 40 services at a time
 _PORTS = 40  # ports of one crowded address in one run
 _SAMPLE = 20  # ports of one where nearly all are open, that are asked before the usual ones
-
-_SETTLED = (Basis.DECLARED, Basis.OUTSIDE_SOURCES, Basis.SOURCES_UNKNOWN)  # declared on that very address
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +70,7 @@ def wants(expectations: Expectations) -> Wants:
     named, due, no_printer, quiet, spoken = sets
     for one in expectations.expectations:
         key = one.address, one.protocol
-        service = one.service if one.basis in _SETTLED else None
+        service = one.service if one.basis in HERE else None
         answers = one.basis is Basis.DECLARED and service is not None and service.answers
         for into, fits in (
             (named, one.basis not in NOWHERE),

@@ -90,7 +90,7 @@ class Controlling:
         if not expected.controls:
             return
         sources = await check_sources(self.transport, self.plan.viewpoint, expected.controls)
-        lost = {address for address, _ in sources.no_route}
+        lost = {address for address, _ in sources.lost}
         self._neighbours = frozenset(sources.neighbours)
         for address in expected.controls if sources.failure is None else ():
             if address not in lost and (near := where.of(address)):

@@ -228,6 +228,26 @@ def test_an_inventory_that_has_changed(inventory: Path, tmp_path: Path) -> None:
     assert f"{inventory} is not what it was when this audit began" in changed.stderr
 
 
+def test_an_audit_goes_on_from_the_address_where_it_began(inventory: Path, tmp_path: Path) -> None:
+    """Without a fixed one it is what was found then: what another address sees is no part of it."""
+    inventory.write_text(INVENTORY.replace("[127.0.0.1], nat: true", "auto, within: 127.0.0.0/8"))
+    interrupted(inventory, tmp_path)
+    path = folder(tmp_path) / "run.json"
+    asked = json.loads(path.read_text())
+    path.write_text(json.dumps({**asked, "sources": {"inside": ["127.0.0.9"]}}))
+    moved = auditor("audit", "--resume", folder(tmp_path))
+    path.write_text(json.dumps(asked))
+    same = auditor("audit", "--resume", folder(tmp_path), env=FakeNmap(tmp_path / "bad").env)
+
+    assert asked["sources"] == {"inside": ["127.0.0.1"]}
+    assert moved.returncode == 2
+    assert (
+        "auditor: viewpoint inside: this audit began from 127.0.0.9, and the system there uses 127.0.0.1 now: "
+        "start a new audit, or go on where it began\n"
+    ) in moved.stderr
+    assert same.returncode == 3
+
+
 def test_a_request_that_somebody_wrote_in(inventory: Path, tmp_path: Path) -> None:
     """Then nobody knows what was asked for, and nothing is sent."""
     interrupted(inventory, tmp_path)

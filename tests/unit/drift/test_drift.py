@@ -555,3 +555,40 @@ def test_a_carrier_says_nothing_of_what_it_carries(declared, name, tunnel, wante
     reason = f"open, but not known to speak {declared}: {wanted}" if wanted else "open as declared"
 
     assert reason == outcome.reason
+
+
+AUTO = replace(PUBLIC, addresses=(), within=(ip_network("203.0.113.0/28"), ip_network("2001:db8:f::/64")))
+NEAR = ip_address("203.0.113.8")
+
+
+@pytest.mark.parametrize(
+    ("who", "outcome"),
+    [
+        ([NEIGHBOUR], Result.UNVERIFIED),
+        ([NEIGHBOUR, NEAR], Result.VERIFIED),
+        ([ip_address("203.0.113.200")], Result.VERIFIED),
+    ],
+)
+def test_one_that_may_be_the_viewpoint_proves_no_path(who, outcome):
+    """Where its own address is not known, a lone reply from within its range may be its own; of two, one is not."""
+    replies = [Reply(one, "echo-reply") for one in who]
+    comparison = run([expected()], [seen(PortState.FILTERED)], viewpoint=AUTO, replies=replies)
+
+    assert outcome == result(comparison)
+
+
+def test_an_error_from_where_the_viewpoint_may_be_is_its_own():
+    """Its own firewall may have refused the probe."""
+    said = seen(PortState.FILTERED, reason="admin-prohibited", reply_from=NEIGHBOUR)
+
+    assert Result.UNVERIFIED == result(run([expected()], [said], viewpoint=AUTO))
+    assert Result.VERIFIED == result(run([expected()], [said]))
+
+
+def test_a_viewpoint_that_may_be_in_or_out():
+    """Open or not, nobody knows whether that is as meant: never a finding, never verified."""
+    for state in (PortState.OPEN, PortState.FILTERED, PortState.CLOSED):
+        comparison = run([expected(*blocked(Basis.VIEWPOINT_UNKNOWN))], [seen(state)], viewpoint=AUTO)
+
+        assert Result.UNVERIFIED == result(comparison)
+        assert "its address is not" in comparison.outcomes[0].reason
