@@ -21,12 +21,12 @@ from auditor.model.ports import PortSet
 from auditor.model.words import Address, Family, PortState, Protocol, Technique
 from auditor.scan.board import Board, reply_order
 from auditor.scan.nmap import command
-from auditor.scan.plan.later import LATE_SHARE
+from auditor.scan.plan.later import LATE_SHARE, tries_rate
 from auditor.scan.plan.plan import Job, Lane, Plan, Purpose
 from auditor.scan.plan.source import check_sources, unresolved
 from auditor.scan.plan.versions import VersionJob, talkative, unsettled, version_jobs, wants
 from auditor.scan.runs.kernel import Kernel
-from auditor.scan.runs.progress import CONFIRM, CONTROLS, LAST_LOOK, PINGS, Progress
+from auditor.scan.runs.progress import CONFIRM, CONTROLS, LAST_LOOK, PINGS, TRYING, Progress
 from auditor.scan.runs.run import EvidenceStore, Run, reconcile, silent_if_absent
 from auditor.scan.runs.runner import Runner
 from auditor.scan.together import Crowd, Room, beside, crew, together
@@ -45,7 +45,6 @@ _AGAIN_SIDE_BY_SIDE = 4
 _UDP_AGAIN_SIDE_BY_SIDE = 8
 _UDP_LOOKS = 3  # after the first, as long as each brings refusals
 _ANY_PORT = PortSet.of(80)  # for a packet that has the kernel look for a neighbour; what it says is not used
-_LONG_SWEEPS = 10.0  # seconds, as planned
 _STILL = 5.0  # seconds; what a machine bore just now, it bears for another viewpoint
 _PINGED = 4096  # addresses in one ping run
 _FRUITLESS = 2  # rounds of looking for neighbours without finding one; a link may limit how many answer at a time
@@ -190,10 +189,9 @@ class _Viewpoint:
 
     async def _slow_down(self) -> None:
         """Sweep no faster than this machine's nmap can read replies now; short sweeps are not worth finding out."""
-        swept = sum(job.seconds for job in self._plan.jobs if job.purpose is Purpose.SWEEP)
-        if swept < _LONG_SWEEPS or not self._plan.abilities.raw or self._runner.over or not self._runner.may_send:
+        if not tries_rate(self._plan) or self._runner.over or not self._runner.may_send:
             return
-        async with self._kernel.idle():
+        async with self._progress.during(TRYING), self._kernel.idle():
             await self._try_rate()
         if self._bears is None:
             self._runner.tell("what rate the machine of this viewpoint bears cannot be tried there", "debug")

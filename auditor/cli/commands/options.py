@@ -142,7 +142,7 @@ _COMMON = (
         is_flag=True,
         help="Only warnings, no summary where the exit code is 0, and of a plan no commands.",
     ),
-    click.option("-v", "--verbose", is_flag=True, help="Every step on stderr."),
+    click.option("-v", "--verbose", is_flag=True, help="Every step on stderr, with its time (UTC)."),
     click.option(
         "--color",
         type=click.Choice(["auto", "always", "never"]),

@@ -13,6 +13,8 @@ OWN_TALK = 12.0  # seconds, where a silent UDP port is asked by its own probes a
 # Of other conversations, as seen on a calm machine: most services are recognised by one of the first probes.
 _TALK = {Protocol.TCP: 10.0, Protocol.UDP: 30.0}
 _CROWD_TALK = 20.0  # of many ports of one address
+_LONG_SWEEPS = 10.0  # seconds, as planned; what rate the machine bears is not worth finding out for shorter ones
+_TRYING = 2.0  # seconds that it takes to find out
 _RUN = 1.0  # of any run of nmap
 _PORTS_OF_CONTROLS = 12  # as a rule; at most, far more
 _LAST_LOOK = 5.0  # seconds, as a rule at most
@@ -20,17 +22,25 @@ _LAST_LOOK = 5.0  # seconds, as a rule at most
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """Planned seconds. Those of conversations are one after the other, of all hosts.
+    """Planned seconds; those of conversations are one after the other, of all hosts.
 
-    `declared` are about what is declared to answer, `silent` about UDP ports that say nothing to a port scan.
+    `trying` is for what the machine bears, before any sweep. `declared` are conversations with what is declared to
+    answer, `silent` with UDP ports that say nothing to a port scan.
     """
 
+    trying: float
     declared: float
     silent: float
     pings: float
     controls: float
     confirm: float
     last_look: float
+
+
+def tries_rate(plan: Plan) -> bool:
+    """Whether it is worth finding out what rate the scanner's machine bears."""
+    swept = sum(job.seconds for job in plan.jobs if job.purpose is Purpose.SWEEP)
+    return swept >= _LONG_SWEEPS and plan.abilities.raw
 
 
 def talk_seconds(job: VersionJob) -> float:
@@ -42,7 +52,7 @@ def later(plan: Plan) -> Later:
     """What follows if all is as declared."""
     expected = plan.expectations
     if not plan.jobs:
-        return Later(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+        return Later(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
     declared = sum(
         len(one.ports) * _TALK[one.protocol]
         for one in expected.expectations
@@ -51,6 +61,7 @@ def later(plan: Plan) -> Later:
     silent = sum(len(job.targets) * OWN_TALK for job in plan.jobs if job.purpose is Purpose.UDP)
     controls = len(expected.controls) * _PORTS_OF_CONTROLS * CONTROL_TRIES
     return Later(
+        trying=_TRYING if tries_rate(plan) else 0.0,
         declared=declared,
         silent=silent,
         pings=_RUN,

@@ -21,10 +21,12 @@ from auditor.scan.together import beside
 
 _TICK = 1.0  # seconds
 _NEARLY = 0.99  # of a run, until it has ended
-_CALM = 4.0  # seconds that are held to have gone as planned before any have: the first ones tell little
+_CALM = 4.0  # seconds that are held to have gone as planned before any have, at least: the first ones tell little
+_CALM_SHARE = 0.1  # of all that is planned
 _AT_LEAST = 1.0  # seconds, of a phase that comes once more
 _NAMES = {Purpose.CANARY: "declared ports", Purpose.DECLARED: "declared ports", Purpose.UDP: "UDP"}
 _SWEEP = "sweep"
+TRYING = "trying what this machine bears"
 TALKING = "asking what answers"
 PINGS = "pings"
 CONTROLS = "controls"
@@ -94,6 +96,7 @@ class Progress:
         self._declared = expected.declared  # conversations that are expected, in seconds, until what they are about
         self._silent = expected.silent  # has been found
         self._late = {
+            TRYING: _Track(TRYING, waiting=expected.trying),
             PINGS: _Track(PINGS, waiting=expected.pings),
             CONTROLS: _Track(CONTROLS, waiting=expected.controls),
             CONFIRM: _Track(CONFIRM, waiting=expected.confirm),
@@ -126,6 +129,7 @@ class Progress:
     def found(self, jobs: Iterable[VersionJob]) -> None:
         """There is that to be asked what it is. The declared ports have told, too, how much of them there is."""
         self._declared = 0.0
+        self._late[TRYING].drop()
         for job in jobs:
             seconds = talk_seconds(job) * len(job.targets)
             self._talks.waiting += seconds
@@ -141,14 +145,14 @@ class Progress:
 
     def swept(self) -> None:
         """Nothing of what was planned is left, whatever there was that had stopped answering."""
-        for track in (self._first, *self._lanes.values(), *self._hosts.values()):
+        for track in (self._first, self._late[TRYING], *self._lanes.values(), *self._hosts.values()):
             track.drop()
         self._silent = 0.0
         self._replan()
 
     @asynccontextmanager
     async def during(self, name: str) -> AsyncIterator[None]:
-        """One of the last phases, of which no plan knows the runs: by the clock."""
+        """A phase of which no plan knows the runs: by the clock."""
         track = self._late[name]
         seconds = track.waiting = max(track.waiting, _AT_LEAST)
         share = Share(self, (track,), seconds, 1, 1)
@@ -177,6 +181,7 @@ class Progress:
         longest = max(lanes, key=lambda track: track.left, default=_Track(_SWEEP))
         udp = max((track.left for (purpose, _), track in self._lanes.items() if purpose is Purpose.UDP), default=0.0)
         yield self._first.name, self._first.left
+        yield TRYING, self._late[TRYING].left
         yield longest.name, longest.left
         yield PINGS, self._late[PINGS].left
         talk = self._talking(longest.left, udp)
@@ -210,7 +215,8 @@ class Progress:
     def _tell(self) -> None:
         name = next((name for name, seconds in self._phases() if seconds), LAST_LOOK)
         elapsed = self.clock() - self._began
-        left = self._left * (elapsed + _CALM) / (self._worked + _CALM)
+        calm = max(_CALM, (self._done + self._left) * _CALM_SHARE)
+        left = self._left * (elapsed + calm) / (self._worked + calm)
         where = self._plan.viewpoint.name
         self._context.emit(Event("scan", name, where, where, self._done, self._done + self._left, left))
 

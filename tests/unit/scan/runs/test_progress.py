@@ -20,7 +20,7 @@ from auditor.model.words import Basis, ExpectedState, Profile, Protocol, Techniq
 from auditor.scan.nmap.abilities import Abilities
 from auditor.scan.plan.plan import Job, Plan, Purpose, plan
 from auditor.scan.plan.versions import VersionJob
-from auditor.scan.runs.progress import CONFIRM, CONTROLS, LAST_LOOK, PINGS, Progress, Share
+from auditor.scan.runs.progress import CONFIRM, CONTROLS, LAST_LOOK, PINGS, TRYING, Progress, Share
 from auditor.scan.together import beside
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
@@ -151,7 +151,7 @@ def test_it_begins_with_what_is_planned() -> None:
     """Planned seconds and not probes, and no more than the plan says and what follows from it."""
     it = Told(sweep())
 
-    assert (0, "sweep", "vp") == (it.last.done, it.last.message, it.last.viewpoint)
+    assert (0, TRYING, "vp") == (it.last.done, it.last.message, it.last.viewpoint)
     assert it.last.left == it.last.total
     assert it.plan.seconds < (it.last.total or 0) < it.plan.seconds + 10
 
@@ -251,6 +251,16 @@ def test_conversations_that_nothing_was_found_for_are_not_waited_for() -> None:
     assert it.planned_left < before - 20
 
 
+def test_what_is_not_tried_is_not_waited_for() -> None:
+    """An audit that goes on from its end tries no rate."""
+    it = Told(sweep())
+    before = it.planned_left
+    it.progress.found(())
+
+    assert (0, "sweep") == (it.last.done, it.last.message)
+    assert it.planned_left < before
+
+
 def test_phases_by_name() -> None:
     """Each as long as it goes on; at the end nothing is left."""
     it = Told(planned(some(HOSTS[0], "80", declared=True), some(HOSTS[0], "1-20000")))
@@ -258,6 +268,12 @@ def test_phases_by_name() -> None:
     for job in it.jobs(Purpose.DECLARED):
         it.does(job, 1.0)
     job = VersionJob(Protocol.TCP, PortSet.of(80), (probe_target(ip_address(HOSTS[0]), SCOPE),), Technique.SYN)
+
+    async def trying() -> None:
+        async with it.progress.during(TRYING):
+            names.append(it.last.message)
+
+    asyncio.run(trying())
     it.progress.found([job])
     for sweeping in it.jobs(Purpose.SWEEP):
         names.append(it.last.message)
@@ -277,5 +293,5 @@ def test_phases_by_name() -> None:
 
     asyncio.run(late())
 
-    assert ["declared ports", "sweep", "pings", "asking what answers", *LATE[1:]] == list(dict.fromkeys(names))
+    assert ["declared ports", TRYING, "sweep", "pings", "asking what answers", *LATE[1:]] == list(dict.fromkeys(names))
     assert (it.last.done, 0) == (it.last.total, it.last.left)
