@@ -313,7 +313,7 @@ class _Viewpoint:
 
     async def _job(self, job: Job) -> Run:
         share = self._progress.share(job)
-        async with beside(share.clock()):
+        async with share.going():
             run = await self._runner.run(f"{job.purpose}-{job.family}", job.argv, share.tell)
         share.finish(earlier=run.earlier)
         board = self._canaries if job.purpose is Purpose.CANARY else self._board
@@ -451,7 +451,7 @@ class _Viewpoint:
         rate = self._plan.viewpoint.rate / self._crowd.talking
         family = Family.of(job.targets[0].address)
         argv = self._talking_slowly(job.argv(rate))
-        async with beside(share.clock()):
+        async with share.going():
             run = await self._runner.run(f"{Purpose.VERSIONS}-{family}", argv, share.begin, gate=self._talking)
         share.finish(earlier=run.earlier)
         once_more = () if again else unsettled(job, self._wanted, run.of)

@@ -116,14 +116,14 @@ class Progress:
                 track.width = lane.side_by_side
                 for one in (track, *host):
                     one.plan(job)
-        self._replan()
+        self.replan()
 
     def share(self, job: Job) -> Share:
         """What one run does of it: of what was planned, or what turns out to be needed too."""
         tracks = self._tracks(job)
         for track in tracks:
             track.begin(job)
-        self._replan()
+        self.replan()
         return Share(self, tracks, job.seconds, len(job.targets), job.group)
 
     def found(self, jobs: Iterable[VersionJob]) -> None:
@@ -134,13 +134,13 @@ class Progress:
             seconds = talk_seconds(job) * len(job.targets)
             self._talks.waiting += seconds
             self._silent = max(0.0, self._silent - seconds) if job.own else self._silent
-        self._replan()
+        self.replan()
 
     def talk(self, job: VersionJob, *, again: bool = False) -> Share:
         """What one run does of what was `found`; asking `again` comes on top of that."""
         seconds, hosts = talk_seconds(job), len(job.targets)
         self._talks.waiting += seconds * hosts if again else 0.0
-        self._replan()
+        self.replan()
         return Share(self, (self._talks,), seconds, hosts, hosts, places=hosts)
 
     def swept(self) -> None:
@@ -148,7 +148,7 @@ class Progress:
         for track in (self._first, self._late[TRYING], *self._lanes.values(), *self._hosts.values()):
             track.drop()
         self._silent = 0.0
-        self._replan()
+        self.replan()
 
     @asynccontextmanager
     async def during(self, name: str) -> AsyncIterator[None]:
@@ -157,8 +157,8 @@ class Progress:
         seconds = track.waiting = max(track.waiting, _AT_LEAST)
         share = Share(self, (track,), seconds, 1, 1)
         share.begin()
-        self._replan()
-        async with beside(share.clock()):
+        self.replan()
+        async with share.going():
             yield
         share.finish()
 
@@ -199,18 +199,19 @@ class Progress:
 
     def worked(self, *, earlier: bool = False) -> None:
         """Some of it has been done, or is known to have been done by an earlier attempt."""
-        before = self._left
-        self._replan(tell=False)
-        done = max(0.0, before - self._left)
+        left = self._planned()
+        done, self._left = max(0.0, self._left - left), left
         self._done += done
         self._worked += 0.0 if earlier else done
         self._tell()
 
-    def _replan(self, *, tell: bool = True) -> None:
+    def replan(self) -> None:
         """More is to be done, or less: that is no work done."""
-        self._left = sum(seconds for _, seconds in self._phases())
-        if tell:
-            self._tell()
+        self._left = self._planned()
+        self._tell()
+
+    def _planned(self) -> float:
+        return sum(seconds for _, seconds in self._phases())
 
     def _tell(self) -> None:
         name = next((name for name, seconds in self._phases() if seconds), LAST_LOOK)
@@ -267,14 +268,28 @@ class Share:
         hosts = finished + min(self._group, self._hosts - finished) * percent / 100
         self._reach(min(_NEARLY, hosts / self._hosts))
 
+    @asynccontextmanager
+    async def going(self) -> AsyncIterator[None]:
+        """For the run itself, beside which the clock goes on. One that is ended from outside has done no work."""
+        try:
+            async with beside(self.clock()):
+                yield
+        except BaseException:
+            self._leave()
+            self._progress.replan()
+            raise
+
     def finish(self, *, earlier: bool = False) -> None:
         """The run has ended, or was ended by an `earlier` attempt at the audit."""
+        self._leave()
+        self._progress.worked(earlier=earlier)
+
+    def _leave(self) -> None:
         for track in self._tracks:
             if self in track.running:
                 track.running.remove(self)
             else:
                 track.waiting -= self._seconds * self.places
-        self._progress.worked(earlier=earlier)
 
     def _reach(self, done: float) -> None:
         if done > self._done:

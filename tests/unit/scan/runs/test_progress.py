@@ -21,7 +21,6 @@ from auditor.scan.nmap.abilities import Abilities
 from auditor.scan.plan.plan import Job, Plan, Purpose, plan
 from auditor.scan.plan.versions import VersionJob
 from auditor.scan.runs.progress import CONFIRM, CONTROLS, LAST_LOOK, PINGS, TRYING, Progress, Share
-from auditor.scan.together import beside
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
 SCOPE = Scope((ip_network("10.0.0.0/8"),))
@@ -96,7 +95,7 @@ def told(
         it.progress.clock = asyncio.get_running_loop().time
         share = it.progress.share(job)
         it.events.clear()
-        async with beside(share.clock()):
+        async with share.going():
             during(share)
             await asyncio.sleep(0.01 * ticks)
 
@@ -229,6 +228,25 @@ def test_what_has_gone_is_not_done() -> None:
 
     assert it.last.done == 0
     assert it.planned_left < left / 2
+
+
+def test_a_run_that_is_ended_has_done_nothing_and_leaves_nothing() -> None:
+    """A sweep of a host that stopped answering on the way is cancelled."""
+    it = Told(sweep())
+    job = it.jobs(Purpose.SWEEP)[0]
+    before = it.planned_left
+
+    async def ended() -> None:
+        share = it.progress.share(job)
+        async with share.going():
+            share.begin()
+            raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(ended())
+
+    assert pytest.approx(before - job.seconds) == it.planned_left
+    assert it.last.done == 0
 
 
 def test_conversations_count_where_the_rate_bears_few() -> None:
