@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
 from rich.text import Text
 
 from auditor.cli.style import Style, clean
@@ -55,19 +55,24 @@ def summary(document: dict[str, Any], style: Style) -> str:
     return text(document, color=color, width=screen.width, limit=_MOST_FINDINGS)
 
 
-class _Left(ProgressColumn):
-    """The time left as the last event had it, less what has passed since."""
+class _Times(ProgressColumn):
+    """For how long it has gone on; and the time left as the last event had it, less what has passed since."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         super().__init__()
         self._clock = clock
+        self._began = clock()
 
     def render(self, task: Task) -> Text:
-        """The column of one line."""
-        ends = task.fields.get("ends")
-        if ends is None:
-            return Text("")
-        return Text(f"left {timedelta(seconds=max(0, ceil(ends - self._clock())))}", style="progress.remaining")
+        """The column of one line; no time is left where all is done."""
+        now = self._clock()
+        ends = None if task.finished else task.fields["ends"]
+        left = "" if ends is None else f" left {_spelled(max(0.0, ends - now))}"
+        return Text(f"{_spelled(now - self._began)}{left}", style="progress.elapsed")
+
+
+def _spelled(seconds: float) -> str:
+    return str(timedelta(seconds=ceil(seconds)))
 
 
 class Log:
@@ -86,8 +91,7 @@ class Log:
         self._lines: dict[str, TaskID] = {}
         if sys.stderr.isatty() and style.verbosity >= 0:
             columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
-            times = (TimeElapsedColumn(), _Left(clock))
-            self._progress = Progress(*columns, *times, console=self._console, get_time=clock, transient=True)
+            self._progress = Progress(*columns, _Times(clock), console=self._console, get_time=clock, transient=True)
 
     def __enter__(self) -> Log:
         if self._progress:
@@ -129,6 +133,8 @@ class Log:
     def _show(self, progress: Progress, line: str, name: str, at: float, event: Event) -> None:
         ends = None if event.left is None else at + event.left
         name, done = clean(name), event.done or 0.0
+        if line not in self._lines and "" in self._lines:
+            progress.remove_task(self._lines.pop(""))  # it comes last, again
         if line in self._lines:
             progress.update(self._lines[line], description=name, completed=done, total=event.total, ends=ends)
         else:

@@ -11,7 +11,7 @@ from auditor.scan.plan.versions import VersionJob
 LATE_SHARE = 0.5  # of the rate for pings and last looks, while version probes run beside them
 OWN_TALK = 12.0  # seconds, where a silent UDP port is asked by its own probes alone
 # Of other conversations, as seen on a calm machine: most services are recognised by one of the first probes.
-_TALK = {Protocol.TCP: 10.0, Protocol.UDP: 30.0}
+_TALK = {Protocol.TCP: 10.0, Protocol.UDP: 15.0}
 _CROWD_TALK = 20.0  # of many ports of one address
 _LONG_SWEEPS = 10.0  # seconds, as planned; what rate the machine bears is not worth finding out for shorter ones
 _TRYING = 2.0  # seconds that it takes to find out

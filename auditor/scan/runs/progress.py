@@ -32,6 +32,7 @@ PINGS = "pings"
 CONTROLS = "controls"
 CONFIRM = "asking again"
 LAST_LOOK = "last look"
+DONE = "done"
 
 
 @dataclass(slots=True)
@@ -214,7 +215,7 @@ class Progress:
         return sum(seconds for _, seconds in self._phases())
 
     def _tell(self) -> None:
-        name = next((name for name, seconds in self._phases() if seconds), LAST_LOOK)
+        name = next((name for name, seconds in self._phases() if seconds), DONE)
         elapsed = self.clock() - self._began
         calm = max(_CALM, (self._done + self._left) * _CALM_SHARE)
         left = self._left * (elapsed + calm) / (self._worked + calm)
@@ -247,11 +248,11 @@ class Share:
 
     async def clock(self) -> None:
         """Go on with the time from the first word of the run on, until cancelled; waiting for its turn is no work."""
-        while not self._told:
+        while True:
             await asyncio.sleep(_TICK)
-            if self._began is not None and not self._told:
+            if self._began is not None:
                 spent = self._progress.clock() - self._began
-                self._reach(min(_NEARLY, spent / self._seconds))
+                self._reach(self._done if self._told else min(_NEARLY, spent / self._seconds))
 
     def begin(self, _percent: float = 0.0, _finished: int = 0) -> None:
         """The run has begun. What nmap says of how far it is with conversations tells nothing."""
@@ -292,6 +293,5 @@ class Share:
                 track.waiting -= self._seconds * self.places
 
     def _reach(self, done: float) -> None:
-        if done > self._done:
-            self._done = done
-            self._progress.worked()
+        self._done = max(self._done, done)
+        self._progress.worked()  # though it be none: the longer that takes, the longer all will

@@ -89,6 +89,23 @@ def test_several_viewpoints_have_one_total() -> None:
     ] == drawn(terminal, 3)
 
 
+def test_the_total_stays_below_and_what_is_done_has_no_time_left() -> None:
+    """Whichever viewpoint begins last, or ends first."""
+    clock = Clock()
+    with redirect_stderr(Terminal()) as terminal, Log(STYLE, clock) as log:
+        for name in ("a", "b", "c"):
+            log.emit(progress(name, "sweep", 10, 40, 75))
+            clock.now += 1
+        log.emit(progress("b", "done", 40, 40, 0))
+
+    assert [
+        "a: sweep 25% 0:00:03 left 0:01:12",
+        "b: done 100% 0:00:03",
+        "c: sweep 25% 0:00:03 left 0:01:14",
+        "all 25% 0:00:03 left 0:01:14",
+    ] == drawn(terminal, 4)
+
+
 def test_messages_stay_above_the_lines() -> None:
     """Control characters in them are not printed."""
     with redirect_stderr(Terminal()) as terminal, Log(STYLE, Clock()) as log:

@@ -678,7 +678,7 @@ def test_progress_only_grows_and_reaches_its_total() -> None:
     assert {"vp"} == {event.task for event in steps}
     assert (steps[-1].total, 0) == (steps[-1].done, steps[-1].left)
     assert sorted(event.done or 0 for event in steps) == [event.done for event in steps]
-    assert ["sweep", "last look"] == [steps[0].message, steps[-1].message]
+    assert ["sweep", "done"] == [steps[0].message, steps[-1].message]
 
 
 def test_a_phase_is_told_once() -> None:

@@ -100,7 +100,7 @@ def told(
             await asyncio.sleep(0.01 * ticks)
 
     asyncio.run(run())
-    return [round(100 * (event.done or 0.0) / (event.total or 1.0), 6) for event in it.events]
+    return list(dict.fromkeys(round(100 * (event.done or 0.0) / (event.total or 1.0), 6) for event in it.events))
 
 
 def begins(share: Share) -> None:
@@ -133,7 +133,7 @@ def test_finished_hosts_are_known_to_be(monkeypatch: pytest.MonkeyPatch) -> None
         begins(share)
         share.tell(0.0, 2)
 
-    assert [50] == told(two_are_finished, monkeypatch, seconds=1000, ticks=3)
+    assert [0, 50] == told(two_are_finished, monkeypatch, seconds=1000, ticks=3)
 
 
 def test_what_nmap_says_goes_before_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,7 +143,28 @@ def test_what_nmap_says_goes_before_the_clock(monkeypatch: pytest.MonkeyPatch) -
         begins(share)
         share.tell(50.0, 0)
 
-    assert [25] == told(half_of_two, monkeypatch, seconds=1.001, ticks=10)
+    assert [0, 25] == told(half_of_two, monkeypatch, seconds=1.001, ticks=10)
+
+
+def test_the_longer_a_run_takes_the_longer_all_will(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is late brings no progress, and is no reason to say that the end is near."""
+    monkeypatch.setattr("auditor.scan.runs.progress._TICK", 0.001)
+    it = Told(sweep())
+    job = it.jobs(Purpose.SWEEP)[0]
+    lefts = []
+
+    async def run() -> None:
+        share = it.progress.share(job)
+        async with share.going():
+            share.begin()
+            for _ in range(5):
+                it.now += 2 * job.seconds
+                await asyncio.sleep(0.05)
+                lefts.append(it.last.left or 0.0)
+
+    asyncio.run(run())
+
+    assert sorted(set(lefts)) == lefts
 
 
 def test_it_begins_with_what_is_planned() -> None:
