@@ -10,9 +10,10 @@ from random import Random
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened in a stage. `done` of `total` are probes, where the event tells of progress.
+    """Something that happened in a stage. `task` identifies one line of progress; events without one are messages.
 
-    `task` identifies one line of progress; events without one are messages.
+    Of progress, the message is the name of the phase, `done` of `total` are planned seconds, and `left` is for how many
+    seconds it is held to go on, from the time of the event.
     """
 
     stage: str
@@ -21,6 +22,7 @@ class Event:
     task: str = ""
     done: float | None = None
     total: float | None = None
+    left: float | None = None
     level: str = "info"  # debug, info, warning
 
 

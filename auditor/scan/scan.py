@@ -21,11 +21,12 @@ from auditor.model.ports import PortSet
 from auditor.model.words import Address, Family, PortState, Protocol, Technique
 from auditor.scan.board import Board, reply_order
 from auditor.scan.nmap import command
+from auditor.scan.plan.later import LATE_SHARE, tries_rate
 from auditor.scan.plan.plan import Job, Lane, Plan, Purpose
 from auditor.scan.plan.source import check_sources, unresolved
 from auditor.scan.plan.versions import VersionJob, talkative, unsettled, version_jobs, wants
 from auditor.scan.runs.kernel import Kernel
-from auditor.scan.runs.progress import Progress
+from auditor.scan.runs.progress import CONFIRM, CONTROLS, LAST_LOOK, PINGS, TRYING, Progress
 from auditor.scan.runs.run import EvidenceStore, Run, reconcile, silent_if_absent
 from auditor.scan.runs.runner import Runner
 from auditor.scan.together import Crowd, Room, beside, crew, together
@@ -44,8 +45,6 @@ _AGAIN_SIDE_BY_SIDE = 4
 _UDP_AGAIN_SIDE_BY_SIDE = 8
 _UDP_LOOKS = 3  # after the first, as long as each brings refusals
 _ANY_PORT = PortSet.of(80)  # for a packet that has the kernel look for a neighbour; what it says is not used
-_LATE_SHARE = 0.5  # of the rate for pings and last looks, while version probes run beside them
-_LONG_SWEEPS = 10.0  # seconds, as planned
 _STILL = 5.0  # seconds; what a machine bore just now, it bears for another viewpoint
 _PINGED = 4096  # addresses in one ping run
 _FRUITLESS = 2  # rounds of looking for neighbours without finding one; a link may limit how many answer at a time
@@ -146,8 +145,7 @@ class _Viewpoint:
         self._bears: float | None = None  # packets a second
         self._was_busy = False
         self._versioned: dict[tuple[Address, Protocol], PortSet] = {}
-        self._progress = Progress(context, plan.viewpoint.name, "probes")
-        self._version_progress = Progress(context, plan.viewpoint.name, "versions")
+        self._progress = Progress(context, plan)
 
     async def scan(self) -> Scan:
         if self._plan.problem is not None:
@@ -171,7 +169,7 @@ class _Viewpoint:
         self, first: Lane, lanes: Sequence[Lane], lost: frozenset[Address], neighbours: Sequence[Address]
     ) -> None:
         """Declared ports, then the sweep; what answers on an open port is asked beside them, as soon as it is found."""
-        self._progress.grow(sum(job.probes for lane in (first, *lanes) for job in lane.jobs))
+        self._progress.begin(first, lanes)
         self._runner.tell("probing declared ports")
         await self._lane(first)
         await self._find([address for address in neighbours if not self._board.answered(address)])
@@ -179,18 +177,21 @@ class _Viewpoint:
         self._runner.tell("probing the rest of the coverage")
         async with crew() as asking:
             await self._rest(lanes, lost, lambda: asking.create_task(self._versions()))
-            await self._controls.ask(self._late_rate)
-        await self._controls.ask(self._late_rate)  # what only version probes have found
-        await self._confirm()
-        await self._once_more()
+            async with self._progress.during(CONTROLS):
+                await self._controls.ask(self._late_rate)
+        async with self._progress.during(CONTROLS):
+            await self._controls.ask(self._late_rate)  # what only version probes have found
+        async with self._progress.during(CONFIRM):
+            await self._confirm()
+        async with self._progress.during(LAST_LOOK):
+            await self._once_more()
         self._not_versioned()
 
     async def _slow_down(self) -> None:
         """Sweep no faster than this machine's nmap can read replies now; short sweeps are not worth finding out."""
-        swept = sum(job.seconds for job in self._plan.jobs if job.purpose is Purpose.SWEEP)
-        if swept < _LONG_SWEEPS or not self._plan.abilities.raw or self._runner.over or not self._runner.may_send:
+        if not tries_rate(self._plan) or self._runner.over or not self._runner.may_send:
             return
-        async with self._kernel.idle():
+        async with self._progress.during(TRYING), self._kernel.idle():
             await self._try_rate()
         if self._bears is None:
             self._runner.tell("what rate the machine of this viewpoint bears cannot be tried there", "debug")
@@ -224,9 +225,11 @@ class _Viewpoint:
             await together(*(self._lane(lane, found) for lane in lanes))
             await self._sweeps.finish()
             await self._asking_again().settle(self._addresses.keys() - self._absent)
-        await self._version_room.widen(self._plan.talking_of(1 - _LATE_SHARE))
+        self._progress.swept()
+        await self._version_room.widen(self._plan.talking_of(1 - LATE_SHARE))
         found()
-        self._pinged = await self._pings(lost)
+        async with self._progress.during(PINGS):
+            self._pinged = await self._pings(lost)
 
     def _asking_again(self) -> Lost:
         """What asks again where replies were lost."""
@@ -236,7 +239,7 @@ class _Viewpoint:
 
     @property
     def _late_rate(self) -> float:
-        return self._plan.viewpoint.rate * self._sweeps.speed * _LATE_SHARE
+        return self._plan.viewpoint.rate * self._sweeps.speed * LATE_SHARE
 
     async def _confirm(self) -> None:
         """Ask again what would become a finding; what is found open only now is asked what it is."""
@@ -303,17 +306,16 @@ class _Viewpoint:
             before = refusals(left, self._board, self._hosts)
             for look in second_looks(left, self._board, self._hosts):
                 second = replace(look, rate=job.rate / _UDP_AGAIN_SIDE_BY_SIDE)
-                self._progress.grow(second.probes)
                 async with self._udp_gate:
                     await self._job(second)
             more = refusals(left, self._board, self._hosts) - before
             left = left.without(frozenset(one for one in left.addresses if not more[self._hosts.get(one)]))
 
     async def _job(self, job: Job) -> Run:
-        share = self._progress.share(job.probes, len(job.targets), job.group, job.seconds)
-        async with beside(share.clock()):
+        share = self._progress.share(job)
+        async with share.going():
             run = await self._runner.run(f"{job.purpose}-{job.family}", job.argv, share.tell)
-        share.finish()
+        share.finish(earlier=run.earlier)
         board = self._canaries if job.purpose is Purpose.CANARY else self._board
         run = silent_if_absent(run, job)
         board.take(run.records)
@@ -366,7 +368,7 @@ class _Viewpoint:
 
     def _again(self, one: again.Question) -> tuple[str, ...]:
         targets = [probe_target(address, self._plan.scope) for address in one.addresses]
-        rate = self._plan.viewpoint.rate * _LATE_SHARE / _AGAIN_SIDE_BY_SIDE
+        rate = self._plan.viewpoint.rate * LATE_SHARE / _AGAIN_SIDE_BY_SIDE
         if not one.ports:
             return command.ping(self._technique, targets, link=False, rate=rate)
         if one.protocol is Protocol.UDP and one.ports - (usual_ports(Protocol.UDP) - RETICENT_PORTS):
@@ -384,7 +386,7 @@ class _Viewpoint:
     async def _ping(self, addresses: Sequence[Address], *, link: bool) -> None:
         for chunk in command.chunks(addresses, _PINGED):
             targets = [probe_target(address, self._plan.scope) for address in chunk]
-            rate = self._plan.viewpoint.rate * _LATE_SHARE
+            rate = self._plan.viewpoint.rate * LATE_SHARE
             argv = command.ping(self._technique, targets, link=link, rate=rate)
             run = await self._runner.run(f"{Purpose.LIVENESS}-{Family.of(targets[0].address)}", argv)
             self._board.take(run.records)
@@ -399,12 +401,10 @@ class _Viewpoint:
         gone = self._pulse.behind_lost_path(self._addresses)
         nobody = gone | self._absent
         jobs = tuple(left for job in jobs if (left := job.without(nobody if job.own else gone)) is not None)
+        self._progress.found(jobs)
         if not jobs:
             return
-        self._runner.tell(
-            f"asking what answers on open ports: {sum(len(job.targets) * len(job.ports) for job in jobs)}"
-        )
-        self._version_progress.grow(len(jobs))
+        self._runner.begin("asking what answers on open ports")
         for job in jobs:
             for target in job.targets:
                 key = target.address, job.protocol
@@ -443,21 +443,22 @@ class _Viewpoint:
         gone = self._pulse.behind_lost_path(job.addresses)
         self._too_late(job, sorted(gone, key=by_address))
         left = job.without(gone)
+        share = self._progress.talk(job, again=again)
         if left is None:
-            self._version_progress.add(1)
+            share.finish()
             return
         job = left
         rate = self._plan.viewpoint.rate / self._crowd.talking
         family = Family.of(job.targets[0].address)
         argv = self._talking_slowly(job.argv(rate))
-        run = await self._runner.run(f"{Purpose.VERSIONS}-{family}", argv, gate=self._talking)
+        async with share.going():
+            run = await self._runner.run(f"{Purpose.VERSIONS}-{family}", argv, share.begin, gate=self._talking)
+        share.finish(earlier=run.earlier)
         once_more = () if again else unsettled(job, self._wanted, run.of)
         for target in job.targets:
             self._take_version(job, run, target.address, last=target not in once_more)
         if once_more:
             await self._version(replace(job, targets=once_more), again=True)
-        else:
-            self._version_progress.add(1)
 
     @asynccontextmanager
     async def _talking(self, hosts: int) -> AsyncIterator[None]:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from math import ceil
+from time import monotonic
 from types import TracebackType
 from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
+from rich.text import Text
 
 from auditor.cli.style import Style, clean
 from auditor.model.context import Event
@@ -57,18 +62,43 @@ def summary(document: dict[str, Any], style: Style, *, brief: bool = False, ends
     return shown
 
 
-class Log:
-    """Takes the stages' events. A progress bar where stderr is a terminal, plain lines otherwise."""
+class _Times(ProgressColumn):
+    """For how long it has gone on; and the time left as the last event had it, less what has passed since."""
 
-    def __init__(self, style: Style) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
+        super().__init__()
+        self._clock = clock
+        self._began = clock()
+
+    def render(self, task: Task) -> Text:
+        """The column of one line; no time is left where all is done."""
+        now = self._clock()
+        ends = None if task.finished else task.fields["ends"]
+        left = "" if ends is None else f" left {_spelled(max(0.0, ends - now))}"
+        return Text(f"{_spelled(now - self._began)}{left}", style="progress.elapsed")
+
+
+def _spelled(seconds: float) -> str:
+    return str(timedelta(seconds=ceil(seconds)))
+
+
+class Log:
+    """Takes the stages' events. Progress where stderr is a terminal, plain lines otherwise.
+
+    Progress is one line for each viewpoint, and below several one for all of them.
+    """
+
+    def __init__(self, style: Style, clock: Callable[[], float] = monotonic) -> None:
         self._levels = _LEVELS[: style.verbosity + 2]
+        self._timed = style.verbosity > 0
+        self._clock = clock
         self._console = console(style, stderr=True)
         self._progress: Progress | None = None
-        self._tasks: dict[str, TaskID] = {}
+        self._events: dict[str, tuple[float, Event]] = {}  # the last of each line, and when
+        self._lines: dict[str, TaskID] = {}
         if sys.stderr.isatty() and style.verbosity >= 0:
             columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
-            times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
-            self._progress = Progress(*columns, *times, console=self._console, transient=True)
+            self._progress = Progress(*columns, _Times(clock), console=self._console, get_time=clock, transient=True)
 
     def __enter__(self) -> Log:
         if self._progress:
@@ -83,11 +113,12 @@ class Log:
 
     def emit(self, event: Event) -> None:
         """Show one event. Text in it may be hostile."""
-        if event.done is not None and event.total is not None:
-            self._advance(event, event.done, event.total)
+        if event.task:
+            self._advance(event)
         elif event.level in self._levels:
+            at = f"{datetime.now(UTC):%H:%M:%S} " if self._timed else ""
             where = f"{event.viewpoint}: " if event.viewpoint else ""
-            line = clean(f"auditor: {where}{event.message}")
+            line = clean(f"{at}auditor: {where}{event.message}")
             if self._progress:
                 self._console.print(line, markup=False, highlight=False)
             else:
@@ -97,9 +128,21 @@ class Log:
         """Show what whoever runs the command should know."""
         self.emit(Event("audit", message, level="warning"))
 
-    def _advance(self, event: Event, done: float, total: float) -> None:
+    def _advance(self, event: Event) -> None:
         if self._progress is None:
             return
-        if event.task not in self._tasks:
-            self._tasks[event.task] = self._progress.add_task(clean(event.task), total=total)
-        self._progress.update(self._tasks[event.task], completed=done, total=total)
+        self._events[event.task] = self._clock(), event
+        self._show(self._progress, event.task, f"{event.task}: {event.message}", *self._events[event.task])
+        if len(self._events) > 1:  # they go side by side, and all take as long as the longest
+            at, last = max(self._events.values(), key=lambda one: one[0] + (one[1].left or 0.0))
+            self._show(self._progress, "", "all", at, last)
+
+    def _show(self, progress: Progress, line: str, name: str, at: float, event: Event) -> None:
+        ends = None if event.left is None else at + event.left
+        name, done = clean(name), event.done or 0.0
+        if line not in self._lines and "" in self._lines:
+            progress.remove_task(self._lines.pop(""))  # it comes last, again
+        if line in self._lines:
+            progress.update(self._lines[line], description=name, completed=done, total=event.total, ends=ends)
+        else:
+            self._lines[line] = progress.add_task(name, total=event.total, completed=done, ends=ends)  # type: ignore[arg-type]

@@ -142,7 +142,7 @@ _COMMON = (
         is_flag=True,
         help="Only warnings; a short summary where the exit code is not 0; of a plan no commands.",
     ),
-    click.option("-v", "--verbose", is_flag=True, help="Every step on stderr."),
+    click.option("-v", "--verbose", is_flag=True, help="Every step on stderr, with its time (UTC)."),
     click.option(
         "--color",
         type=click.Choice(["auto", "always", "never"]),

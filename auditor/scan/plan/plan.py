@@ -34,6 +34,7 @@ _UDP_FIRST = 0.8  # of that: the rest is for second looks beside it
 _TALKING = 50  # packets a second with a host that is asked what answers; nmap cannot limit those
 _TALKING_SHARE = 0.05  # of the rate, for that beside a sweep
 _ALONE_SHARE = 0.5  # of the rate, at most, for hosts with a rate of their own while others are swept
+_PATIENT = 2.2  # seconds that a patient look takes with a port that stays silent, asked twice
 _SWEEP_RETRIES = 3  # at most; nmap goes beyond one only for hosts that have answered to a retry, so it costs no time
 # Ports of one neighbourhood that its controls are asked: of those on which others have answered, at most.
 CONTROL_PORTS = {Protocol.TCP: 256, Protocol.UDP: 24}
@@ -92,7 +93,7 @@ class Job:
     @property
     def seconds(self) -> float:
         """About how long it takes where nothing answers."""
-        return self.probes / self.rate + 1
+        return max(self.probes / self.rate, self.patient * len(self.ports) * _PATIENT) + 1
 
     @property
     def group(self) -> int:

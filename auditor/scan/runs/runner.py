@@ -59,6 +59,7 @@ class Runner:
         self._notes: dict[str, None] = {}
         self._whole = True  # nothing was cut short
         self._beats: set[tuple[str, ...]] = set()
+        self._phases: set[str] = set()
 
     async def run(
         self,
@@ -206,6 +207,12 @@ class Runner:
         if message not in self._notes:
             self._notes[message] = None
             self.tell(message, "warning")
+
+    def begin(self, phase: str) -> None:
+        """Say what is being done from now on; each phase once, however often there is more of it."""
+        if phase not in self._phases:
+            self._phases.add(phase)
+            self.tell(phase)
 
     def tell(self, message: str, level: str = "info") -> None:
         self._context.emit(Event("scan", message, self._viewpoint.name, level=level))

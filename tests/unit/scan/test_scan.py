@@ -125,6 +125,20 @@ def all_closed(argv: Sequence[str]) -> Said:
     return Said(document(argv, *(host(address, closed(argv)) for address in targets(argv) if "-p" in argv)))
 
 
+def some_open(argv: Sequence[str]) -> Said:
+    """Two ports are open wherever they are asked, one at first and one late; the rest stays silent."""
+    if "-p" not in argv:
+        return Said(document(argv))
+    asked = PortSet.parse(argv[argv.index("-p") + 1])
+    known = PortSet.of(7, 9000) & asked
+    found = [port(one, "open", "syn-ack", '<service name="http" method="probed" conf="10"/>') for one in known]
+    silent = (
+        f'<extraports state="filtered"><extrareasons reason="no-response" proto="tcp" ports="{asked - known}"/>'
+        "</extraports>"
+    )
+    return Said(document(argv, *(host(one, *found, silent if asked - known else "") for one in targets(argv))))
+
+
 def expectations(*addresses: object, ports: str = "1-10", **viewpoint: object) -> Expectations:
     here = Viewpoint("vp", ViewpointKind.PUBLIC, (ip_address("10.0.0.99"),), (), **viewpoint)
     each = (
@@ -657,12 +671,24 @@ def test_evidence_that_cannot_be_written_is_an_error_of_the_run() -> None:
 
 
 def test_progress_only_grows_and_reaches_its_total() -> None:
-    """A bar can be drawn from it."""
-    _, events = carried_out(FakeTransport(all_closed), expectations(ONE, TWO))
-    steps = [event for event in events if event.task == "vp: probes"]
+    """A bar can be drawn from it: one for all that the scan goes through, with nothing left at the end."""
+    _, events = carried_out(FakeTransport(some_open), expectations(ONE, TWO))
+    steps = [event for event in events if event.task]
 
-    assert steps[-1].done == steps[-1].total == 40
+    assert {"vp"} == {event.task for event in steps}
+    assert (steps[-1].total, 0) == (steps[-1].done, steps[-1].left)
     assert sorted(event.done or 0 for event in steps) == [event.done for event in steps]
+    assert ["sweep", "done"] == [steps[0].message, steps[-1].message]
+
+
+def test_a_phase_is_told_once() -> None:
+    """Open ports are asked what they are as they are found, in many batches; people read of it once."""
+    transport = FakeTransport(some_open)
+    _, events = carried_out(transport, expectations(ONE, TWO, THREE, ports="1-65535", rate=5000))
+    told = [event.message for event in events if event.message.startswith("asking what") and not event.task]
+
+    assert len([argv for argv in transport.ran if "-sV" in argv and "7" in argv]) > 1
+    assert ["asking what answers on open ports"] == told
 
 
 def test_what_only_the_end_of_the_stream_completes_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
