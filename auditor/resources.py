@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
 
 
@@ -17,6 +16,6 @@ def schema_text(name: str) -> str:
 
 
 def _schemas() -> Path:
-    package = Path(str(files("auditor")))
+    package = Path(__file__).parent
     shipped = package / "schemas"
     return shipped if shipped.is_dir() else package.parent / "schemas"
