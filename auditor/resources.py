@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
 
 
@@ -31,6 +30,6 @@ def _schemas() -> Path:
 
 
 def _shipped(name: str, in_tree: str) -> Path:
-    package = Path(str(files("auditor")))
+    package = Path(__file__).parent
     shipped = package / name
     return shipped if shipped.is_dir() else package.parent / in_tree

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -14,6 +14,7 @@ from auditor.model.ports import PortSet
 from auditor.model.words import Protocol, ServiceClass, Severity
 
 _NONE = PortSet()
+_DATA = Path(__file__).parent / "data"
 
 FILES = ("public-web", "remote-admin", "data-store", "dev-debug", "diagnostics", "udp", "unclassified")
 
@@ -61,7 +62,7 @@ def entries() -> tuple[Entry, ...]:
 
 def read(name: str) -> dict[str, Any]:
     """One data file of the catalogue."""
-    text = files("auditor.catalogue").joinpath("data", f"{name}.yaml").read_text(encoding="utf-8")
+    text = (_DATA / f"{name}.yaml").read_text(encoding="utf-8")
     document: dict[str, Any] = yaml.load(text, Loader=yaml.CSafeLoader)
     return document
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from importlib import import_module
@@ -19,6 +20,7 @@ from auditor.cli.style import clean, say
 from auditor.errors import AuditorError, InventoryError
 
 NO_VERDICT, CLOSED_PIPE = 2, 141
+_LOADED = 50_000  # objects; a command that only imports and loads makes about as many, and none of them in cycles
 
 
 # Every command with what the list of them says: to read that of the command would import all of them.
@@ -87,6 +89,7 @@ def cli() -> None:
 
 def main() -> NoReturn:
     """Run the command line and exit with a code of the table; never 1 without a verdict."""
+    gc.set_threshold(_LOADED)  # Python would look for cycles a hundred times by then
     try:
         signals.listen()
         sys.stdout = sys.stdout or _nowhere()  # None where the caller closed them

@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 
-from auditor.grade.breaches import breach_finding, stale_finding
+from auditor.grade.declared import Grades, of_breaches, set_apart, waivers_of
 from auditor.grade.diagnosis import playbook
 from auditor.grade.fingerprint import fingerprint
 from auditor.grade.legs import legs, living
 from auditor.grade.severity import graded
-from auditor.grade.stale import stale, stale_waiver
 from auditor.grade.waivers import Part, Waivers
 from auditor.model.breach import Breach
 from auditor.model.drift import Comparison, Drift
 from auditor.model.finding import Finding
 from auditor.model.inventory import Host, Inventory
 from auditor.model.words import Address, Confidence, Kind
-
-
-@dataclass(frozen=True, slots=True)
-class Grades:
-    """`findings` are those that no waiver covers, with notices last; `waived` are the others. Sorted."""
-
-    findings: tuple[Finding, ...]
-    waived: tuple[Finding, ...]
 
 
 def grade(
@@ -42,19 +32,9 @@ def grade(
     reported. Sorted by severity, then kind, viewpoint, host, interface, family, service, address and port, so that the
     same drifts always give the same bytes.
     """
-    waivers = Waivers(inventory.waivers, inventory.hosts, today, inventory.policy.max_waiver_days)
-    found = [*_of_drifts(comparisons, inventory.hosts, waivers), *_of_breaches(breaches, waivers, chosen)]
-    notices = [
-        stale_finding(stale_waiver(one), one.last.isoformat()) for one in stale(waivers.held, inventory, comparisons)
-    ]
-    return Grades(
-        findings=_sorted([*(one for one in found if one.waiver is None or one.expired), *notices]),
-        waived=_sorted([one for one in found if one.waiver is not None and not one.expired]),
-    )
-
-
-def _sorted(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    return tuple(sorted(findings, key=lambda finding: finding.order))
+    waivers = waivers_of(inventory, today)
+    found = [*_of_drifts(comparisons, inventory.hosts, waivers), *of_breaches(breaches, waivers, chosen)]
+    return set_apart(found, waivers, inventory, comparisons)
 
 
 def _of_drifts(comparisons: Iterable[Comparison], hosts: Mapping[str, Host], waivers: Waivers) -> Iterator[Finding]:
@@ -89,14 +69,3 @@ def _confidence(drift: Drift) -> Confidence:
     lives = drift.kind in (Kind.UNKNOWN_HOST, Kind.UNDECLARED_ADDRESS)
     twice = any(again) if lives else bool(again) and all(again)
     return Confidence.CONFIRMED if twice else Confidence.OBSERVED
-
-
-def _of_breaches(breaches: Iterable[Breach], waivers: Waivers, chosen: Collection[str] | None) -> Iterator[Finding]:
-    """Every breach is shown to the waivers: those of other hosts too are no reason to call a waiver stale."""
-    told: set[str] = set()
-    for breach in breaches:
-        finding = waivers.over(breach, breach_finding(breach))
-        reported = chosen is None or breach.host is None or breach.host in chosen
-        if reported and finding.fingerprint not in told:
-            told.add(finding.fingerprint)
-            yield finding

@@ -13,7 +13,7 @@ from datetime import date
 from auditor.addresses import sources_less
 from auditor.grade.breaches import breach_finding
 from auditor.grade.changes import Possible, change_finding, possible
-from auditor.grade.findings import Grades
+from auditor.grade.declared import Grades
 from auditor.grade.waivers import Held, Waivers
 from auditor.model.breach import Breach
 from auditor.model.change import Change, ChangedEndpoint

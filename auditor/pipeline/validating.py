@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 
-from auditor.grade.findings import grade
+from auditor.grade.declared import grade_declared
 from auditor.inventory.lint import lint, sight
 from auditor.inventory.loading import load_with_places
 from auditor.inventory.resolving.policy import breaches
@@ -18,7 +18,7 @@ from auditor.model.lint import JudgedBreach, Validation
 def validate(path: Path, today: date) -> Validation:
     """What is to be said about an inventory beside that it is valid. Raises InventoryError where it is not."""
     inventory, places = load_with_places(path)
-    graded = grade((), inventory, today, breaches=breaches(inventory))
+    graded = grade_declared(inventory, today, breaches(inventory))
 
     def judged(findings: Iterable[Finding]) -> tuple[JudgedBreach, ...]:
         found = [(one.subject, one) for one in findings]

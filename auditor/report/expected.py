@@ -14,8 +14,7 @@ from auditor.model.inventory import Inventory, Service
 from auditor.model.ports import PortSet
 from auditor.model.words import Basis, ExpectedState
 from auditor.report.hostile import visible
-from auditor.report.plain import Document, present
-from auditor.report.stored import to_json
+from auditor.report.plain import Document, present, to_json
 
 EXPECT_SCHEMA = "auditor/expect/v1"
 _WHERE = ("viewpoint", "host", "interface", "address", "protocol", "ports")

@@ -9,9 +9,8 @@ from auditor.report.github import github
 from auditor.report.html import html
 from auditor.report.junit import junit
 from auditor.report.markdown import markdown
-from auditor.report.plain import Document
+from auditor.report.plain import Document, to_json
 from auditor.report.sarif import sarif
-from auditor.report.stored import to_json
 from auditor.report.summary import text
 
 FORMATS: dict[str, Callable[[Document], str]] = {

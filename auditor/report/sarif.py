@@ -14,8 +14,7 @@ from auditor.model.words import Severity
 from auditor.report import views
 from auditor.report.facts import anchor, facts, files, is_gate, sentence, waiver, whose, within
 from auditor.report.hostile import visible, visible_document
-from auditor.report.plain import Document, present
-from auditor.report.stored import to_json
+from auditor.report.plain import Document, present, to_json
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _NAME = "exposure-drift-auditor"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from datetime import datetime
 from pathlib import Path
 
@@ -18,16 +17,6 @@ from auditor.resources import schema_text
 
 _SCHEMAS = {REPORT: "report", GATE: "gate"}
 _LARGEST = 1 << 30  # bytes; a report of a million endpoints has about a quarter of that
-# What a terminal or an editor would act on instead of showing; JSON may hold any of it only inside strings.
-_UNSAFE = re.compile(
-    "[\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff\ufff9-\ufffb]"
-)
-
-
-def to_json(document: Document) -> str:
-    """The document as JSON, keys in the order of the document, invisible and control characters as escapes."""
-    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
-    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"
 
 
 def read(path: Path) -> Document:

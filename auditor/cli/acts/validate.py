@@ -12,7 +12,7 @@ from auditor.cli.style import Style
 from auditor.errors import InventoryError
 from auditor.model.lint import Validation
 from auditor.pipeline.validating import validate
-from auditor.report.stored import to_json
+from auditor.report.plain import to_json
 from auditor.report.validation import breach_lines, invalid, lint_lines, summary_lines, validation
 
 

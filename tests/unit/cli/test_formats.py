@@ -10,8 +10,8 @@ from xml.etree.ElementTree import parse
 import pytest
 
 from auditor.report.formats import FORMATS, GATE_FORMATS
+from auditor.report.plain import to_json
 from auditor.report.sarif import MOST_RESULTS
-from auditor.report.stored import to_json
 from tests.commands import ANY_DAY, CASES, auditor
 from tests.gates import FILE, OPENED, change, gate
 

@@ -17,7 +17,7 @@ from auditor.report import views
 from auditor.report.document import document
 from auditor.report.entries import entry
 from auditor.report.formats import FORMATS
-from auditor.report.stored import to_json
+from auditor.report.plain import to_json
 from auditor.resources import schema_text
 from tests import builders
 from tests.builders import clean_audit, drift, observation, outcome, viewpoint

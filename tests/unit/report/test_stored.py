@@ -13,8 +13,8 @@ from auditor.cli.main import run
 from auditor.errors import EvidenceError
 from auditor.report.document import document
 from auditor.report.formats import FORMATS, GATE_FORMATS
-from auditor.report.plain import Document
-from auditor.report.stored import read, to_json
+from auditor.report.plain import Document, to_json
+from auditor.report.stored import read
 from tests.builders import clean_audit
 from tests.estates import blind_audit, busy_audit, hostile_audit
 from tests.gates import busy_gate, gate
