@@ -6,12 +6,18 @@ machine than most networks do, and nothing of any network.
 
 from __future__ import annotations
 
-from auditor.model.inventory import Via, places
+from math import inf
+from time import monotonic
+
+from auditor.model.inventory import LocalVia, NetnsVia, Via, Viewpoint, places
 from auditor.model.ports import PortSet
 from auditor.model.words import PortState, Protocol
 from auditor.scan.board import Board
 from auditor.scan.nmap import command
 from auditor.scan.runs.run import End, run_nmap
+from auditor.scan.runs.runner import Runner
+from auditor.scan.together import Crowd
+from auditor.scan.trust.sweep import Sweeps
 from auditor.transport.base import Transport
 
 _SECONDS = 1.0  # that a try takes where nmap keeps up
@@ -25,6 +31,7 @@ _STEP = 2  # times slower, after replies were lost: what was told then tells lit
 _CLOSE = 1.25  # times slower than what took too long
 _MOST = 65_535  # ports
 _TOO_LONG = "it took too long"
+_STILL = 5.0  # seconds; what a machine bore just now, it bears for another viewpoint
 
 
 def tried(rate: float) -> float:
@@ -68,3 +75,44 @@ async def _try(transport: Transport, via: Via, rate: float, ports: int) -> tuple
     seen = Board.of(run.records)
     refused = (len(seen.ports(one, Protocol.TCP, PortState.CLOSED)) for one in seen.addresses())
     return sum(refused), run.span[1] - run.span[0]
+
+
+class Bearing:
+    """What rate one viewpoint's machine bears, as last tried. `borne` is in packets a second; None where unknown."""
+
+    def __init__(
+        self, viewpoint: Viewpoint, transport: Transport, runner: Runner, crowd: Crowd, sweeps: Sweeps
+    ) -> None:
+        self.borne: float | None = None
+        self._viewpoint = viewpoint
+        self._transport = transport
+        self._runner = runner
+        self._crowd = crowd
+        self._sweeps = sweeps
+        self._told = False
+
+    @property
+    def short(self) -> bool:
+        """Whether the machine was found to bear less than what was tried."""
+        return self.borne is not None and self.borne < tried(self._viewpoint.rate)
+
+    async def find_out(self) -> None:
+        """Find out what the machine bears now."""
+        rate = float(self._viewpoint.rate)
+        via = self._viewpoint.via
+        here = LocalVia() if isinstance(via, NetnsVia) else via
+        async with self._crowd.trying:
+            at, before, borne = self._crowd.borne.get(here, (-inf, 0.0, 0.0))
+            if monotonic() - at < _STILL and before >= tried(rate):
+                self.borne = min(borne, tried(rate))
+            else:
+                self.borne = await bears(self._transport, via, rate)
+                if self.borne is not None:
+                    self._crowd.borne[here] = monotonic(), tried(rate), self.borne
+        self._sweeps.bears(self.borne / rate if self.borne is not None and self.short else 1.0)
+        if self.short and not self._told:
+            self._told = True
+            self._runner.note(
+                f"the machine of this viewpoint is busy: its nmap can read about {self.borne:,.0f} replies a second "
+                f"now, not {tried(rate):,.0f}; sweeps are slowed down to what it can, tried again before each"
+            )
