@@ -138,14 +138,14 @@ def test_how_to_get_raw_sockets_depends_on_the_way(via: Via, advice: str) -> Non
 @pytest.mark.parametrize(
     ("most", "what"), [(1e9, "nmap can read 5,000 replies a second"), (100.0, "busy: nmap can read")]
 )
-def test_what_rate_the_machine_bears_is_told(most: float, what: str) -> None:
+def test_what_rate_the_machine_bears_is_told(most: float, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """No failure where it is busy: an audit finds out by itself, and slows down."""
 
     class Busy(Machine):
         @asynccontextmanager
         async def run(self, _via: Via, argv: Sequence[str], **_: bool) -> AsyncIterator[Said]:
             if argv[0] == "unshare":
-                async with Loopback(most).run(_via, argv) as fake:
+                async with Loopback(most, monkeypatch).run(_via, argv) as fake:
                     yield cast(Said, fake)
             else:
                 async with super().run(_via, argv) as process:
