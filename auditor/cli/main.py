@@ -27,17 +27,17 @@ _LOADED = 50_000  # objects; a command that only imports and loads makes about a
 COMMANDS = {
     "audit": "Look from viewpoints, compare, write reports.",
     "compare": "Compare saved nmap XML with the inventory.",
-    "validate": "Check an inventory: errors, breaches of its policy,...",
-    "expect": "List what should be reachable from a viewpoint, and...",
+    "validate": "Check an inventory: errors, breaches of its policy, lint.",
+    "expect": "List what should be reachable from a viewpoint, and why.",
     "plan": "Show what an audit would probe, and send nothing.",
-    "gate": "Tell what an inventory change opens, closes and...",
+    "gate": "Tell what an inventory change opens, closes and audits less.",
     "render": "Write a stored report again in another format.",
-    "init": "Draft a first inventory from nmap XML, listeners or...",
-    "explain": "Tell what an id means: why it is there, what would...",
+    "init": "Draft a first inventory from nmap XML, listeners or both.",
+    "explain": "Tell what an id means: why it is there, what would be right.",
     "doctor": "Check whether audits can run from here.",
     "demo": "Audit a practice estate that has five mistakes.",
-    "schema": "Print a JSON schema: of inventories, or of what a...",
-    "completion": "Print what a shell needs to complete commands,...",
+    "schema": "Print a JSON schema: of inventories, or of what a command writes as JSON.",
+    "completion": "Print what a shell needs to complete commands, options, viewpoints and hosts.",
 }
 
 

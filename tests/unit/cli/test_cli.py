@@ -58,7 +58,7 @@ def test_the_commands_are_those_that_exist() -> None:
     modules = {path.stem for path in Path(commands.__file__).parent.glob("*.py")} - {"__init__", "options"}
     with cli.make_context("auditor", ["--version"], resilient_parsing=True) as context:
         found = {name: cli.get_command(context, name) for name in COMMANDS}
-        told = {name: command.get_short_help_str(55) for name, command in found.items() if command is not None}
+        told = {name: command.get_short_help_str(200) for name, command in found.items() if command is not None}
 
     assert modules == set(COMMANDS)
     assert COMMANDS == told
