@@ -33,6 +33,8 @@ _PINGS = 0.8  # a second and host in work
 _NOISE = 3  # times as much as there was while nothing was sent
 _SLOW = 3  # times what is planned where nothing answers, which is what a sweep takes at most
 _STARTING = 10.0  # seconds, for an nmap that starts on a busy machine
+_BEAT = 5.0  # seconds; a beat takes half of one, and a sweep is not held up by one that hangs
+_LONG_BEAT = 30.0  # and where a sweep waits to be judged
 _LEAST_IDLE = 1.0  # seconds; in less, a packet or two would pass for a steady flow
 FLOOD = 1000  # segments; nmap's buffer holds more than that, so it loses nothing of less
 
@@ -141,6 +143,8 @@ class Kernel:
     _unjudged: list[Epoch] = field(default_factory=list)
     _noise: tuple[float, float] = (0.0, 0.0)  # segments and resets a second, that are no doing of ours
     _beginning: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _begun: int = 0  # endpoints that beats have asked
+    _ended: int = 0  # and those of beats that have ended
     _counting: asyncio.Lock = field(default_factory=asyncio.Lock)  # no answers arrive that are not told yet
 
     @asynccontextmanager
@@ -155,9 +159,12 @@ class Kernel:
         mine = frozenset(addresses)
         async with self._beginning:  # none sends before the counters are read
             if self._epoch is None:
-                async with self._counting:
+                async with self._still(_BEAT) as still:
+                    asked = self._begun
                     before = await self._read()
                 self._epoch = Epoch(time.monotonic(), before)
+                # Of a beat that goes on, some answers may be counted, and it tells of all or none.
+                self._epoch.late = 0 if still else asked - self._ended + self._begun - asked
                 self._unjudged.append(self._epoch)
             epoch = self._epoch
             epoch.running += 1
@@ -211,12 +218,28 @@ class Kernel:
         """
         async with self._counting:
             epoch, runs = self._epoch, list[Run]()
+            self._begun += endpoints * tries
             try:
                 yield runs
             finally:
+                self._ended += endpoints * tries
                 if epoch is not None:
                     seen = sum(epoch.tell(run) for run in runs)
                     epoch.late += max(0, endpoints - seen) * tries
+
+    @asynccontextmanager
+    async def _still(self, seconds: float) -> AsyncIterator[bool]:
+        """A time in which no beat begins; whether none goes on, for which so long is waited."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._counting.acquire()
+        except TimeoutError:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            self._counting.release()
 
     def tell(self, run: Run) -> None:
         """Count what a run has told. One by ordinary connections counts as such in the kernel."""
@@ -228,8 +251,9 @@ class Kernel:
         return next((one for one in reversed(self.surpluses) if address in one.addresses), None)
 
     async def _judge(self, epoch: Epoch) -> None:
-        async with self._counting:
+        async with self._still(_LONG_BEAT) as still:
             after, before = await self._read(), epoch.before
+        epoch.unknown = epoch.unknown or not still
         span = frozenset(epoch.addresses), epoch.start, time.monotonic()
         surplus = Surplus(*span, slow=epoch.slow)
         if not epoch.unknown and before is not None and after is not None and after.segments >= before.segments:

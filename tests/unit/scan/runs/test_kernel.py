@@ -228,3 +228,35 @@ def test_a_beat_under_way_ends_before_the_counters_are_read() -> None:
     asyncio.run(sweep())
 
     assert [0] == [surplus.opened for surplus in kernel.surpluses]
+
+
+def test_a_beat_that_hangs_holds_no_sweep_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its answers are excused where it hung as the sweep began; where it hangs at its end, nothing can be told."""
+    monkeypatch.setattr("auditor.scan.runs.kernel._BEAT", 0.01)
+    monkeypatch.setattr("auditor.scan.runs.kernel._LONG_BEAT", 0.01)
+    here = machine()
+    kernel = Kernel(here, LocalVia())
+
+    async def hanging() -> AsyncIterator[None]:
+        async with kernel.asking(40):
+            yield
+
+    async def sweep(*, ended: AsyncIterator[None] | None = None) -> None:
+        async with kernel.watching((ONE,), 60.0):
+            if ended is not None:
+                await anext(ended, None)
+            kernel.tell(swept(ONE))
+            here.segments += 1570
+            here.resets += 70
+
+    async def both() -> None:
+        beat = hanging()
+        await anext(beat)
+        await sweep(ended=beat)
+        await anext(beat := hanging())
+        await sweep()
+        await anext(beat, None)
+
+    asyncio.run(both())
+
+    assert [30, None] == [surplus.opened for surplus in kernel.surpluses]
