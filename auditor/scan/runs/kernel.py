@@ -173,6 +173,9 @@ class Kernel:
         begun = time.monotonic()
         try:
             yield epoch
+        except BaseException:
+            epoch.unknown = True  # whoever ends a sweep waits for nothing
+            raise
         finally:
             epoch.waits.append((mine, time.monotonic() - begun, at_once))
             longest = max((epoch.took.get(one, 0.0) for one in mine), default=0.0)
@@ -251,12 +254,13 @@ class Kernel:
         return next((one for one in reversed(self.surpluses) if address in one.addresses), None)
 
     async def _judge(self, epoch: Epoch) -> None:
-        async with self._still(_LONG_BEAT) as still:
-            after, before = await self._read(), epoch.before
-        epoch.unknown = epoch.unknown or not still
+        before, after = epoch.before, None
+        if not epoch.unknown:
+            async with self._still(_LONG_BEAT) as still:
+                after = await self._read() if still else None
         span = frozenset(epoch.addresses), epoch.start, time.monotonic()
         surplus = Surplus(*span, slow=epoch.slow)
-        if not epoch.unknown and before is not None and after is not None and after.segments >= before.segments:
+        if before is not None and after is not None and after.segments >= before.segments:
             connections = after.connections - before.connections
             segments = after.segments - before.segments
             noise = [int(each * _NOISE * (span[2] - span[1])) for each in self._noise]

@@ -260,3 +260,28 @@ def test_a_beat_that_hangs_holds_no_sweep_up(monkeypatch: pytest.MonkeyPatch) ->
     asyncio.run(both())
 
     assert [30, None] == [surplus.opened for surplus in kernel.surpluses]
+
+
+def test_whoever_ends_a_sweep_waits_for_no_beat() -> None:
+    """Ctrl-C ends an audit at once, though an nmap hangs."""
+    kernel = Kernel(machine(), LocalVia())
+
+    async def beating() -> None:
+        async with kernel.asking(40):
+            await asyncio.sleep(60)
+
+    async def sweep() -> None:
+        async with kernel.watching((ONE,), 60.0):
+            await asyncio.sleep(60)
+
+    async def interrupted() -> bool:
+        sweeping = asyncio.create_task(sweep())
+        await asyncio.sleep(0.01)
+        beat = asyncio.create_task(beating())
+        await asyncio.sleep(0.01)
+        sweeping.cancel()
+        done, _ = await asyncio.wait([sweeping], timeout=5)
+        beat.cancel()
+        return bool(done)
+
+    assert asyncio.run(interrupted())
