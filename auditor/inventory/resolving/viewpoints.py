@@ -89,15 +89,15 @@ def _viewpoint(
 
 def _within(tree: Tree, path: Path, value: dict[str, Any], ranges: dict[str, SourceRange]) -> tuple[Network, ...]:
     """Where the address of a viewpoint lies that has no fixed one."""
-    found: list[Network] = []
+    within: list[Network] = []
     entries = value.get("within", [])
     for index, entry in enumerate([entries] if isinstance(entries, str) else items(entries)):
-        one = None if isinstance(entry, Broken) else named(tree, ranges, entry, machines=False)
-        if isinstance(one, SourceRange):
-            found += one.networks
-        elif one:
+        found = None if isinstance(entry, Broken) else named(tree, ranges, entry, machines=False)
+        if isinstance(found, SourceRange):
+            within += found.networks
+        elif found:
             at = (*path, "within") if isinstance(entries, str) else (*path, "within", index)
-            tree.problem(at, one.fault, one.message)
+            tree.problem(at, found.fault, found.message)
     if value["addresses"] != AUTO:
         if "within" in value and not isinstance(value["addresses"], Broken):
             tree.problem(
@@ -110,7 +110,7 @@ def _within(tree: Tree, path: Path, value: dict[str, Any], ranges: dict[str, Sou
     if told(value, "nat", False):
         message = "true says that targets see another address than the system there uses: `auto` cannot find that one"
         tree.problem((*path, "nat"), "not-with-auto", f"{message}; write it under `addresses`")
-    return addresses.difference(found)
+    return addresses.difference(within)
 
 
 def _addresses(tree: Tree, path: Path, texts: Any) -> tuple[Address, ...]:

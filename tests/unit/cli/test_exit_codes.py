@@ -98,8 +98,8 @@ def test_bad_usage_and_bad_input_are_2(arguments: tuple[str | Path, ...], tmp_pa
 def test_a_crash_is_2(tmp_path: Path) -> None:
     """A defect in a stage says what it was and that there is no verdict; where it happened is shown on request."""
     tmp_path.joinpath("sitecustomize.py").write_text(
-        "import auditor.drift\n\ndef broken(*_):\n    raise ValueError('a stage broke \\x1b[2J')\n\n"
-        "auditor.drift.compare = broken\n"
+        "import auditor.drift.compare\n\ndef broken(*_):\n    raise ValueError('a stage broke \\x1b[2J')\n\n"
+        "auditor.drift.compare.compare = broken\n"
     )
     env = {"PYTHONPATH": str(tmp_path)}
     plain = compare("behind.exit1", tmp_path / "reports", env=env)

@@ -158,7 +158,7 @@ def test_each_worker_has_to_stand_where_the_viewpoint_is_declared() -> None:
 
     assert elsewhere.failure is not None
     assert elsewhere.failure.startswith("worker tcp://192.0.2.3:1: the system sends IPv4 probes from 192.0.2.77")
-    assert (None, ()) == (there.failure, there.no_route)
+    assert (None, ()) == (there.failure, there.lost)
 
 
 def test_doctor_names_the_worker() -> None:
