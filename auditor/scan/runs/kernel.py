@@ -160,11 +160,11 @@ class Kernel:
         async with self._beginning:  # none sends before the counters are read
             if self._epoch is None:
                 async with self._still(_BEAT) as still:
-                    asked = self._begun
+                    ended = self._ended
                     before = await self._read()
                 self._epoch = Epoch(time.monotonic(), before)
                 # Of a beat that goes on, some answers may be counted, and it tells of all or none.
-                self._epoch.late = 0 if still else asked - self._ended + self._begun - asked
+                self._epoch.late = 0 if still else self._begun - ended
                 self._unjudged.append(self._epoch)
             epoch = self._epoch
             epoch.running += 1

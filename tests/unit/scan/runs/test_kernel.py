@@ -13,7 +13,7 @@ from auditor.model.inventory import ClusterVia, LocalVia, Via
 from auditor.model.ports import PortSet
 from auditor.model.words import Address, PortState, Protocol
 from auditor.scan.nmap.records import HostRecord, Seen, Sight
-from auditor.scan.runs.kernel import Kernel
+from auditor.scan.runs.kernel import Counts, Kernel
 from auditor.scan.runs.run import Run
 from tests.unit.scan.test_scan import NOW, ONE, TWO, FakeProcess, Said
 from tests.unit.scan.trust.test_lost import Machine, told
@@ -260,6 +260,39 @@ def test_a_beat_that_hangs_holds_no_sweep_up(monkeypatch: pytest.MonkeyPatch) ->
     asyncio.run(both())
 
     assert [30, None] == [surplus.opened for surplus in kernel.surpluses]
+
+
+def test_a_beat_that_ends_while_the_counters_are_read_is_excused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some of its answers may be counted after them, and it tells nobody of them."""
+    monkeypatch.setattr("auditor.scan.runs.kernel._BEAT", 0.01)
+    here = machine()
+    kernel = Kernel(here, LocalVia())
+    read, over = Kernel._read, asyncio.Event()
+
+    async def reading(self: Kernel) -> Counts | None:
+        counts = await read(self)
+        over.set()
+        await asyncio.sleep(0.01)
+        return counts
+
+    monkeypatch.setattr(Kernel, "_read", reading)
+
+    async def beating() -> None:
+        async with kernel.asking(40):
+            await over.wait()
+
+    async def sweep() -> None:
+        beat = asyncio.create_task(beating())
+        await asyncio.sleep(0)
+        async with kernel.watching((ONE,), 60.0):
+            assert beat.done()
+            kernel.tell(swept(ONE))
+            here.segments += 1570
+            here.resets += 70
+
+    asyncio.run(sweep())
+
+    assert [30] == [surplus.opened for surplus in kernel.surpluses]
 
 
 def test_whoever_ends_a_sweep_waits_for_no_beat() -> None:
