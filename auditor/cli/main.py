@@ -161,13 +161,13 @@ def _answer(arguments: list[str]) -> int:
         return NO_VERDICT
     except signals.Stopped as stop:
         word = "interrupted" if stop.interrupted else "terminated"
-        click.echo(f"auditor: {word}; the reports of earlier runs are as they were", err=True)
+        say(f"{word}; the reports of earlier runs are as they were")
         _advise(stop)
         return stop.exit_code
     except BrokenPipeError:
         raise
     except OSError as error:
-        click.echo(f"auditor: cannot read or write: {clean(str(error))}", err=True)
+        say(f"cannot read or write: {error}")
         _advise(error)
         return NO_VERDICT
     except Exception as error:  # noqa: BLE001 -- the outermost frame: a crash must exit 2, since 1 would read as drift
@@ -176,13 +176,13 @@ def _answer(arguments: list[str]) -> int:
 
 
 def _crashed(error: Exception) -> int:
-    click.echo(f"auditor: internal error, no verdict: {type(error).__name__}: {clean(str(error))}", err=True)
+    say(f"internal error, no verdict: {type(error).__name__}: {error}")
     if os.environ.get("AUDITOR_TRACEBACK"):
         import traceback
 
         click.echo(clean("".join(traceback.format_exception(error))), err=True)
     else:
-        click.echo("auditor: this is a defect; AUDITOR_TRACEBACK=1 shows where it happened", err=True)
+        say("this is a defect; AUDITOR_TRACEBACK=1 shows where it happened")
     _advise(error)
     return NO_VERDICT
 
@@ -190,4 +190,4 @@ def _crashed(error: Exception) -> int:
 def _advise(error: BaseException) -> None:
     """What those that the error has passed on its way know to do next."""
     for note in getattr(error, "__notes__", ()):
-        click.echo(f"auditor: {clean(note)}", err=True)
+        say(note)

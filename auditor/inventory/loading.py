@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from auditor.errors import InventoryError
+from auditor.inventory.reading.checking import check
 from auditor.inventory.reading.cycles import no_cycles
 from auditor.inventory.reading.files import Source, Tree, merge, read
 from auditor.inventory.reading.later import refuse_later_keys
 from auditor.inventory.reading.places import Places
-from auditor.inventory.reading.schema import check
 from auditor.inventory.resolving.hosts import resolve_hosts
 from auditor.inventory.resolving.interfaces import Machines, resolve_interfaces
 from auditor.inventory.resolving.names import Lookup, resolve_names

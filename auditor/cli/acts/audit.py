@@ -13,7 +13,7 @@ import click
 from auditor.cli import signals
 from auditor.cli.acts import choosing, ending, engines, resuming
 from auditor.cli.acts.judged import judge
-from auditor.cli.style import Engine, Style, clean
+from auditor.cli.style import Engine, Style, say
 from auditor.inventory.expecting.denying import denying
 from auditor.model.ages import spelled
 from auditor.model.audit import Audit
@@ -90,8 +90,8 @@ def run(
         {one.name: ClusterVia(one.name, cluster.scheduler) if cluster else one.via for one in chosen},
         declared.name,
         wait=wait,
-        tell=lambda message: _say(message) if style.verbosity >= 0 else None,
-        warn=_say,
+        tell=lambda message: say(message) if style.verbosity >= 0 else None,
+        warn=say,
     )
     return judge(
         declared,
@@ -108,10 +108,6 @@ def run(
         },
         **{name: value for name, value in given.items() if name not in _OWN},
     )
-
-
-def _say(message: str) -> None:
-    click.echo(clean(f"auditor: {message}"), err=True)
 
 
 def _inventory(context: click.Context) -> click.Parameter:

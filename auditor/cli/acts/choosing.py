@@ -6,10 +6,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-import click
-
 from auditor.cli.meant import likely, meant
-from auditor.cli.style import clean
+from auditor.cli.style import say
 from auditor.errors import UsageError
 from auditor.inventory.expecting.denying import denying
 from auditor.inventory.expecting.expecting import expect
@@ -48,7 +46,7 @@ def expecting(
     """
     declared = denying(load_resolved(inventory_path), deny)
     chosen = locate(declared, pick_viewpoints(declared, viewpoints))
-    sweeps = Sweeps(reports, lambda message: click.echo(clean(f"auditor: {message}"), err=True))
+    sweeps = Sweeps(reports, say)
     rotations = sweeps.rotations(declared.name, chosen, datetime.now(UTC))
     return declared, [
         expect(declared, each, Profile(profile), hosts=hosts, tags=tags, rotation=rotations.get(each.name))

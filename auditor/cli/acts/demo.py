@@ -14,7 +14,7 @@ import click
 
 from auditor import resources
 from auditor.cli import signals
-from auditor.cli.style import Style, clean
+from auditor.cli.style import Style, say
 from auditor.errors import AuditorError
 
 _NEEDED = {  # each program with the package of Debian that has it
@@ -124,4 +124,4 @@ def _ended(argv: list[str], env: Mapping[str, str]) -> int:
 
 def _say(style: Style, message: str) -> None:
     if style.verbosity >= 0:
-        click.echo(clean(f"auditor: {message}"), err=True)
+        say(message)

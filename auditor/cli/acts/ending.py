@@ -11,7 +11,7 @@ import click
 
 from auditor.cli.acts import formats, resuming
 from auditor.cli.acts.screen import summary
-from auditor.cli.style import Style, clean
+from auditor.cli.style import Style, say
 from auditor.model.rotation import Rotation
 from auditor.report.formats import FORMATS
 from auditor.rundir.folder import RunDir
@@ -57,9 +57,6 @@ def end(run: RunDir, report: dict[str, Any], asked: resuming.Asked, given: Mappi
     `given` are the command's parameters.
     """
     style: Style = given["style"]
-
-    def say(message: str) -> None:
-        click.echo(clean(f"auditor: {message}"), err=True)
 
     wanted = formats.parse_formats(given["formats"])
     if style.verbosity >= 0:

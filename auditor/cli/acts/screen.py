@@ -142,7 +142,6 @@ class Log:
         name, done = clean(name), event.done or 0.0
         if line not in self._lines and "" in self._lines:
             progress.remove_task(self._lines.pop(""))  # it comes last, again
-        if line in self._lines:
-            progress.update(self._lines[line], description=name, completed=done, total=event.total, ends=ends)
-        else:
-            self._lines[line] = progress.add_task(name, total=event.total, completed=done, ends=ends)  # type: ignore[arg-type]
+        if line not in self._lines:
+            self._lines[line] = progress.add_task(name, total=event.total, ends=ends)
+        progress.update(self._lines[line], description=name, completed=done, total=event.total, ends=ends)

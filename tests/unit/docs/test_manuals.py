@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import tomllib
 from pathlib import Path
@@ -33,7 +32,6 @@ def test_the_wheel_has_them() -> None:
     assert "docs/man" in targets["sdist"]["include"]
 
 
-@pytest.mark.skipif(not shutil.which("groff"), reason="needs groff")
 @pytest.mark.parametrize("name", sorted(WRITTEN))
 def test_they_can_be_read(name: str, tmp_path: Path) -> None:
     """groff has nothing to say of any, and the options, examples and their lines are there."""

@@ -15,6 +15,7 @@ from auditor.errors import TransportError
 from auditor.model.inventory import ClusterVia, Via, Viewpoint, WorkerVia
 from auditor.model.words import Address, ViewpointKind
 from auditor.scan.plan.source import check_sources, located
+from tests.unit.scan.test_doctor import Said
 
 POD = Viewpoint(
     "pod",
@@ -25,19 +26,6 @@ POD = Viewpoint(
 )
 A, B, C = map(ip_address, ("10.20.0.1", "10.20.0.2", "10.20.0.3"))
 SIX = ip_address("2001:db8:1::1")
-
-
-@dataclass
-class Said:
-    stdout: str
-    returncode: int = 0
-    stderr: str = ""
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        yield self.stdout.encode()
-
-    async def wait(self) -> int:
-        return self.returncode
 
 
 @dataclass
@@ -53,8 +41,8 @@ class System:
     async def run(self, via: Via, argv: Sequence[str], **_: bool) -> AsyncIterator[Said]:
         assert argv[:4] == ["ip", "-j", "route", "get"]
         target = ip_address(argv[4])
-        routes = self.sources[via.worker] if isinstance(via, WorkerVia) else self.sources  # type: ignore[index]
-        used = routes[target]  # type: ignore[index]
+        routes = self.sources[via.worker] if isinstance(via, WorkerVia) else self.sources
+        used = routes[target]
         yield Said("", 2, "Network is unreachable") if used is None else Said(json.dumps([{"prefsrc": used}]))
 
 
@@ -66,12 +54,12 @@ class Nowhere:
 
 
 def stand(system: object, addresses: Sequence[Address] = (A, B, C), viewpoint: Viewpoint = POD) -> tuple[str, ...]:
-    found = asyncio.run(located(system, viewpoint, addresses))  # type: ignore[arg-type]
+    found = asyncio.run(located(system, viewpoint, addresses))
     return tuple(map(str, found.addresses))
 
 
 def lost(system: object, addresses: Sequence[Address], viewpoint: Viewpoint) -> dict[Address, str]:
-    found = asyncio.run(check_sources(system, viewpoint, addresses))  # type: ignore[arg-type]
+    found = asyncio.run(check_sources(system, viewpoint, addresses))
     assert found.failure is None
     return dict(found.lost)
 
@@ -109,7 +97,7 @@ def test_a_fixed_address_is_not_looked_for() -> None:
 def test_a_place_that_cannot_be_asked_has_no_address() -> None:
     """And the check says why, before anything is sent."""
     assert stand(Nowhere()) == ()
-    assert asyncio.run(check_sources(Nowhere(), POD, (A,))).failure == "there is no such pod"  # type: ignore[arg-type]
+    assert asyncio.run(check_sources(Nowhere(), POD, (A,))).failure == "there is no such pod"
 
 
 def test_what_goes_another_way_is_lost_alone() -> None:
@@ -135,7 +123,7 @@ def test_none_found_loses_all_of_the_family() -> None:
 def test_a_fixed_address_that_is_not_used_fails_the_viewpoint() -> None:
     """As before, and the way out is said."""
     fixed = replace(POD, addresses=(ip_address("10.42.0.1"),), within=())
-    found = asyncio.run(check_sources(System({A: "10.42.0.9"}), fixed, (A,)))  # type: ignore[arg-type]
+    found = asyncio.run(check_sources(System({A: "10.42.0.9"}), fixed, (A,)))
 
     assert found.failure == (
         "the system sends IPv4 probes from 10.42.0.9, but viewpoint pod is declared as 10.42.0.1; "
