@@ -62,8 +62,11 @@ class _Truth:
                 undeclared = host is not None and (protocol, port) not in host.declared
                 return undeclared and not answered and protocol == "tcp" and host is not None and port in host.ports
             case "boundary-leak":
-                refused = host is not None and host.kind == "refuses" and port not in host.ports
-                return refused and self._drawn.boundary == "filtered" and protocol == "tcp"
+                refused = host is not None and host.kind == "refuses"  # over UDP all of it: nothing listens there
+                shut = host is not None and (protocol == "udp" or port not in host.ports)
+                return refused and shut and self._drawn.boundary == "filtered"
+            case "service-filtered":  # where it could not be asked to the end whether the host lives at all
+                return host is not None and not host.alive and (protocol, port) in host.declared
             case _:
                 return False
 
