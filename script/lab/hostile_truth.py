@@ -65,8 +65,9 @@ class _Truth:
                 refused = host is not None and host.kind == "refuses"  # over UDP all of it: nothing listens there
                 shut = host is not None and (protocol == "udp" or port not in host.ports)
                 return refused and shut and self._drawn.boundary == "filtered"
-            case "service-filtered":  # where it could not be asked to the end whether the host lives at all
-                return host is not None and not host.alive and (protocol, port) in host.declared
+            case "service-filtered":  # where replies are lost it cannot always be asked to the end whether it lives
+                dead = host is not None and not host.alive and (protocol, port) in host.declared
+                return dead and not self._drawn.calm
             case _:
                 return False
 

@@ -114,6 +114,35 @@ def test_nothing_of_a_dead_host_is_verified(seed: int) -> None:
         assert any("is dead" in text for text in wrong(drawn, clean))
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_refusal_past_the_boundary_is_one_over_udp_too(seed: int) -> None:
+    """Of a host that refuses, where the boundary filters; of no other, and nowhere else."""
+    drawn = random_hostile.draw(seed)
+    for host in drawn.hosts:
+        for protocol, port in (("udp", 7), ("tcp", 65535)):
+            report = right(drawn)
+            leak = {"address": host.address, "protocol": protocol, "ports": str(port)}
+            report["findings"].append({"kind": "boundary-leak", "viewpoint": VIEW, "endpoints": [leak]})
+            report["verdict"]["exit_code"] = 1
+            false = f"false finding: boundary-leak {host.address}:{port}/{protocol}" in wrong(drawn, report)
+
+            assert false is not (host.kind == "refuses" and drawn.boundary == "filtered")
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_silent_service_is_filtered_only_at_a_dead_host_behind_lost_replies(seed: int) -> None:
+    """Elsewhere it answers, or the address as a whole is told of."""
+    drawn = random_hostile.draw(seed)
+    for host in drawn.hosts:
+        for protocol, port in host.declared:
+            report = right(drawn)
+            silent = {"address": host.address, "protocol": protocol, "ports": str(port)}
+            report["findings"].append({"kind": "service-filtered", "viewpoint": VIEW, "endpoints": [silent]})
+            false = f"false finding: service-filtered {host.address}:{port}/{protocol}" in wrong(drawn, report)
+
+            assert false is (host.alive or drawn.calm)
+
+
 def test_a_verdict_that_does_not_follow_is_told() -> None:
     """Complete with something unverified, or exit 0 beside a finding."""
     drawn = random_hostile.draw(0)
