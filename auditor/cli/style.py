@@ -34,6 +34,11 @@ class Style:
             return self.color == "always"
         return False if os.environ.get("NO_COLOR") else None
 
+    def tell(self, message: str) -> None:
+        """What no verdict hangs on: `say` it, unless only warnings are wanted."""
+        if self.verbosity >= 0:
+            say(message)
+
 
 @dataclass(frozen=True, slots=True)
 class Engine:

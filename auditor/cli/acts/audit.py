@@ -90,7 +90,7 @@ def run(
         {one.name: ClusterVia(one.name, cluster.scheduler) if cluster else one.via for one in chosen},
         declared.name,
         wait=wait,
-        tell=lambda message: say(message) if style.verbosity >= 0 else None,
+        tell=style.tell,
         warn=say,
     )
     return judge(

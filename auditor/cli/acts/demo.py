@@ -14,7 +14,7 @@ import click
 
 from auditor import resources
 from auditor.cli import signals
-from auditor.cli.style import Style, say
+from auditor.cli.style import Style
 from auditor.errors import AuditorError
 
 _NEEDED = {  # each program with the package of Debian that has it
@@ -41,16 +41,14 @@ def run(*, repaired: bool, reports: Path, style: Style) -> int:
     why_not = _why_not(env)
     due = {0} if repaired else {1}
     if why_not is None:
-        _say(style, "building the practice estate in network namespaces, and auditing it from three viewpoints")
+        style.tell("building the practice estate in network namespaces, and auditing it from three viewpoints")
         inventory, enter, flags = "inventories/practice", _python("-m", "lab.enter"), []
     else:
-        _say(style, why_not)
-        _say(
-            style, "so this is loopback: the same servers on 127.20.0.0/16 of this machine, one viewpoint, no firewalls"
+        style.tell(why_not)
+        style.tell(
+            "so this is loopback: the same servers on 127.20.0.0/16 of this machine, one viewpoint, no firewalls"
         )
-        _say(
-            style, "whatever else listens on every address here shows there too; without raw sockets UDP is unverified"
-        )
+        style.tell("whatever else listens on every address here shows there too; without raw sockets UDP is unverified")
         inventory, enter, flags = "inventories/practice-loopback.yaml", [], ["--loopback"]
         due = {0, 1, 3} if repaired else {1}
     flags += ["--repaired"] if repaired else []
@@ -120,8 +118,3 @@ def _ended(argv: list[str], env: Mapping[str, str]) -> int:
                 child.wait(_LEAVING if stop.interrupted else 0)
             child.terminate()
             raise
-
-
-def _say(style: Style, message: str) -> None:
-    if style.verbosity >= 0:
-        say(message)

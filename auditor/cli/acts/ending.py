@@ -57,10 +57,10 @@ def end(run: RunDir, report: dict[str, Any], asked: resuming.Asked, given: Mappi
     `given` are the command's parameters.
     """
     style: Style = given["style"]
-
     wanted = formats.parse_formats(given["formats"])
-    if style.verbosity >= 0:
-        say(f"all of {run.path} was asked and judged when it ended; what is missing beside its report is written now")
+    style.tell(
+        f"all of {run.path} was asked and judged when it ended; what is missing beside its report is written now"
+    )
     if any(asked.parameters.get(name, given[name]) != _plain(given[name]) for name in ("fail_on", "allow_unverified")):
         say("--fail-on and --allow-unverified change nothing any more: the verdict was given")
     swept = {name: rotation for name, rotation in asked.rotations.items() if name in run.done}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import click
 from rich import box
 from rich.padding import Padding
 from rich.table import Table
@@ -13,7 +12,7 @@ from rich.text import Text
 from auditor.cli.acts import choosing
 from auditor.cli.acts.formats import to_stdout
 from auditor.cli.acts.screen import console
-from auditor.cli.style import Style, clean
+from auditor.cli.style import Style, say
 from auditor.model.expectation import Expectations
 from auditor.model.inventory import Inventory
 from auditor.model.words import Basis, ExpectedState
@@ -31,7 +30,7 @@ def run(*, form: str, style: Style, **chosen: Any) -> int:
     else:
         to_stdout(EXPECT_FORMATS[form](expected_document(declared, expected)))
     for one in declared.unresolved:
-        click.echo(clean(f"auditor: not resolved: {one}"), err=True)
+        say(f"not resolved: {one}")
     return 0
 
 

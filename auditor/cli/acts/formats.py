@@ -7,10 +7,9 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import click
-
 from auditor.cli.acts.rooted import from_root
 from auditor.cli.meant import meant
+from auditor.cli.style import say
 from auditor.errors import UsageError
 from auditor.report.facts import is_gate
 from auditor.report.formats import FORMATS, GATE_FORMATS
@@ -73,7 +72,7 @@ def write_formats(document: dict[str, Any], wanted: dict[str, Path | None]) -> N
         else:
             write_anywhere(path, text)
     if "sarif" in wanted and (lacks := sarif_lacks(document)):
-        click.echo(f"auditor: sarif: {lacks}", err=True)
+        say(f"sarif: {lacks}")
 
 
 def to_stdout(text: str) -> None:

@@ -58,9 +58,8 @@ def run(
         click.echo(drafted.text, nl=False)
     else:
         write_new(output, drafted.text)
-    if style.verbosity >= 0:
-        told = f"hosts: {drafted.hosts}, services declared: {drafted.services}, left as TODO: {drafted.todo}"
-        click.echo(f"auditor: {output or 'drafted'}: {told}", err=True)
+    told = f"hosts: {drafted.hosts}, services declared: {drafted.services}, left as TODO: {drafted.todo}"
+    style.tell(f"{output or 'drafted'}: {told}")
     return 0
 
 
