@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from tempfile import TemporaryFile
 
 _SAMPLER = """
 import sys, time
@@ -40,24 +43,39 @@ class Meter:
 
 @contextmanager
 def metered(*interfaces: tuple[str, str, str]) -> Iterator[list[Meter]]:
-    """One meter for each (namespace, interface, `rx` or `tx`), filled when the block ends."""
-    running = [
-        subprocess.Popen(
-            ["ip", "netns", "exec", namespace, *_PYTHON, f"/sys/class/net/{interface}/statistics/{way}_packets"],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for namespace, interface, way in interfaces
-    ]
-    meters = [Meter() for _ in running]
-    try:
-        for one in running:
-            assert one.stdout is not None
-            one.stdout.readline()  # it samples now
-        yield meters
-    finally:
-        for one, meter in zip(running, meters, strict=True):
-            one.terminate()
-            text, _ = one.communicate()
-            lines = [line.split() for line in text.splitlines()]
-            meter.samples = [(float(words[0]), int(words[1])) for words in lines if len(words) == 2]
+    """One meter for each (namespace, interface, `rx` or `tx`), filled when the block ends.
+
+    They write into files: a pipe is full after a minute, and what writes into it then samples no more.
+    """
+    meters = [Meter() for _ in interfaces]
+    with ExitStack() as stack:
+        samples = [stack.enter_context(TemporaryFile("w+")) for _ in interfaces]
+        running = [
+            stack.enter_context(
+                subprocess.Popen(
+                    [
+                        "ip",
+                        "netns",
+                        "exec",
+                        namespace,
+                        *_PYTHON,
+                        f"/sys/class/net/{interface}/statistics/{way}_packets",
+                    ],
+                    stdout=file,
+                )
+            )
+            for (namespace, interface, way), file in zip(interfaces, samples, strict=True)
+        ]
+        try:
+            while not all(os.fstat(file.fileno()).st_size for file in samples):
+                assert all(one.poll() is None for one in running)
+                time.sleep(0.01)
+            yield meters
+        finally:
+            for one in running:
+                one.terminate()
+                one.wait()
+            for meter, file in zip(meters, samples, strict=True):
+                file.seek(0)
+                lines = [line.split() for line in file]
+                meter.samples = [(float(words[0]), int(words[1])) for words in lines if len(words) == 2]
